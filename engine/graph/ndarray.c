@@ -1,0 +1,86 @@
+#include "graph/ndarray.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+mvg_status mvg_ndarray_create(mvg_dtype dtype, const mvg_shape *shape, mvg_ndarray **out_array) {
+  *out_array = NULL;
+  MVG_RETURN_IF_ERROR(mvg_shape_validate(shape));
+  mvg_ndarray *array;
+  MVG_RETURN_IF_ERROR(MVG_NEW(&array));
+  *array = (mvg_ndarray){.dtype = dtype, .shape = *shape, .reference_count = 1};
+  array->size_bytes = (size_t)mvg_shape_get_size(shape) * mvg_dtype_get_size(dtype);
+  size_t rounded = (array->size_bytes + 63) & ~(size_t)63;
+  array->data = aligned_alloc(64, rounded ? rounded : 64);
+  if (!array->data) {
+    mvg_free(array);
+    return MVG_ERROR(MVG_OUT_OF_MEMORY, "out of host memory: an array of %zu bytes", rounded);
+  }
+  memset(array->data, 0, rounded);
+  *out_array = array;
+  return NULL;
+}
+
+mvg_status mvg_ndarray_narrow(mvg_ndarray *array, int64_t first, int64_t count,
+                              mvg_ndarray **out_view) {
+  *out_view = NULL;
+  if (array->shape.rank == 0 || first < 0 || count < 0 || first + count > array->shape.dims[0]) {
+    char text[MVG_SHAPE_TEXT_SIZE];
+    return MVG_ERROR(MVG_INVALID_ARGUMENT, "rows %" PRId64 " to %" PRId64 " lie outside shape %s",
+                     first, first + count, mvg_shape_format(&array->shape, text));
+  }
+  mvg_ndarray *view;
+  MVG_RETURN_IF_ERROR(MVG_NEW(&view));
+  *view = (mvg_ndarray){.dtype = array->dtype, .shape = array->shape, .reference_count = 1};
+  view->shape.dims[0] = count;
+  size_t row_bytes = array->shape.dims[0] ? array->size_bytes / (size_t)array->shape.dims[0] : 0;
+  view->size_bytes = row_bytes * (size_t)count;
+  view->data = (char *)array->data + row_bytes * (size_t)first;
+  view->parent = array->parent ? array->parent : array;
+  mvg_ndarray_retain(view->parent);
+  *out_view = view;
+  return NULL;
+}
+
+void mvg_ndarray_retain(mvg_ndarray *array) {
+  array->reference_count++;
+}
+
+void mvg_ndarray_release(mvg_ndarray *array) {
+  if (!array || --array->reference_count) return;
+  if (array->parent) {
+    mvg_ndarray_release(array->parent);
+  } else {
+    free(array->data);
+  }
+  mvg_free(array);
+}
+
+double mvg_ndarray_get(const mvg_ndarray *array, int64_t flat_index) {
+  switch (array->dtype) {
+  case MVG_DTYPE_F32: return ((const float *)array->data)[flat_index];
+  case MVG_DTYPE_I32: return ((const int32_t *)array->data)[flat_index];
+  case MVG_DTYPE_U8: return ((const uint8_t *)array->data)[flat_index];
+  case MVG_DTYPE_F64: return ((const double *)array->data)[flat_index];
+  case MVG_DTYPE_COUNT: break;
+  }
+  return NAN;
+}
+
+void mvg_ndarray_set(mvg_ndarray *array, int64_t flat_index, double value) {
+  switch (array->dtype) {
+  case MVG_DTYPE_F32: ((float *)array->data)[flat_index] = (float)value; break;
+  case MVG_DTYPE_I32: ((int32_t *)array->data)[flat_index] = (int32_t)value; break;
+  case MVG_DTYPE_U8: {
+    double clamped = value < 0 ? 0 : value > 255 ? 255 : value;
+    ((uint8_t *)array->data)[flat_index] = (uint8_t)lrint(clamped);
+    break;
+  }
+  case MVG_DTYPE_F64: ((double *)array->data)[flat_index] = value; break;
+  case MVG_DTYPE_COUNT: break;
+  }
+}
