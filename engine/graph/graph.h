@@ -56,6 +56,7 @@ typedef struct {
   // One expression per input axis; variables are the output coordinates, outermost first. Integer arithmetic.
   const mvg_expr *const *index;
   const mvg_expr *valid;  // where it is 0 the element is 0 and the index is not read; NULL means valid everywhere
+  bool is_reshape;        // keeps the row-major order of all elements: the linear index passes unchanged
 } mvg_view_body;
 
 typedef struct {
