@@ -126,9 +126,12 @@ mvg_status mvg_expr_make(mvg_arena *arena, mvg_expr_op op, const mvg_expr *const
     double folded = apply(op, values[0], values[1], values[2], values[3]);
     return mvg_expr_const(arena, folded, out_expr);
   }
-  *out_expr = simplify(op, args);
-  if (*out_expr) return NULL;
-  mvg_expr *expr;
+  const mvg_expr *simpler = simplify(op, args);
+  if (simpler) {
+    *out_expr = simpler;
+    return NULL;
+  }
+  mvg_expr *expr;  // `out_expr` may point into `args`, so it is written last
   MVG_RETURN_IF_ERROR(mvg_arena_alloc(arena, 1, sizeof *expr, (void **)&expr));
   expr->op = op;
   for (uint32_t i = 0; i < arity; ++i) expr->args[i] = args[i];
