@@ -34,7 +34,8 @@ typedef mvg_status (*mvg_vjp_fn)(void *context, struct mvg_graph *graph, uint32_
 
 // Runs a host operator; arrays are borrowed for the call, outputs preallocated.
 typedef mvg_status (*mvg_host_fn)(void *context, uint32_t tag, const mvg_ndarray *const *inputs,
-                                  mvg_ndarray *const *outputs);
+                                  uint32_t input_count, mvg_ndarray *const *outputs,
+                                  uint32_t output_count);
 
 typedef struct mvg_opdef {
   const char *name;        // "layer_norm"
