@@ -1,7 +1,102 @@
-// Command line: verbs and flags only; everything else lives in the engine library.
+// Command line: finds the scripts, names the folders that they may touch, and hands the words to mvgraph.cli.
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-int main(void) {
-  puts("mvgraph");
-  return 0;
+#include "script/vm.h"
+
+enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+static void handle_interrupt(int signal_number) {
+  (void)signal_number;
+  if (mvg_vm_interrupt) _exit(EXIT_INTERRUPTED);
+  mvg_vm_interrupt = 1;
+}
+
+static bool is_directory(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// $MVGRAPH_SCRIPTS, else share/mvgraph/scripts beside the executable's bin/, else the source tree.
+static void find_scripts(char out[PATH_MAX]) {
+  const char *wanted = getenv("MVGRAPH_SCRIPTS");
+  if (wanted && wanted[0] && realpath(wanted, out)) return;
+  char executable[PATH_MAX], installed[PATH_MAX + 64];
+  ssize_t length = readlink("/proc/self/exe", executable, sizeof executable - 1);
+  if (length > 0) {
+    executable[length] = '\0';
+    char *slash = strrchr(executable, '/');
+    if (slash) *slash = '\0';
+    snprintf(installed, sizeof installed, "%s/../share/mvgraph/scripts", executable);
+    if (is_directory(installed) && realpath(installed, out)) return;
+  }
+  snprintf(out, PATH_MAX, "%s", MVG_SCRIPT_DIR);
+}
+
+// The folder of a file named on the command line, or the folder itself.
+static mvg_status allow_named(mvg_sandbox *sandbox, const char *word) {
+  char path[PATH_MAX];
+  if (word[0] == '\0' || (word[0] == '-' && !strchr(word, '='))) return NULL;
+  const char *value = word[0] == '-' ? strchr(word, '=') + 1 : word;
+  struct stat info;
+  if (strlen(value) >= sizeof path || stat(value, &info) != 0) return NULL;
+  strcpy(path, value);
+  if (!S_ISDIR(info.st_mode)) {
+    char *slash = strrchr(path, '/');
+    strcpy(slash ? slash + (slash == path) : path, slash ? "" : ".");
+  }
+  return mvg_sandbox_allow(sandbox, path, true);
+}
+
+// Words after --out may name what does not exist yet. Runs go below runs/ unless told otherwise.
+static mvg_status allow_folders(mvg_sandbox *sandbox, int count, char **words) {
+  for (int i = 1; i < count; ++i) {
+    MVG_RETURN_IF_ERROR(allow_named(sandbox, words[i]));
+    const char *out = NULL;
+    if (strncmp(words[i], "--out=", 6) == 0) out = words[i] + 6;
+    if (strcmp(words[i], "--out") == 0 && i + 1 < count) out = words[i + 1];
+    if (out && out[0]) MVG_RETURN_IF_ERROR(mvg_sandbox_allow(sandbox, out, true));
+  }
+  const char *shared = getenv("MVGRAPH_SHARED");
+  MVG_RETURN_IF_ERROR(mvg_sandbox_allow(sandbox, shared && shared[0] ? shared : "../shared", false));
+  return mvg_sandbox_allow(sandbox, "runs", true);
+}
+
+static int run(int count, char **words) {
+  char scripts[PATH_MAX];
+  find_scripts(scripts);
+  mvg_vm_options options = {.script_dir = scripts, .version = MVG_VERSION};
+  for (int i = 1; i < count; ++i) {
+    if (strcmp(words[i], "--trust") == 0) options.is_trusted = true;
+  }
+  if (options.is_trusted) {
+    fputs("mvgraph: --trust: scripts may do whatever you may; no sandbox, no memory limit\n", stderr);
+  }
+  mvg_vm *vm = NULL;
+  int result = EXIT_FAILURE;
+  bool is_usage = false;
+  mvg_status status = mvg_vm_create(&options, &vm);
+  if (!status) status = allow_folders(mvg_vm_get_sandbox(vm), count, words);
+  if (!status) {
+    status = mvg_vm_call_main(vm, "mvgraph.cli", "main", (const char *const *)words + 1,
+                              count > 0 ? (size_t)count - 1 : 0, &result, &is_usage);
+  }
+  if (status) {
+    fprintf(stderr, "mvgraph: %s\n", mvg_status_get_message(status));
+    result = is_usage ? EXIT_USAGE : EXIT_FAILURE;
+  }
+  mvg_status_destroy(status);
+  mvg_vm_destroy(vm);
+  return result;
+}
+
+int main(int count, char **words) {
+  struct sigaction action = {.sa_handler = handle_interrupt, .sa_flags = SA_RESTART};
+  sigaction(SIGINT, &action, NULL);
+  return run(count, words);
 }

@@ -14,7 +14,7 @@ local function class(name, base)
   end
   made.__index = made
   made.__name = name
-  made.__tostring = made.__tostring or function() return name end
+  made.__tostring = made.__tostring or function(object) return getmetatable(object).__name end
   return setmetatable(made, {
     __index = base,
     __call = function(cls, ...)

@@ -1,0 +1,44 @@
+// The libraries behind the module `mvgraph.core`: each adds its functions to the table on top of the stack.
+#ifndef MVGRAPH_SCRIPT_LIB_H_
+#define MVGRAPH_SCRIPT_LIB_H_
+
+#include "script/arg.h"
+
+int mvg_lua_open_array(lua_State *L);
+int mvg_lua_open_random(lua_State *L);
+int mvg_lua_open_opdef(lua_State *L);
+int mvg_lua_open_graph(lua_State *L);
+int mvg_lua_open_program(lua_State *L);
+int mvg_lua_open_json(lua_State *L);
+int mvg_lua_open_file(lua_State *L);
+int mvg_lua_open_image(lua_State *L);
+int mvg_lua_open_system(lua_State *L);
+
+// A declared operator with its expressions, parsed once; its hooks are user values of the userdata.
+typedef struct {
+  mvg_opdef def;
+  struct mvg_vm *vm;
+  mvg_arena arena;
+  const char *input_names[MVG_MAX_OPERANDS];
+  uint32_t input_count, attribute_count;
+  const mvg_expr *expr;   // map; variables: inputs, element index, attributes
+  mvg_reduce_body reduce;
+} mvg_lua_opdef;
+mvg_lua_opdef *mvg_arg_opdef(lua_State *L, int index, mvg_kind kind);
+
+// A graph under construction. User value 1 is a table that keeps its operators alive.
+typedef struct {
+  mvg_graph *graph;
+} mvg_lua_graph;
+mvg_graph *mvg_arg_graph(lua_State *L, int index);
+mvg_value mvg_arg_value(lua_State *L, int index, const mvg_graph *graph);
+// Values of a list into caller's storage; returns the count.
+uint32_t mvg_arg_values(lua_State *L, int index, const mvg_graph *graph, uint32_t max,
+                        mvg_value *out);
+void mvg_lua_push_value(lua_State *L, mvg_value value);
+// Pushes the userdata of a graph that hooks get as a pointer.
+void mvg_lua_push_graph_of(lua_State *L, const mvg_graph *graph);
+// Registers what builds nodes as methods; called while the metatable is made.
+extern const luaL_Reg mvg_lua_graph_builders[];
+
+#endif  // MVGRAPH_SCRIPT_LIB_H_

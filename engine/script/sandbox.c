@@ -1,0 +1,197 @@
+// The guest's walls: standard library without processes, files, bytecode and native modules; memory; folders.
+#include "script/sandbox.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "script/arg.h"
+#include "script/vm.h"
+
+void mvg_sandbox_deinit(mvg_sandbox *sandbox) {
+  for (size_t i = 0; i < sandbox->roots.count; ++i) mvg_free(sandbox->roots.items[i].path);
+  mvg_array_deinit(&sandbox->roots);
+}
+
+void *mvg_sandbox_alloc(void *context, void *block, size_t old_size, size_t new_size) {
+  mvg_sandbox *sandbox = context;
+  size_t old = block ? old_size : 0;  // without a block, old_size is a type tag
+  if (new_size == 0) {
+    free(block);
+    sandbox->used_bytes -= old;
+    return NULL;
+  }
+  size_t after = sandbox->used_bytes - old + new_size;
+  bool is_over = sandbox->budget_bytes && after > sandbox->budget_bytes && new_size > old;
+  void *moved = is_over ? NULL : realloc(block, new_size);
+  if (moved) sandbox->used_bytes = after;
+  return moved;
+}
+
+// ---- standard libraries ----
+
+// load(chunk, name, mode, env) and loadfile(path, mode, env) with the mode forced to text. Upvalues: the original
+// function, the position of its mode argument.
+static int load_text(lua_State *L) {
+  int mode = (int)lua_tointeger(L, lua_upvalueindex(2));
+  if (mode == 2) mvg_arg_path(L, 1, false);
+  if (lua_gettop(L) < mode) lua_settop(L, mode);
+  lua_pushliteral(L, "t");
+  lua_replace(L, mode);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int do_file(lua_State *L) {
+  const char *path = mvg_arg_path(L, 1, false);
+  lua_settop(L, 1);
+  if (luaL_loadfilex(L, path, "t") != LUA_OK) return lua_error(L);
+  lua_call(L, 0, LUA_MULTRET);
+  return lua_gettop(L) - 1;
+}
+
+static void force_text(lua_State *L, const char *name, int mode_position) {
+  lua_getglobal(L, name);
+  lua_pushinteger(L, mode_position);
+  lua_pushcclosure(L, load_text, 2);
+  lua_setglobal(L, name);
+}
+
+// Replaces the library on top of the stack, known as `name`, by a table of the fields listed.
+static void keep_fields(lua_State *L, const char *name, const char *const *fields) {
+  lua_newtable(L);
+  for (; *fields; ++fields) {
+    lua_getfield(L, -2, *fields);
+    lua_setfield(L, -2, *fields);
+  }
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, name);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 3);
+}
+
+static void close_package(lua_State *L) {
+  static const char *const gone[] = {"loadlib", "cpath", NULL};
+  for (int i = 0; gone[i]; ++i) {
+    lua_pushnil(L);
+    lua_setfield(L, -2, gone[i]);
+  }
+  lua_pop(L, 1);
+}
+
+void mvg_sandbox_open_libraries(lua_State *L, const mvg_sandbox *sandbox) {
+  if (sandbox->is_trusted) {
+    luaL_openlibs(L);
+    return;
+  }
+  static const luaL_Reg safe[] = {{LUA_GNAME, luaopen_base},
+                                  {LUA_TABLIBNAME, luaopen_table},
+                                  {LUA_STRLIBNAME, luaopen_string},
+                                  {LUA_MATHLIBNAME, luaopen_math},
+                                  {LUA_UTF8LIBNAME, luaopen_utf8},
+                                  {LUA_COLIBNAME, luaopen_coroutine},
+                                  {NULL, NULL}};
+  for (const luaL_Reg *library = safe; library->name; ++library) {
+    luaL_requiref(L, library->name, library->func, 1);
+    lua_pop(L, 1);
+  }
+  force_text(L, "load", 3);
+  force_text(L, "loadfile", 2);
+  lua_register(L, "dofile", do_file);
+  lua_getglobal(L, LUA_STRLIBNAME);
+  lua_pushnil(L);
+  lua_setfield(L, -2, "dump");
+  lua_pop(L, 1);
+  luaL_requiref(L, LUA_OSLIBNAME, luaopen_os, 0);
+  keep_fields(L, LUA_OSLIBNAME, (const char *const[]){"clock", "time", "date", "difftime", NULL});
+  luaL_requiref(L, LUA_DBLIBNAME, luaopen_debug, 0);
+  keep_fields(L, LUA_DBLIBNAME, (const char *const[]){"traceback", "getinfo", NULL});
+  luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
+  close_package(L);
+}
+
+// ---- folders ----
+
+// Resolves the longest existing part of `path`; what does not exist yet may not climb.
+static bool resolve(const char *path, char out[PATH_MAX]) {
+  if (realpath(path, out)) return true;
+  if (errno != ENOENT && errno != ENOTDIR) return false;
+  size_t length = strlen(path);
+  if (length >= PATH_MAX) return false;
+  char parent[PATH_MAX];
+  memcpy(parent, path, length + 1);
+  while (length > 1 && parent[length - 1] == '/') parent[--length] = '\0';
+  char *slash = strrchr(parent, '/');
+  const char *name = slash ? slash + 1 : parent;
+  if (strcmp(name, "..") == 0 || name[0] == '\0') return false;
+  char last[NAME_MAX + 1];
+  if (strlen(name) > NAME_MAX) return false;
+  strcpy(last, name);
+  if (slash == parent) {
+    strcpy(parent, "/");
+  } else if (slash) {
+    *slash = '\0';
+  } else {
+    strcpy(parent, ".");
+  }
+  if (!resolve(parent, out)) return false;
+  if (strcmp(last, ".") == 0) return true;
+  size_t used = strlen(out);
+  if (used + strlen(last) + 2 > PATH_MAX) return false;
+  if (used > 1) out[used++] = '/';
+  strcpy(out + used, last);
+  return true;
+}
+
+mvg_status mvg_sandbox_allow(mvg_sandbox *sandbox, const char *path, bool is_writable) {
+  char resolved[PATH_MAX];
+  if (!resolve(path, resolved)) return NULL;  // no such folder: nothing to allow
+  mvg_sandbox_root root = {.is_writable = is_writable};
+  MVG_RETURN_IF_ERROR(mvg_alloc_string(resolved, &root.path));
+  mvg_status status = mvg_array_push(&sandbox->roots, root);
+  if (status) mvg_free(root.path);
+  return status;
+}
+
+static bool is_below(const char *path, const char *root) {
+  size_t length = strlen(root);
+  if (strcmp(root, "/") == 0) return true;
+  return strncmp(path, root, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+mvg_status mvg_sandbox_check(const mvg_sandbox *sandbox, const char *path, bool is_write) {
+  if (sandbox->is_trusted) return NULL;
+  char resolved[PATH_MAX];
+  if (!resolve(path, resolved)) {
+    return MVG_ERROR(MVG_NOT_FOUND, "%s: not a usable path (%s)", path, strerror(errno));
+  }
+  bool is_readable = false;
+  for (size_t i = 0; i < sandbox->roots.count; ++i) {
+    const mvg_sandbox_root *root = &sandbox->roots.items[i];
+    if (!is_below(resolved, root->path)) continue;
+    if (root->is_writable || !is_write) return NULL;
+    is_readable = true;
+  }
+  return MVG_ERROR(MVG_INVALID_ARGUMENT,
+                   "%s: scripts may %s only below folders named on the command line%s; name the "
+                   "folder there (--data, --out) or run with --trust",
+                   path, is_write ? "write" : "read", is_readable ? " for output" : "");
+}
+
+const char *mvg_arg_path(lua_State *L, int index, bool is_write) {
+  size_t length;
+  if (lua_type(L, index) != LUA_TSTRING) {
+    luaL_error(L, "a path must be a string, got %s", luaL_typename(L, index));
+  }
+  const char *path = lua_tolstring(L, index, &length);
+  if (length == 0 || strlen(path) != length) luaL_error(L, "a path is empty or holds a zero byte");
+  mvg_lua_check(L, mvg_sandbox_check(mvg_vm_get_sandbox(mvg_vm_get(L)), path, is_write));
+  return path;
+}

@@ -1,0 +1,341 @@
+// The interpreter: creation, the module searcher, and the handler that turns an error into one message.
+#include "script/vm.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "script/lib.h"
+
+#define DEFAULT_BUDGET_BYTES ((size_t)1 << 30)
+#define COLLECT_AFTER_BYTES ((size_t)256 << 20)
+
+struct mvg_vm {
+  lua_State *L, *active;
+  mvg_sandbox sandbox;
+  mvg_vm_options options;
+  char *script_dir, *root_dir, *selector;
+  mvg_device *device;
+  size_t noted_bytes;
+};
+
+volatile sig_atomic_t mvg_vm_interrupt;
+
+static const char handles_key;  // address of the registry's weak table of handles
+
+mvg_vm *mvg_vm_get(lua_State *L) {
+  return *(mvg_vm **)lua_getextraspace(L);
+}
+
+lua_State *mvg_vm_get_active(mvg_vm *vm) {
+  return vm->active;
+}
+
+void mvg_vm_enter(lua_State *L) {
+  mvg_vm_get(L)->active = L;
+}
+
+mvg_sandbox *mvg_vm_get_sandbox(mvg_vm *vm) {
+  return &vm->sandbox;
+}
+
+const mvg_vm_options *mvg_vm_get_options(const mvg_vm *vm) {
+  return &vm->options;
+}
+
+mvg_device *mvg_vm_get_device(lua_State *L) {
+  mvg_vm *vm = mvg_vm_get(L);
+  if (!vm->device) mvg_lua_check(L, mvg_device_create(vm->selector, &vm->device));
+  return vm->device;
+}
+
+bool mvg_vm_select_device(lua_State *L, const char *selector) {
+  mvg_vm *vm = mvg_vm_get(L);
+  if (vm->device) return false;
+  mvg_free(vm->selector);
+  vm->selector = NULL;
+  if (selector) mvg_lua_check(L, mvg_alloc_string(selector, &vm->selector));
+  return true;
+}
+
+void mvg_vm_note_memory(lua_State *L, size_t size_bytes) {
+  mvg_vm *vm = mvg_vm_get(L);
+  vm->noted_bytes += size_bytes;
+  if (vm->noted_bytes < COLLECT_AFTER_BYTES) return;
+  vm->noted_bytes = 0;
+  lua_gc(L, LUA_GCCOLLECT);
+}
+
+void mvg_vm_remember(lua_State *L, const void *pointer) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, pointer);
+  lua_pop(L, 1);
+}
+
+void mvg_vm_recall(lua_State *L, const void *pointer) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key);
+  lua_rawgetp(L, -1, pointer);
+  lua_remove(L, -2);
+}
+
+mvg_status mvg_vm_protected(mvg_vm *vm, lua_CFunction function, void *payload) {
+  lua_State *L = vm->active;
+  if (!lua_checkstack(L, LUA_MINSTACK)) {
+    return MVG_ERROR(MVG_FAILED_PRECONDITION, "the script's stack is exhausted");
+  }
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, payload);
+  mvg_status status = NULL;
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    const char *message = lua_tostring(L, -1);
+    status = MVG_ERROR(MVG_INVALID_ARGUMENT, "%s", message ? message : "(an error without text)");
+  }
+  vm->active = L;
+  lua_settop(L, top);
+  return status;
+}
+
+// ---- modules ----
+
+static const char *strip_prefix(const char *path, const char *folder) {
+  size_t length = strlen(folder);
+  return strncmp(path, folder, length) == 0 && path[length] == '/' ? path + length + 1 : NULL;
+}
+
+// "@mvgraph/nn/linear.lua" for files of the installation, so that messages do not depend on where it lies.
+static void push_chunk_name(lua_State *L, const char *path) {
+  const mvg_vm *vm = mvg_vm_get(L);
+  const char *shown = strip_prefix(path, vm->script_dir);
+  if (!shown) shown = strip_prefix(path, vm->root_dir);
+  lua_pushfstring(L, "@%s", shown ? shown : path);
+}
+
+static bool push_file(lua_State *L, const char *path) {
+  FILE *file = fopen(path, "rb");
+  if (!file) return false;
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  size_t count;
+  do {
+    char *block = luaL_prepbuffer(&buffer);
+    count = fread(block, 1, LUAL_BUFFERSIZE, file);
+    luaL_addsize(&buffer, count);
+  } while (count > 0);
+  fclose(file);
+  luaL_pushresult(&buffer);
+  return true;
+}
+
+// The searcher of `require`: text files along package.path. Upvalues: package, package.searchpath.
+static int search_module(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushvalue(L, 1);
+  lua_getfield(L, lua_upvalueindex(1), "path");
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -2)) return 1;  // why not, for require's message
+  lua_pop(L, 1);
+  const char *path = lua_tostring(L, -1);
+  push_chunk_name(L, path);
+  if (!push_file(L, path)) return luaL_error(L, "%s: cannot be read", path);
+  size_t size;
+  const char *text = lua_tolstring(L, -1, &size);
+  if (luaL_loadbufferx(L, text, size, lua_tostring(L, -2), "t") != LUA_OK) return lua_error(L);
+  lua_pushstring(L, path);
+  return 2;
+}
+
+static void open_searcher(lua_State *L) {
+  const mvg_vm *vm = mvg_vm_get(L);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s/?.lua;%s/?/init.lua", vm->script_dir,
+                  vm->script_dir, vm->root_dir, vm->root_dir);
+  lua_setfield(L, -2, "path");
+  lua_createtable(L, 2, 0);
+  lua_getfield(L, -2, "searchers");
+  lua_rawgeti(L, -1, 1);  // package.preload
+  lua_rawseti(L, -3, 1);
+  lua_pop(L, 1);
+  lua_pushvalue(L, -2);
+  lua_getfield(L, -3, "searchpath");
+  lua_pushcclosure(L, search_module, 2);
+  lua_rawseti(L, -2, 2);
+  lua_setfield(L, -2, "searchers");
+  if (!vm->sandbox.is_trusted) {
+    lua_pushnil(L);  // it tells which files exist
+    lua_setfield(L, -2, "searchpath");
+  }
+  lua_pop(L, 1);
+}
+
+static int open_core(lua_State *L) {
+  static const lua_CFunction libraries[] = {
+      mvg_lua_open_system, mvg_lua_open_array, mvg_lua_open_random, mvg_lua_open_opdef,
+      mvg_lua_open_graph,
+  };
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof libraries / sizeof *libraries; ++i) libraries[i](L);
+  return 1;
+}
+
+static int open_all(lua_State *L) {
+  const mvg_vm *vm = mvg_vm_get(L);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &handles_key);
+  mvg_sandbox_open_libraries(L, &vm->sandbox);
+  open_searcher(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, open_core);
+  lua_setfield(L, -2, "mvgraph.core");
+  return 0;
+}
+
+// ---- lifetime ----
+
+static mvg_status copy_folders(const mvg_vm_options *options, mvg_vm *vm) {
+  MVG_RETURN_IF_ERROR(mvg_alloc_string(options->script_dir, &vm->script_dir));
+  if (options->root_dir) {
+    MVG_RETURN_IF_ERROR(mvg_alloc_string(options->root_dir, &vm->root_dir));
+  } else {
+    mvg_str parent = {0};
+    mvg_str_appendf(&parent, "%s/..", options->script_dir);
+    MVG_RETURN_IF_ERROR(mvg_str_take(&parent, &vm->root_dir));
+  }
+  vm->options.script_dir = vm->script_dir;
+  vm->options.root_dir = vm->root_dir;
+  MVG_RETURN_IF_ERROR(mvg_sandbox_allow(&vm->sandbox, vm->script_dir, false));
+  return mvg_sandbox_allow(&vm->sandbox, vm->root_dir, false);
+}
+
+mvg_status mvg_vm_create(const mvg_vm_options *options, mvg_vm **out_vm) {
+  *out_vm = NULL;
+  mvg_vm *vm;
+  MVG_RETURN_IF_ERROR(MVG_NEW(&vm));
+  vm->options = *options;
+  vm->sandbox.is_trusted = options->is_trusted;
+  vm->sandbox.budget_bytes =
+      options->memory_budget_bytes ? options->memory_budget_bytes : DEFAULT_BUDGET_BYTES;
+  if (options->is_trusted) vm->sandbox.budget_bytes = 0;
+  mvg_status status = copy_folders(options, vm);
+  if (!status) {
+    vm->L = lua_newstate(mvg_sandbox_alloc, &vm->sandbox);
+    if (!vm->L) status = MVG_ERROR(MVG_OUT_OF_MEMORY, "no memory for an interpreter");
+  }
+  if (!status) {
+    *(mvg_vm **)lua_getextraspace(vm->L) = vm;
+    vm->active = vm->L;
+    status = mvg_vm_protected(vm, open_all, NULL);
+  }
+  if (status) {
+    mvg_vm_destroy(vm);
+    return status;
+  }
+  *out_vm = vm;
+  return NULL;
+}
+
+void mvg_vm_destroy(mvg_vm *vm) {
+  if (!vm) return;
+  if (vm->L) lua_close(vm->L);
+  if (vm->device) mvg_device_release(vm->device);
+  mvg_sandbox_deinit(&vm->sandbox);
+  mvg_free(vm->script_dir);
+  mvg_free(vm->root_dir);
+  mvg_free(vm->selector);
+  mvg_free(vm);
+}
+
+// ---- running ----
+
+// Appends the line of the guest script that led to the error, unless the message already begins with it.
+static void add_script_line(lua_State *L) {
+  lua_Debug frame;
+  for (int level = 1; lua_getstack(L, level, &frame); ++level) {
+    lua_getinfo(L, "Sl", &frame);
+    bool is_library = strncmp(frame.source, "@mvgraph/", 9) == 0 ||
+                      strcmp(frame.source, "@spec.lua") == 0;
+    if (frame.source[0] != '@' || frame.currentline <= 0 || is_library) continue;
+    const char *place = lua_pushfstring(L, "%s:%d", frame.short_src, frame.currentline);
+    bool is_known = strstr(lua_tostring(L, -2), place) != NULL;
+    if (is_known) {
+      lua_pop(L, 1);
+    } else {
+      lua_pushfstring(L, "%s\n  at %s", lua_tostring(L, -2), place);
+      lua_replace(L, -3);
+      lua_pop(L, 1);
+    }
+    return;
+  }
+}
+
+// Leaves one message; a usage mistake passes unchanged.
+static int handle_error(lua_State *L) {
+  if (lua_istable(L, 1) && lua_getfield(L, 1, "usage") == LUA_TSTRING) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  lua_settop(L, 1);
+  luaL_tolstring(L, 1, NULL);
+  add_script_line(L);
+  if (mvg_log_is_enabled(MVG_LOG_DEBUG)) luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  return 1;
+}
+
+typedef struct {
+  const char *module, *function;
+  const char *const *arguments;
+  size_t count;
+  int result;
+} main_call;
+
+static int call_main(lua_State *L) {
+  main_call *call = lua_touserdata(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushstring(L, call->module);
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, call->function);
+  lua_createtable(L, (int)call->count, 0);
+  for (size_t i = 0; i < call->count; ++i) {
+    lua_pushstring(L, call->arguments[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_call(L, 1, 1);
+  call->result = (int)lua_tointeger(L, -1);
+  return 0;
+}
+
+mvg_status mvg_vm_call_main(mvg_vm *vm, const char *module, const char *function,
+                            const char *const *arguments, size_t count, int *out_result,
+                            bool *out_is_usage) {
+  lua_State *L = vm->L;
+  main_call call = {.module = module, .function = function, .arguments = arguments,
+                    .count = count};
+  *out_result = 1;
+  *out_is_usage = false;
+  lua_pushcfunction(L, handle_error);
+  lua_pushcfunction(L, call_main);
+  lua_pushlightuserdata(L, &call);
+  mvg_status status = NULL;
+  if (lua_pcall(L, 1, 0, -3) == LUA_OK) {
+    *out_result = call.result;
+  } else {
+    if (lua_istable(L, -1)) {
+      *out_is_usage = true;
+      lua_getfield(L, -1, "usage");
+    }
+    const char *message = lua_tostring(L, -1);
+    status = MVG_ERROR(MVG_INVALID_ARGUMENT, "%s", message ? message : "(an error without text)");
+  }
+  lua_settop(L, 0);
+  return status;
+}
