@@ -41,8 +41,8 @@ const char *mvg_safetensors_get_metadata(const mvg_safetensors *set, const char 
 // 8 bytes. Sorts `set`. Written by mvg_file_write_parts.
 mvg_status mvg_safetensors_save(const char *path, mvg_safetensors *set) MVG_MUST_USE;
 
-// F32, I32, U8, F64 as they are; F16 and BF16 widened to f32; I64 narrowed to i32 when each value fits. Entries come
-// sorted by name. On failure *out_set is empty.
+// F32, I32, U8, F64, BOOL (as u8) as they are; F16 and BF16 widened to f32; I64 narrowed to i32 when each value fits.
+// Entries come sorted by name. On failure *out_set is empty.
 mvg_status mvg_safetensors_load(const char *path, mvg_safetensors *out_set) MVG_MUST_USE;
 
 // The same for bytes in memory; `source_name` stands in messages.
