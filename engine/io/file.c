@@ -280,3 +280,8 @@ mvg_status mvg_file_make_directory(const char *path) {
   }
   return NULL;
 }
+
+mvg_status mvg_file_remove(const char *path) {
+  if (unlink(path) == 0 || errno == ENOENT) return NULL;
+  return make_failure("remove", path, errno);
+}

@@ -43,6 +43,9 @@ void mvg_file_names_deinit(mvg_file_names *names);
 // Parents too; an existing folder is fine.
 mvg_status mvg_file_make_directory(const char *path) MVG_MUST_USE;
 
+// Takes a file away; one that is not there is fine.
+mvg_status mvg_file_remove(const char *path) MVG_MUST_USE;
+
 // Starts the write count of MVGRAPH_FAULT_WRITE anew. For tests.
 void mvg_file_fault_restart(void);
 
