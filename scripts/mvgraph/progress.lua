@@ -1,0 +1,115 @@
+-- Progress: one line rewritten on a terminal, a plain line every few seconds elsewhere.
+
+local progress = {}
+
+local BAR_WIDTH <const> = 16
+local REDRAW_SECONDS <const> = 0.1
+local PLAIN_SECONDS <const> = 10
+
+---@class Progress
+---@field done integer
+local Progress = {}
+Progress.__index = Progress
+
+---@param output table
+---  write fun(text: string), clock fun(): seconds, is_terminal boolean, is_coloured boolean, width integer? columns
+function progress.new(output)
+  return setmetatable({
+    write = output.write,
+    clock = output.clock,
+    is_terminal = output.is_terminal,
+    is_coloured = output.is_terminal and output.is_coloured,
+    width = (output.width or 80) - 1,
+    is_open = false,
+    last_drawn = -math.huge,
+  }, Progress)
+end
+
+---Begins a counted piece of work; rate and time left count from here.
+---@param label string "intra-view"
+---@param total integer
+---@param done integer? how much of it was done before, by an earlier session
+---@param unit string? what the rate counts: "samples"
+---@param per_step number? units a step
+function Progress:begin(label, total, done, unit, per_step)
+  self:close()
+  self.label, self.total, self.first = label, total, done or 0
+  self.unit, self.per_step = unit, per_step or 1
+  self.started = self.clock()
+  self.last_drawn = self.is_terminal and -math.huge or self.started
+end
+
+---Seconds as "42s", "3m05s", "2h07m".
+function progress.duration(seconds)
+  seconds = math.floor(seconds + 0.5)
+  if seconds < 60 then return ("%ds"):format(seconds) end
+  if seconds < 3600 then return ("%dm%02ds"):format(seconds // 60, seconds % 60) end
+  return ("%dh%02dm"):format(seconds // 3600, seconds % 3600 // 60)
+end
+
+local function format_fields(fields)
+  local parts = {}
+  for _, field in ipairs(fields) do
+    local value = field[2]
+    parts[#parts + 1] = field[1] .. " " .. (type(value) == "number" and ("%.4g"):format(value) or tostring(value))
+  end
+  return table.concat(parts, "  ")
+end
+
+function Progress:text(done, note, fields)
+  local seconds = self.clock() - self.started
+  local fraction = self.total > 0 and done / self.total or 1
+  local steps = done - self.first
+  local parts = {}
+  if self.is_terminal then
+    local filled = math.floor(fraction * BAR_WIDTH + 0.5)
+    parts[#parts + 1] = "[" .. ("#"):rep(filled) .. ("."):rep(BAR_WIDTH - filled) .. "]"
+  end
+  parts[#parts + 1] = ("%3.0f%%"):format(fraction * 100)
+  if note and note ~= "" then parts[#parts + 1] = note end
+  if steps > 0 and seconds > 0 then
+    if self.unit then parts[#parts + 1] = ("%.0f %s/s"):format(steps * self.per_step / seconds, self.unit) end
+    parts[#parts + 1] = progress.duration(seconds / steps * (self.total - done)) .. " left"
+  end
+  if fields and #fields > 0 then parts[#parts + 1] = format_fields(fields) end
+  return self.label .. " " .. table.concat(parts, "  ")
+end
+
+function Progress:draw(done, note, fields)
+  local text = self:text(done, note, fields)
+  if self.is_terminal then
+    text = text:sub(1, self.width)
+    if self.is_coloured then text = text:gsub("^([^%[]*)", "\27[1m%1\27[0m", 1) end
+    self.write("\r\27[K" .. text)
+    self.is_open = true
+  else
+    self.write(text .. "\n")
+  end
+end
+
+---Tells where the work stands; draws only when it is time to.
+---@param done integer
+---@param note string? "epoch 3/18"
+---@param fields table? list of {name, value}, in order
+function Progress:update(done, note, fields)
+  local now = self.clock()
+  local interval = self.is_terminal and REDRAW_SECONDS or PLAIN_SECONDS
+  if done < self.total and now - self.last_drawn < interval then return end
+  if done >= self.total and not self.is_terminal and now - self.started < 1 then return end
+  self.last_drawn = now
+  self:draw(done, note, fields)
+end
+
+---Ends a rewritten line, so that other output begins on its own.
+function Progress:close()
+  if self.is_open then self.write("\n") end
+  self.is_open = false
+end
+
+---Prints a line of its own.
+function Progress:line(text)
+  self:close()
+  self.write(text .. "\n")
+end
+
+return progress
