@@ -96,6 +96,10 @@ void mvg_graph_set_origin(mvg_graph *graph, const mvg_origin *origin) {
   graph->origin = copy;
 }
 
+const mvg_origin *mvg_graph_get_origin(const mvg_graph *graph) {
+  return &graph->origin;
+}
+
 mvg_status mvg_graph_add_node(mvg_graph *graph, const mvg_node *source, uint32_t *out_id) {
   for (uint32_t i = 0; i < source->input_count; ++i) {
     mvg_value input = source->inputs[i];

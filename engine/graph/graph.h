@@ -129,6 +129,7 @@ mvg_status mvg_graph_add_target(mvg_graph *graph, const mvg_target *target) MVG_
 
 // The origin given to nodes that the builders below make.
 void mvg_graph_set_origin(mvg_graph *graph, const mvg_origin *origin);
+const mvg_origin *mvg_graph_get_origin(const mvg_graph *graph);
 
 // Builders. `def` may be NULL (nodes made by the engine); `op` is the name shown.
 mvg_status mvg_graph_leaf(mvg_graph *graph, mvg_kind kind, const char *name, uint32_t slot,

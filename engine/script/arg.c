@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 
 void mvg_lua_check(lua_State *L, mvg_status status) {
@@ -114,6 +115,24 @@ void mvg_lua_push_shape(lua_State *L, const mvg_shape *shape) {
     lua_pushinteger(L, shape->dims[i]);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
+}
+
+static int box_close(lua_State *L) {
+  void **box = lua_touserdata(L, 1);
+  mvg_free(*box);
+  *box = NULL;
+  return 0;
+}
+
+void **mvg_lua_push_box(lua_State *L) {
+  void **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  if (luaL_newmetatable(L, "mvg.box")) {
+    lua_pushcfunction(L, box_close);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  return box;
 }
 
 void mvg_lua_new_class(lua_State *L, const char *name, const luaL_Reg *methods,

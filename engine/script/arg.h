@@ -37,6 +37,9 @@ mvg_ndarray *mvg_lua_test_array(lua_State *L, int index);  // NULL when it is so
 // Creates and pushes in one step; raises when out of memory.
 mvg_ndarray *mvg_lua_new_array(lua_State *L, mvg_dtype dtype, const mvg_shape *shape);
 
+// A pushed userdata that frees what is put in it with mvg_free, so that nothing leaks when Lua raises.
+void **mvg_lua_push_box(lua_State *L);
+
 // Makes the metatable `name` with methods and metamethods; a `closer` becomes __gc and __close.
 void mvg_lua_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                        lua_CFunction closer);

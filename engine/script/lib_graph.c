@@ -160,20 +160,18 @@ static int graph_backward(lua_State *L) {
 
 // ---- text ----
 
-static int push_text(lua_State *L, mvg_str *str) {
-  char *text;
-  mvg_status status = mvg_str_take(str, &text);
-  mvg_lua_check(L, status);
-  lua_pushstring(L, text);
-  mvg_free(text);
+static int push_text(lua_State *L, void **box, mvg_str *str) {
+  mvg_lua_check(L, mvg_str_take(str, (char **)box));
+  lua_pushstring(L, *box);
   return 1;
 }
 
 static int graph_text(lua_State *L) {
   const mvg_graph *graph = mvg_arg_graph(L, 1);
+  void **box = mvg_lua_push_box(L);
   mvg_str str = {0};
   mvg_graph_print(graph, true, &str);
-  return push_text(L, &str);
+  return push_text(L, box, &str);
 }
 
 typedef struct {
@@ -185,7 +183,6 @@ static void capture_pass(void *context, const char *pass, const mvg_graph *graph
   pass_capture *capture = context;
   if (strcmp(pass, capture->wanted) != 0) return;
   mvg_str_deinit(&capture->text);
-  capture->text = (mvg_str){0};
   mvg_graph_print(graph, true, &capture->text);
 }
 
@@ -205,6 +202,7 @@ static int graph_text_after(lua_State *L) {
   if (!is_known) {
     return luaL_error(L, "there is no pass '%s'; the passes are %s", wanted, lua_tostring(L, -1));
   }
+  void **box = mvg_lua_push_box(L);
   pass_capture capture = {.wanted = wanted};
   mvg_graph *result = NULL;
   mvg_vm_enter(L);
@@ -212,7 +210,7 @@ static int graph_text_after(lua_State *L) {
   mvg_graph_destroy(result);
   if (status) mvg_str_deinit(&capture.text);
   mvg_lua_check(L, status);
-  return push_text(L, &capture.text);
+  return push_text(L, box, &capture.text);
 }
 
 static int graph_passes(lua_State *L) {

@@ -13,8 +13,22 @@ static void keep_operator(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-static int push_result(lua_State *L, mvg_status status, mvg_value value) {
+// Raises a failure with the script line and module path, unless its message begins with them.
+static void check_built(lua_State *L, const mvg_graph *graph, mvg_status status) {
+  if (!status) return;
+  const mvg_origin *origin = mvg_graph_get_origin(graph);
+  const char *place = lua_pushfstring(L, "%s:%d", origin->file, (int)origin->line);
+  bool is_told = strncmp(mvg_status_get_message(status), place, strlen(place)) == 0;
+  if (origin->file[0] && !is_told) {
+    bool has_path = origin->module_path[0] != '\0';
+    status = mvg_status_annotate(status, "%s%s%s%s", place, has_path ? " (" : "",
+                                 origin->module_path, has_path ? ")" : "");
+  }
   mvg_lua_check(L, status);
+}
+
+static int push_result(lua_State *L, const mvg_graph *graph, mvg_status status, mvg_value value) {
+  check_built(L, graph, status);
   mvg_lua_push_value(L, value);
   return 1;
 }
@@ -35,7 +49,8 @@ static int build_leaf(lua_State *L) {
   mvg_type type = {.dtype = mvg_arg_dtype(L, 5), .shape = mvg_arg_shape(L, 6)};
   check_graph_dtype(L, type.dtype);
   mvg_value value = MVG_NO_VALUE;
-  return push_result(L, mvg_graph_leaf(graph, kind, name, slot, &type, &value), value);
+  mvg_status status = mvg_graph_leaf(graph, kind, name, slot, &type, &value);
+  return push_result(L, graph, status, value);
 }
 
 static int build_const(lua_State *L) {
@@ -44,14 +59,16 @@ static int build_const(lua_State *L) {
   check_graph_dtype(L, array->dtype);
   mvg_type type = {.dtype = array->dtype, .shape = array->shape};
   mvg_value value = MVG_NO_VALUE;
-  return push_result(L, mvg_graph_const(graph, &type, array->data, &value), value);
+  mvg_status status = mvg_graph_const(graph, &type, array->data, &value);
+  return push_result(L, graph, status, value);
 }
 
 static int build_scalar(lua_State *L) {
   mvg_graph *graph = mvg_arg_graph(L, 1);
   double number = luaL_checknumber(L, 2);
   mvg_value value = MVG_NO_VALUE;
-  return push_result(L, mvg_graph_scalar(graph, number, &value), value);
+  mvg_status status = mvg_graph_scalar(graph, number, &value);
+  return push_result(L, graph, status, value);
 }
 
 // The operator's expression with the attributes' numbers in place.
@@ -97,7 +114,7 @@ static int build_map(lua_State *L) {
   if (!status) {
     status = mvg_graph_map(graph, &op->def, op->def.name, dtype, expr, inputs, count, &value);
   }
-  return push_result(L, status, value);
+  return push_result(L, graph, status, value);
 }
 
 static mvg_status parse_index(mvg_graph *graph, const char *const *texts, uint32_t count,
@@ -131,7 +148,7 @@ static int build_view(lua_State *L) {
   if (!status) {
     status = mvg_graph_view(graph, &op->def, op->def.name, input, &shape, index, valid, &value);
   }
-  return push_result(L, mvg_status_annotate(status, "operator '%s'", op->def.name), value);
+  return push_result(L, graph, mvg_status_annotate(status, "operator '%s'", op->def.name), value);
 }
 
 // reshape(opdef or nil, value, shape)
@@ -144,7 +161,7 @@ static int build_reshape(lua_State *L) {
   if (op) keep_operator(L, 2);
   mvg_status status = mvg_graph_reshape(graph, op ? &op->def : NULL, op ? op->def.name : "reshape",
                                         input, &shape, &value);
-  return push_result(L, status, value);
+  return push_result(L, graph, status, value);
 }
 
 static mvg_status copy_reduce(mvg_graph *graph, const mvg_reduce_body *source,
@@ -171,7 +188,7 @@ static int build_reduce(lua_State *L) {
   keep_operator(L, 2);
   mvg_status status = copy_reduce(graph, &op->reduce, &body);
   if (!status) status = mvg_graph_reduce(graph, &op->def, op->def.name, input, &body, &value);
-  return push_result(L, status, value);
+  return push_result(L, graph, status, value);
 }
 
 // ---- kernel and host operators ----
@@ -204,8 +221,7 @@ static void read_call(lua_State *L, const mvg_graph *graph, mvg_kind kind, call_
   keep_operator(L, 2);
 }
 
-static int push_outputs(lua_State *L, mvg_status status, uint32_t id, uint32_t count) {
-  mvg_lua_check(L, status);
+static int push_outputs(lua_State *L, uint32_t id, uint32_t count) {
   luaL_checkstack(L, (int)count, "outputs");
   for (uint32_t i = 0; i < count; ++i) mvg_lua_push_value(L, (mvg_value){id, i});
   return (int)count;
@@ -307,7 +323,8 @@ static int build_kernel(lua_State *L) {
   read_names(L, "outputs", call.node.output_count, args.output_names);
   read_grid(L, &args.body);
   uint32_t id = 0;
-  return push_outputs(L, add_kernel(graph, &call, &args, &id), id, call.node.output_count);
+  check_built(L, graph, add_kernel(graph, &call, &args, &id));
+  return push_outputs(L, id, call.node.output_count);
 }
 
 // host(opdef, values, outputs, tag)
@@ -317,7 +334,8 @@ static int build_host(lua_State *L) {
   read_call(L, graph, MVG_KIND_HOST, &call);
   call.node.host.tag = (uint32_t)mvg_arg_integer(L, 5, 0, UINT32_MAX, "a tag");
   uint32_t id = 0;
-  return push_outputs(L, mvg_graph_add_node(graph, &call.node, &id), id, call.node.output_count);
+  check_built(L, graph, mvg_graph_add_node(graph, &call.node, &id));
+  return push_outputs(L, id, call.node.output_count);
 }
 
 const luaL_Reg mvg_lua_graph_builders[] = {

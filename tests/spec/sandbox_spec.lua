@@ -1,0 +1,60 @@
+-- A script is a guest: what it cannot reach, and that nothing it does brings the process down.
+local t = require "spec"
+local core = require "mvgraph.core"
+
+t.test("processes, native code and bytecode are out of reach", function()
+  t.equal({ io, os.execute, os.exit, os.getenv, os.remove, os.rename, package.loadlib, package.cpath, string.dump,
+    debug.getregistry, debug.sethook, debug.setupvalue }, {})
+  t.equal(#package.searchers, 2)
+  t.equal(type(os.clock()), "number")
+  t.equal({ package.loaded.io, package.loaded.os.execute, package.loaded.debug.getregistry }, {})
+end)
+
+t.test("chunks are text only", function()
+  t.equal(load("return 1 + 1")(), 2)
+  t.equal(load("return x", "chunk", "bt", { x = 3 })(), 3)
+  local chunk, message = load("\27Lua", "chunk", "b")
+  t.equal(chunk, nil)
+  t.is_true(message:find("attempt to load a binary chunk"))
+end)
+
+t.test("files outside the named folders are refused", function()
+  for _, path in ipairs { "/etc/hostname", "../../../etc/passwd", core.script_dir .. "/../../../etc/passwd" } do
+    t.error_matches(function() core.file.read(path) end, "only below folders named on the command line")
+    t.error_matches(function() loadfile(path) end, "only below folders named")
+    t.error_matches(function() dofile(path) end, "only below folders named")
+    t.error_matches(function() core.file.exists(path) end, "only below folders named")
+  end
+  t.error_matches(function() core.file.write(core.script_dir .. "/x", "") end, "scripts may write only below")
+  t.error_matches(function() core.file.write("/tmp/x", "") end, "scripts may write only below")
+  t.error_matches(function() core.file.read("a\0b") end, "zero byte")
+  t.error_matches(function() core.file.read("") end, "empty")
+end)
+
+t.test("only the project's environment variables are seen", function()
+  t.equal(core.getenv("PATH"), nil)
+end)
+
+t.test("a missing module says where it was sought", function()
+  t.error_matches(function() require "mvgraph.no_such_module" end, "no_such_module%.lua")
+end)
+
+t.test("endless memory ends in an error", function()
+  t.error_matches(function()
+    local s = ("x"):rep(1 << 20)
+    local chain
+    for i = 1, math.huge do chain = { s .. i, chain } end
+  end, "not enough memory")
+  collectgarbage()
+end)
+
+t.test("endless recursion ends in an error", function()
+  local function f() return 1 + f() end
+  t.error_matches(f, "stack overflow")
+end)
+
+t.test("a handle that was closed says so", function()
+  local a = core.array({ 1 })
+  do local _ <close> = a end
+  t.error_matches(function() return a[1] end, "closed array")
+end)
