@@ -16,7 +16,7 @@ int64_t mvg_video_get_width(const mvg_video *video);
 int64_t mvg_video_get_height(const mvg_video *video);
 double mvg_video_get_frames_per_second(const mvg_video *video);  // 0 when the file does not say
 
-// From the container where it says, else by decoding the whole file once; the read position stays.
+// Goes through the whole file once, so that a cut one fails here; the read position stays.
 mvg_status mvg_video_count_frames(mvg_video *video, int64_t *out_count) MVG_MUST_USE;
 
 // The next frame, u8 [h, w, 3], one reference; *out_frame is NULL at the end.

@@ -108,8 +108,8 @@ cleanup:
   return status;
 }
 
-mvg_status mvg_file_read(const char *path, size_t limit_bytes, char **out_bytes, size_t *out_size) {
-  *out_bytes = NULL;
+mvg_status mvg_file_open(const char *path, int *out_descriptor, size_t *out_size) {
+  *out_descriptor = -1;
   *out_size = 0;
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return make_failure("read", path, errno);
@@ -122,13 +122,29 @@ mvg_status mvg_file_read(const char *path, size_t limit_bytes, char **out_bytes,
   } else if (!S_ISREG(info.st_mode)) {
     status = MVG_ERROR(MVG_IO, "cannot read %s: it is a pipe or a device; give the path of a file",
                        path);
-  } else if ((uint64_t)info.st_size > limit_bytes) {
+  }
+  if (status) {
+    close(file);
+    return status;
+  }
+  *out_descriptor = file;
+  *out_size = (size_t)info.st_size;
+  return NULL;
+}
+
+mvg_status mvg_file_read(const char *path, size_t limit_bytes, char **out_bytes, size_t *out_size) {
+  *out_bytes = NULL;
+  *out_size = 0;
+  int file;
+  size_t size;
+  MVG_RETURN_IF_ERROR(mvg_file_open(path, &file, &size));
+  mvg_status status = NULL;
+  if (size > limit_bytes) {
     status = MVG_ERROR(MVG_INVALID_ARGUMENT,
-                       "cannot read %s: it holds %" PRIu64 " bytes, more than the %zu that are "
-                       "allowed here",
-                       path, (uint64_t)info.st_size, limit_bytes);
+                       "cannot read %s: it holds %zu bytes, more than the %zu that are allowed here",
+                       path, size, limit_bytes);
   } else {
-    status = read_all(file, path, limit_bytes, (size_t)info.st_size, out_bytes, out_size);
+    status = read_all(file, path, limit_bytes, size, out_bytes, out_size);
   }
   close(file);
   return status;

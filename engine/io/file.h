@@ -14,6 +14,9 @@
 mvg_status mvg_file_read(const char *path, size_t limit_bytes, char **out_bytes,
                          size_t *out_size) MVG_MUST_USE;
 
+// Opens a regular file (no folder, pipe or device) for reading; the caller closes the descriptor.
+mvg_status mvg_file_open(const char *path, int *out_descriptor, size_t *out_size) MVG_MUST_USE;
+
 typedef struct {
   const void *bytes;
   size_t size_bytes;
