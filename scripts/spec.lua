@@ -102,7 +102,7 @@ end
 ---@return string
 function spec.shared(core, path)
   local full = (core.getenv("MVGRAPH_SHARED") or "../shared") .. "/" .. path
-  if not core.file_exists(full) then spec.skip("no " .. path .. " below MVGRAPH_SHARED") end
+  if not core.file.exists(full) then spec.skip("no " .. path .. " below MVGRAPH_SHARED") end
   return full
 end
 

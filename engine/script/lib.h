@@ -8,6 +8,7 @@ int mvg_lua_open_array(lua_State *L);
 int mvg_lua_open_random(lua_State *L);
 int mvg_lua_open_opdef(lua_State *L);
 int mvg_lua_open_graph(lua_State *L);
+int mvg_lua_open_device(lua_State *L);
 int mvg_lua_open_program(lua_State *L);
 int mvg_lua_open_json(lua_State *L);
 int mvg_lua_open_file(lua_State *L);

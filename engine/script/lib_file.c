@@ -4,6 +4,7 @@
 #include "io/safetensors.h"
 #include "script/lib.h"
 #include "script/sandbox.h"
+#include "script/vm.h"
 
 #define SET_CLASS "mvg.safetensors"
 #define NAMES_CLASS "mvg.file_names"
@@ -35,15 +36,21 @@ static int file_append(lua_State *L) {
   return 0;
 }
 
-// Whether something exists is told of allowed folders only; elsewhere the answer is an error.
-static int file_exists(lua_State *L) {
-  lua_pushboolean(L, mvg_file_exists(mvg_arg_path(L, 1, false)));
+// Outside the allowed folders nothing exists.
+static int push_answer(lua_State *L, bool (*ask)(const char *path)) {
+  const char *path = luaL_checkstring(L, 1);
+  mvg_status refusal = mvg_sandbox_check(mvg_vm_get_sandbox(mvg_vm_get(L)), path, false);
+  lua_pushboolean(L, !refusal && ask(path));
+  mvg_status_destroy(refusal);
   return 1;
 }
 
+static int file_exists(lua_State *L) {
+  return push_answer(L, mvg_file_exists);
+}
+
 static int file_is_directory(lua_State *L) {
-  lua_pushboolean(L, mvg_file_is_directory(mvg_arg_path(L, 1, false)));
-  return 1;
+  return push_answer(L, mvg_file_is_directory);
 }
 
 static int names_close(lua_State *L) {

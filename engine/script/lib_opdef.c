@@ -1,6 +1,7 @@
 // Declared operators: expressions parsed once, and the hooks that call back into Lua.
 // Names in expressions: map: the inputs, `index` (row-major index of the output element), the attributes.
-// reduce: combine sees `acc` and the input's own name (or `x`), finish sees `acc` and `n` (elements reduced).
+// reduce: combine sees `acc` and the input's own name (or `x`), finish sees `acc` and `count` (elements
+// reduced).
 #include <string.h>
 
 #include "script/lib.h"
@@ -161,7 +162,7 @@ static mvg_status parse_reduce(mvg_lua_opdef *op, const char *init, const char *
                                const char *finish) {
   if (!init || !combine) return MVG_ERROR(MVG_INVALID_ARGUMENT, "a reduce needs init and combine");
   const char *combine_names[] = {"acc", op->input_count ? op->input_names[0] : "x"};
-  static const char *const finish_names[] = {"acc", "n"};
+  static const char *const finish_names[] = {"acc", "count"};
   mvg_reduce_body *body = &op->reduce;
   MVG_RETURN_IF_ERROR(mvg_expr_parse(&op->arena, init, NULL, 0, &body->init));
   MVG_RETURN_IF_ERROR(mvg_expr_parse(&op->arena, combine, combine_names, 2, &body->combine));

@@ -141,7 +141,7 @@ static int search_module(lua_State *L) {
   lua_call(L, 2, 2);
   if (lua_isnil(L, -2)) return 1;  // why not, for require's message
   lua_pop(L, 1);
-  const char *path = lua_tostring(L, -1);
+  const char *path = mvg_arg_path(L, lua_gettop(L), false);
   push_chunk_name(L, path);
   if (!push_file(L, path)) return luaL_error(L, "%s: cannot be read", path);
   size_t size;
@@ -177,7 +177,7 @@ static void open_searcher(lua_State *L) {
 static int open_core(lua_State *L) {
   static const lua_CFunction libraries[] = {
       mvg_lua_open_system, mvg_lua_open_array, mvg_lua_open_random, mvg_lua_open_opdef,
-      mvg_lua_open_graph,  mvg_lua_open_json,  mvg_lua_open_file,
+      mvg_lua_open_graph,  mvg_lua_open_json,  mvg_lua_open_file,   mvg_lua_open_device,
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; ++i) libraries[i](L);
