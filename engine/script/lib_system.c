@@ -65,6 +65,12 @@ static int system_log(lua_State *L) {
   return 0;
 }
 
+// "model.lua:12": the innermost running line outside the library, or nil.
+static int system_script_place(lua_State *L) {
+  if (!mvg_vm_push_script_place(L)) lua_pushnil(L);
+  return 1;
+}
+
 // A fresh folder that scripts may write to; the caller removes what is in it.
 static int system_temporary_directory(lua_State *L) {
   const char *base = getenv("TMPDIR");
@@ -97,6 +103,7 @@ int mvg_lua_open_system(lua_State *L) {
       {"log", system_log},
       {"temporary_directory", system_temporary_directory},
       {"load_script", system_load_script},
+      {"script_place", system_script_place},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);

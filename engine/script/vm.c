@@ -257,24 +257,26 @@ void mvg_vm_destroy(mvg_vm *vm) {
 
 // ---- running ----
 
-// Appends the line of the guest script that led to the error, unless the message already begins with it.
-static void add_script_line(lua_State *L) {
+bool mvg_vm_push_script_place(lua_State *L) {
   lua_Debug frame;
-  for (int level = 1; lua_getstack(L, level, &frame); ++level) {
+  for (int level = 0; lua_getstack(L, level, &frame); ++level) {
     lua_getinfo(L, "Sl", &frame);
     bool is_library = strncmp(frame.source, "@mvgraph/", 9) == 0 ||
                       strcmp(frame.source, "@spec.lua") == 0;
     if (frame.source[0] != '@' || frame.currentline <= 0 || is_library) continue;
-    const char *place = lua_pushfstring(L, "%s:%d", frame.short_src, frame.currentline);
-    bool is_known = strstr(lua_tostring(L, -2), place) != NULL;
-    if (is_known) {
-      lua_pop(L, 1);
-    } else {
-      lua_pushfstring(L, "%s\n  at %s", lua_tostring(L, -2), place);
-      lua_replace(L, -3);
-      lua_pop(L, 1);
-    }
-    return;
+    lua_pushfstring(L, "%s:%d", frame.short_src, frame.currentline);
+    return true;
+  }
+  return false;
+}
+
+// Appends the line of the guest script that led to the error, unless the message has it.
+static void add_script_line(lua_State *L) {
+  if (!mvg_vm_push_script_place(L)) return;
+  if (strstr(lua_tostring(L, -2), lua_tostring(L, -1))) {
+    lua_pop(L, 1);
+  } else {
+    lua_pushfstring(L, "%s\n  at %s", lua_tostring(L, -2), lua_tostring(L, -1));
   }
 }
 

@@ -49,6 +49,9 @@ mvg_device *mvg_vm_get_device(lua_State *L);
 // Choosing is possible until the device is open; false when too late.
 bool mvg_vm_select_device(lua_State *L, const char *selector);
 
+// Pushes "model.lua:12", the innermost running line outside the library; false (nothing pushed) when there is none.
+bool mvg_vm_push_script_place(lua_State *L);
+
 // Tells the collector that `size_bytes` were allocated outside the Lua heap; collects when enough has piled up.
 void mvg_vm_note_memory(lua_State *L, size_t size_bytes);
 

@@ -11,7 +11,7 @@ end)
 
 t.test("an unknown key names the nearest one", function()
   t.error_matches(function() options.read("Linear", { bais = true }, { bias = true }) end,
-    "Linear: unknown option 'bais'; did you mean 'bias'%?")
+    "options_spec%.lua:%d+: Linear: unknown option 'bais'; did you mean 'bias'%?")
   t.error_matches(function() options.read("Linear", { zzz = 1 }, { bias = true }, { "dtype" }) end,
     "known: bias, dtype")
 end)

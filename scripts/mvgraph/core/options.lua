@@ -31,6 +31,11 @@ function options.unknown(what, name, candidates)
   return ("%s; known: %s"):format(message, table.concat(candidates, ", "))
 end
 
+local function fail(message, ...)
+  local place = core.script_place()
+  error((place and place .. ": " or "") .. message:format(...), 0)
+end
+
 local function sorted_keys(defaults, optional)
   local keys = {}
   for key in pairs(defaults) do keys[#keys + 1] = key end
@@ -47,7 +52,7 @@ end
 ---@return table merged a fresh table
 function options.read(where, given, defaults, optional)
   if given ~= nil and type(given) ~= "table" then
-    error(("%s: options must be a table, got %s"):format(where, type(given)), 0)
+    fail("%s: options must be a table, got %s", where, type(given))
   end
   local known = {}
   for _, key in ipairs(optional or {}) do known[key] = true end
@@ -56,11 +61,11 @@ function options.read(where, given, defaults, optional)
   for key, value in pairs(given or {}) do
     local default = defaults[key]
     if default == nil and not known[key] then
-      error(("%s: %s"):format(where, options.unknown("option", key, sorted_keys(defaults, optional))), 0)
+      fail("%s: %s", where, options.unknown("option", key, sorted_keys(defaults, optional)))
     end
     local is_scalar = type(default) == "number" or type(default) == "boolean" or type(default) == "string"
     if is_scalar and type(value) ~= type(default) then
-      error(("%s: option '%s' must be a %s, got %s"):format(where, key, type(default), type(value)), 0)
+      fail("%s: option '%s' must be a %s, got %s", where, key, type(default), type(value))
     end
     merged[key] = value
   end
