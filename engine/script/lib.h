@@ -15,6 +15,10 @@ int mvg_lua_open_file(lua_State *L);
 int mvg_lua_open_image(lua_State *L);
 int mvg_lua_open_system(lua_State *L);
 
+// An empty array handle, pushed before the array is made: nothing is owned when Lua runs out of memory.
+mvg_ndarray **mvg_lua_push_array_handle(lua_State *L);
+extern const luaL_Reg mvg_lua_array_bulk[];
+
 // A declared operator with its expressions, parsed once; its hooks are user values of the userdata.
 typedef struct {
   mvg_opdef def;
@@ -39,7 +43,7 @@ uint32_t mvg_arg_values(lua_State *L, int index, const mvg_graph *graph, uint32_
 void mvg_lua_push_value(lua_State *L, mvg_value value);
 // Pushes the userdata of a graph that hooks get as a pointer.
 void mvg_lua_push_graph_of(lua_State *L, const mvg_graph *graph);
-// Registers what builds nodes as methods; called while the metatable is made.
+// The methods that build nodes.
 extern const luaL_Reg mvg_lua_graph_builders[];
 
 #endif  // MVGRAPH_SCRIPT_LIB_H_
