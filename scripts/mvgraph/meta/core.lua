@@ -1,0 +1,174 @@
+---@meta mvgraph.core
+-- Type stubs of the module that the engine provides: what engine/script/lib_*.c binds. Never loaded, only read.
+-- luacheck: ignore
+
+---@alias Shape integer[] outermost first; {} is a scalar
+---@alias Dtype "f32"|"i32"|"u8"|"f64"
+---@alias Value integer node << 8 | output
+
+---@class Array dense row-major host data; a[i] is the flat 1-based element, #a the element count
+---@field shape Shape a fresh table
+---@field dtype Dtype
+---@field at fun(self, ...: integer): number zero-based multi-index
+---@field put fun(self, value: number, ...: integer)
+---@field narrow fun(self, first: integer, count: integer): Array rows of axis 0, shares memory
+---@field row fun(self, index: integer): Array drops axis 0, shares memory
+---@field reshape fun(self, shape: Shape): Array one dimension may be -1, shares memory
+---@field fill fun(self, value: number): Array self
+---@field copy_ fun(self, source: Array): Array self; converts element types
+---@field clone fun(self, dtype: Dtype?): Array
+---@field scale_ fun(self, factor: number, offset: number?): Array self = self * factor + offset
+---@field gather fun(self, rows: integer[]|Array): Array
+---@field is_finite fun(self): boolean
+---@field totable fun(self): number[]
+---@field bytes fun(self): string
+
+---@class Generator Philox4x32-10; same seed, same numbers on every machine
+---@field fork fun(self, tag: string|integer): Generator independent of how much was drawn
+---@field uniform fun(self, low: number?, high: number?): number
+---@field normal fun(self, mean: number?, std: number?): number
+---@field integer fun(self, low: integer, high: integer): integer inclusive
+---@field shuffle fun(self, list: any[]): any[] in place
+---@field fill_uniform fun(self, array: Array, low: number?, high: number?): Array
+---@field fill_normal fun(self, array: Array, mean: number?, std: number?): Array
+---@field state fun(self): string
+---@field set_state fun(self, state: string)
+
+---@class Opdef a declared operator
+
+---@class Graph
+---@field leaf fun(self, kind: "input"|"state", name: string, slot: integer, dtype: Dtype, shape: Shape): Value
+---@field const fun(self, array: Array): Value
+---@field scalar fun(self, number: number): Value
+---@field map fun(self, op: Opdef, values: Value[], attributes: number[]?, dtype: Dtype?): Value f32 unless given
+---@field view fun(self, op: Opdef, value: Value, shape: Shape, index: string[], valid: string?): Value over o0, o1, ...
+---@field reshape fun(self, op: Opdef?, value: Value, shape: Shape): Value
+---@field reduce fun(self, op: Opdef, value: Value, axes: integer[]): Value reduced axes are dropped
+---@field kernel fun(self, op: Opdef, values: Value[], outputs: table[], constants: table<string, number>, launch: table): Value ...
+---@field host fun(self, op: Opdef, values: Value[], outputs: table[], tag: integer): Value ...
+---@field backward fun(self, loss: Value, wrt: Value[]): Value[]
+---@field type fun(self, value: Value): Dtype, Shape
+---@field inputs fun(self, node: integer): Value[]
+---@field origin fun(self, value: Value): string "model.lua:12 (net.head) add"
+---@field set_origin fun(self, file: string, line: integer, module_path: string?)
+---@field target fun(self, name: string, value: Value, is_update: boolean, slot: integer?)
+---@field eval fun(self, inputs: Array[], states: Array[], values: Value[]): Array[] in double precision, f64
+---@field text fun(self): string
+---@field text_after fun(self, pass: string): string
+---@field node_count fun(self): integer
+
+---@class StateHandle a named tensor on the device
+---@field read fun(self): Array a copy
+---@field write fun(self, array: Array)
+---@field name fun(self): string
+---@field shape fun(self): Shape
+---@field dtype fun(self): Dtype
+
+---@class ProgramHandle
+---@field run fun(self, inputs: Array[], wanted: boolean[]?): (Array|false)[] by output, false where not wanted
+---@field plan_text fun(self): string
+---@field stats fun(self): table<string, number>
+
+---@class core
+---@field version string
+---@field script_dir string holds mvgraph/
+---@field root_dir string holds models/ and datasets/
+---@field is_trusted boolean
+local core = {}
+
+---@overload fun(shape: Shape, dtype: Dtype?): Array zeros
+core.array = {}
+---@param values number|table flat or nested list
+---@param shape Shape? inferred from the nesting when nil
+---@param dtype Dtype?
+---@return Array
+function core.array.from(values, shape, dtype) end
+---@return Array
+function core.array.from_bytes(bytes, shape, dtype) end
+
+---@param seed integer
+---@return Generator
+function core.generator(seed) end
+
+---@return Graph
+function core.graph(name) end
+---`expr` of a map sees the inputs, `index` and the attributes; `combine` of a reduce sees `acc` and its input's name,
+---`finish` sees `acc` and `count`. vjp(graph, node, dys, needed) returns a value or false for each input;
+---run(tag, inputs, outputs) fills the outputs of a host operator.
+---@param declaration {name: string, kind: string, inputs: string[]?, attributes: string[]?, expr: string?, init: string?, combine: string?, finish: string?, differentiable: boolean?, vjp: function?, run: function?}
+---@return Opdef
+function core.opdef(declaration) end
+---@return string[] names of the passes in the order they run
+function core.passes() end
+
+---@return StateHandle
+function core.state(name, array) end
+---@param options {host_bindings: boolean?}?
+---@return ProgramHandle
+function core.compile(graph, states, options) end
+
+---@return {name: string, driver: string, is_cpu: boolean, is_null: boolean, memory_bytes: integer}
+function core.device() end
+---@return table[] infos, string? note
+function core.devices() end
+---Names the device that will be opened at first use.
+function core.select_device(selector) end
+---Opens it now.
+function core.open_device(selector) end
+
+---All paths must lie below folders that the command line named; elsewhere nothing exists and nothing opens.
+core.file = {}
+---@return string
+function core.file.read(path) end
+function core.file.write(path, bytes) end
+function core.file.append(path, bytes) end
+---@return boolean
+function core.file.exists(path) end
+---@return boolean
+function core.file.is_directory(path) end
+---@return string[] names in byte order
+function core.file.list(path) end
+function core.file.make_directory(path) end
+function core.file.remove(path) end
+
+core.safetensors = {}
+---@param tensors table<string, Array>
+---@param metadata table<string, string>?
+function core.safetensors.save(path, tensors, metadata) end
+---@return table<string, Array> tensors, table<string, string> metadata
+function core.safetensors.load(path) end
+
+core.json = { null = nil }
+---@param text string
+---@param source_name string? stands in messages
+function core.json.decode(text, source_name) end
+---@param options {indent: boolean?}?
+---@return string keys sorted; NaN and infinity become null
+function core.json.encode(value, options) end
+---Marks a list as one even when it is empty.
+function core.json.array(list) end
+
+---@return number seconds, monotonic
+function core.clock() end
+---@return boolean whether stderr is a terminal
+function core.is_tty() end
+---@return integer columns
+function core.terminal_width() end
+---@return boolean whether the user asked to stop
+function core.interrupted() end
+---@return integer
+function core.edit_distance(a, b) end
+---@return string? only MVGRAPH_* and NO_COLOR
+function core.getenv(name) end
+---@param text string to stderr, as it is
+function core.write_error(text) end
+---@param level "error"|"warning"|"info"|"debug"
+function core.log(level, text) end
+---@return string path of a fresh folder that scripts may write to
+function core.temporary_directory() end
+---@return function? chunk, string? problem
+function core.load_script(path) end
+---@return string? place "model.lua:12", the innermost running line outside the library
+function core.script_place() end
+
+return core
