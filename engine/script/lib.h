@@ -6,11 +6,13 @@
 
 int mvg_lua_open_array(lua_State *L);
 int mvg_lua_open_random(lua_State *L);
+int mvg_lua_open_linalg(lua_State *L);
 int mvg_lua_open_opdef(lua_State *L);
 int mvg_lua_open_graph(lua_State *L);
 int mvg_lua_open_device(lua_State *L);
 int mvg_lua_open_program(lua_State *L);
 int mvg_lua_open_json(lua_State *L);
+int mvg_lua_open_cache(lua_State *L);
 int mvg_lua_open_file(lua_State *L);
 int mvg_lua_open_image(lua_State *L);
 int mvg_lua_open_system(lua_State *L);
