@@ -1,0 +1,155 @@
+#include "codegen/template.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "codegen/emitter.h"
+#include "codegen/kernel_files.h"
+#include "codegen/shader_text.h"
+
+#define LOCAL_SIZE 64
+
+static const char *get_type_name(mvg_dtype dtype) {
+  return dtype == MVG_DTYPE_I32 ? "int" : "float";
+}
+
+// The body of an accessor: what computes `value` at `element`, in a function of its own.
+static mvg_status print_body(mvg_emitter *e, mvg_value value, mvg_value defined, bool is_epilogue,
+                             mvg_name *out_name, char **out_text) {
+  const mvg_shape *shape = &mvg_graph_get_type(e->graph, value)->shape;
+  MVG_RETURN_IF_ERROR(mvg_emitter_open(e, false));
+  const mvg_index *element;
+  MVG_RETURN_IF_ERROR(mvg_emitter_add_element(e, "v", mvg_shape_get_size(shape), &element));
+  if (is_epilogue) {
+    MVG_RETURN_IF_ERROR(mvg_emitter_define(e, defined, element, "x"));
+    MVG_RETURN_IF_ERROR(mvg_emitter_print_root(e, value, element, out_name));
+  } else {
+    MVG_RETURN_IF_ERROR(mvg_emitter_print(e, value, element, out_name));
+  }
+  MVG_RETURN_IF_ERROR(mvg_index_pool_take_failure(&e->pool));
+  return mvg_emitter_close(e, out_text);
+}
+
+static mvg_status print_load(const mvg_fusion *fusion, const mvg_group *group, const char *name,
+                             mvg_value input, mvg_str *out) {
+  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group};
+  mvg_name result;
+  char *body = NULL;
+  mvg_status status = print_body(&e, input, MVG_NO_VALUE, false, &result, &body);
+  if (!status) {
+    mvg_str_appendf(out, "%s load_%s(uint element) {\nint v = int(element);\n%sreturn %s;\n}\n",
+                    get_type_name(mvg_graph_get_type(fusion->graph, input)->dtype), name, body,
+                    result.text);
+  }
+  mvg_free(body);
+  mvg_emitter_deinit(&e);
+  return status;
+}
+
+static mvg_status print_store(const mvg_fusion *fusion, const mvg_group *group, const char *name,
+                              mvg_value output, mvg_value stored, mvg_str *out) {
+  uint32_t binding = group->read_count;
+  for (uint32_t i = 0; i < group->write_count; ++i) {
+    if (group->writes[i].node == stored.node && group->writes[i].output == stored.output) {
+      binding = group->read_count + i;
+    }
+  }
+  const char *type = get_type_name(mvg_graph_get_type(fusion->graph, output)->dtype);
+  mvg_str_appendf(out, "void store_%s(uint element, %s x) {\n", name, type);
+  bool has_epilogue = output.node != stored.node;
+  if (!has_epilogue) {
+    mvg_str_appendf(out, "b%u[element] = x;\n}\n", binding);
+    return NULL;
+  }
+  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group};
+  mvg_name result;
+  char *body = NULL;
+  mvg_status status = print_body(&e, stored, output, true, &result, &body);
+  if (!status) {
+    mvg_str_appendf(out, "int v = int(element);\n%sb%u[v] = %s;\n}\n", body, binding, result.text);
+  }
+  mvg_free(body);
+  mvg_emitter_deinit(&e);
+  return status;
+}
+
+static void print_constants(const mvg_kernel_body *kernel, uint32_t local_size, bool is_cpu,
+                            mvg_str *out) {
+  mvg_str_appendf(out, "#define MVG_IS_CPU %d\n#define MVG_HAS_GROUPS %d\n", is_cpu,
+                  kernel->invocations == 0);
+  mvg_str_appendf(out, "const uint LOCAL_SIZE = %uu;\n", local_size);
+  for (uint32_t i = 0; i < kernel->constant_count; ++i) {
+    const mvg_constant *constant = &kernel->constants[i];
+    if (constant->is_integer && constant->integer >= 0) {
+      mvg_str_appendf(out, "const uint %s = %" PRId64 "u;\n", constant->name, constant->integer);
+    } else if (constant->is_integer) {
+      mvg_str_appendf(out, "const int %s = %" PRId64 ";\n", constant->name, constant->integer);
+    } else {
+      mvg_expr number = {.op = MVG_EXPR_CONST, .value = constant->number};
+      mvg_str_appendf(out, "const float %s = ", constant->name);
+      mvg_expr_print_glsl(out, &number, NULL, false);
+      mvg_str_append(out, ";\n");
+    }
+  }
+}
+
+static mvg_status print_accessors(const mvg_fusion *fusion, const mvg_group *group,
+                                  const mvg_node *node, mvg_str *out) {
+  for (uint32_t i = 0; i < node->input_count; ++i) {
+    MVG_RETURN_IF_ERROR(
+        print_load(fusion, group, node->kernel.input_names[i], node->inputs[i], out));
+  }
+  for (uint32_t i = 0; i < node->output_count; ++i) {
+    mvg_value output = {group->node, i};
+    MVG_RETURN_IF_ERROR(print_store(fusion, group, node->kernel.output_names[i], output,
+                                    group->stores[i], out));
+  }
+  return NULL;
+}
+
+static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
+                               const mvg_node *node, uint32_t local_size, bool is_cpu,
+                               mvg_str *out) {
+  static const char *const helpers[] = {"include/constants.glsl", "include/math.glsl",
+                                        "include/integer.glsl", "include/erf.glsl",
+                                        "include/random.glsl"};
+  bool is_flat = node->kernel.invocations > 0;
+  mvg_shader_print_head(out, fusion, group, local_size, is_flat ? 1 : 0);
+  for (size_t i = 0; i < sizeof helpers / sizeof helpers[0]; ++i) {
+    MVG_RETURN_IF_ERROR(mvg_kernel_file_append(helpers[i], out));
+  }
+  print_constants(&node->kernel, local_size, is_cpu, out);
+  MVG_RETURN_IF_ERROR(print_accessors(fusion, group, node, out));
+  MVG_RETURN_IF_ERROR(mvg_kernel_file_append(node->kernel.source, out));
+  if (is_flat) {
+    mvg_shader_print_main(out, local_size);
+    mvg_str_append(out, "if (flat_ < push_.n[0]) kernel_main(flat_);\n}\n");
+  } else {
+    mvg_str_append(out,
+                   "void main() {\nuint group_ = gl_WorkGroupID.x + gl_NumWorkGroups.x * "
+                   "(gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);\n"
+                   "kernel_main(group_ * LOCAL_SIZE + gl_LocalInvocationIndex);\n}\n");
+  }
+  return NULL;
+}
+
+mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
+                             mvg_shader *shader) {
+  const mvg_node *node = mvg_graph_get_node(fusion->graph, group->node);
+  const mvg_kernel_body *kernel = &node->kernel;
+  uint32_t local_size = kernel->local_size ? kernel->local_size : LOCAL_SIZE;
+  mvg_str text = {0};
+  mvg_status status = print_shader(fusion, group, node, local_size, caps->is_cpu, &text);
+  if (!status && kernel->invocations > 0) {
+    shader->push[shader->push_count++] = (uint32_t)kernel->invocations;
+    status = mvg_shader_choose_grid(caps, kernel->invocations, local_size, shader->groups);
+  } else {
+    memcpy(shader->groups, kernel->groups, sizeof shader->groups);
+    for (int i = 1; i < 3; ++i) {
+      if (shader->groups[0] && shader->groups[i] == 0) shader->groups[i] = 1;
+    }
+  }
+  if (!status) status = mvg_str_take(&text, &shader->glsl);
+  mvg_str_deinit(&text);
+  return status;
+}
