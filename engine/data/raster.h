@@ -20,15 +20,16 @@ typedef struct {
   const mvg_ndarray *texture_coordinates;  // f32 [V, 2], 0..1 wraps around, v down; NULL without a texture
   const mvg_ndarray *texture;   // u8 [th, tw, 3]; multiplied with the colours; NULL for none
   double focal, cx, cy;         // pixels
-  double near;                  // metres; faces are clipped here. 0 means 0.01
+  double near;                  // metres; faces are cut off here. 0 means 0.01
   double light[3];              // direction towards the light, any length; all zero switches lighting off
   double ambient;               // 0..1; brightness = ambient + (1 - ambient) * max(0, normal . light)
   bool is_two_sided;            // lights a normal that looks away from the camera as if it were turned round
-  bool is_culled;               // leaves out faces seen from behind (clockwise on the picture is front)
+  bool is_culled;               // leaves out faces seen from behind; the front is counter-clockwise on the picture
   bool is_supersampled;         // 2x2 samples for each pixel
 } mvg_raster_scene;
 
-// Faces with an index outside the vertices, and arrays of a wrong shape, are errors; NaN vertices drop their faces.
+// Faces with an index outside the vertices, and arrays of a wrong shape, are errors. Faces with a vertex that is not
+// finite, or that falls more than four million pixels away, are left out.
 mvg_status mvg_raster_draw(const mvg_raster_scene *scene) MVG_MUST_USE;
 
 // Area-weighted vertex normals of unit length, f32 [V, 3]; zero where no face touches.

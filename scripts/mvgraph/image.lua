@@ -1,0 +1,105 @@
+-- Pictures as u8 arrays [h, w, 3], RGB: reading, writing, cropping and flat drawing. Coordinates are pixels, the
+-- centre of the first pixel at 0.5; what falls outside a picture is cut off.
+local core = require "mvgraph.core"
+
+local image = {}
+
+--- Reads PNG, JPEG and whatever else FFmpeg decodes; a turn asked for by the file is done, transparency is dropped.
+---@param path string
+---@return Array picture u8 [h, w, 3]
+function image.read(path)
+  return core.image_read(path)
+end
+
+--- Writes aside, syncs and renames; the same picture gives the same bytes.
+---@param path string
+---@param picture Array u8 [h, w, 3]
+function image.write_png(path, picture)
+  core.image_write_png(path, picture)
+end
+
+--- A black picture.
+---@param height integer pixels
+---@param width integer pixels
+---@return Array picture u8 [height, width, 3]
+function image.new(height, width)
+  return core.array({ height, width, 3 }, "u8")
+end
+
+--- The square around (cx, cy), resampled: bilinear, area-filtered when it shrinks, black outside.
+---@param picture Array u8 [h, w, 3]
+---@param box number[] { cx, cy, size } in source pixels
+---@param out_size integer pixels
+---@param angle number? radians by which the square is turned, clockwise on the picture; 0
+---@return Array crop u8 [out_size, out_size, 3]
+function image.crop_affine(picture, box, out_size, angle)
+  return core.image_crop_affine(picture, box, out_size, angle)
+end
+
+--- (value / 255 - mean) / std for each channel, channels first.
+---@param images Array u8 [b, h, w, 3]
+---@param mean number[] three numbers
+---@param std number[] three numbers
+---@return Array batch f32 [b, 3, h, w]
+function image.normalize_batch(images, mean, std)
+  return core.image_normalize_batch(images, mean, std)
+end
+
+--- Bilinear, area-filtered along an axis that shrinks.
+---@param picture Array u8 [h, w, 3]
+---@param height integer pixels
+---@param width integer pixels
+---@return Array resized u8 [height, width, 3]
+function image.resize(picture, height, width)
+  return core.image_resize(picture, height, width)
+end
+
+--- A line with round ends; coordinates that are not finite draw nothing.
+---@param picture Array u8 [h, w, 3]
+---@param color integer[] { red, green, blue }, 0 to 255
+---@param thickness number? pixels; 1
+function image.line(picture, x0, y0, x1, y1, color, thickness)
+  core.image_line(picture, x0, y0, x1, y1, color, thickness)
+end
+
+---@param picture Array u8 [h, w, 3]
+---@param radius number pixels
+---@param color integer[] { red, green, blue }, 0 to 255
+function image.disc(picture, x, y, radius, color)
+  core.image_disc(picture, x, y, radius, color)
+end
+
+---@param picture Array u8 [h, w, 3]
+---@param color integer[] { red, green, blue }, 0 to 255
+---@param thickness integer? pixels inside the box; without it the box is filled
+function image.rect(picture, x, y, width, height, color, thickness)
+  core.image_rect(picture, x, y, width, height, color, thickness)
+end
+
+--- Letters 5 by 7 dots in cells of 6 by 9; (x, y) is the top left corner.
+---@param picture Array u8 [h, w, 3]
+---@param text string printable ASCII; "\n" starts a line
+---@param color integer[] { red, green, blue }, 0 to 255
+---@param scale integer? pixels for each dot; 1
+function image.text(picture, x, y, text, color, scale)
+  core.image_text(picture, x, y, text, color, scale)
+end
+
+---@param text string
+---@param scale integer? 1
+---@return integer width pixels
+---@return integer height pixels
+function image.text_size(text, scale)
+  return core.image_text_size(text, scale)
+end
+
+--- Copies `source` so that its top left corner lies at (x, y).
+---@param picture Array u8 [h, w, 3]
+---@param source Array u8 [h', w', 3]
+---@param x integer
+---@param y integer
+function image.paste(picture, source, x, y)
+  core.image_paste(picture, source, x, y)
+end
+
+return image
