@@ -1,0 +1,183 @@
+-- Pose errors on host arrays. Every metric is named by what it measures: joints, root, alignment, unit.
+
+local mv = require "mvgraph"
+local geometry = require "mvgraph.geometry"
+
+local metrics = {}
+
+local THRESHOLD <const> = 0.150 -- metres, of PCK
+local AUC_STEPS <const> = 30 -- thresholds 0, 5, ..., 150 mm
+
+local function is_finite(x)
+  return x == x and x > -math.huge and x < math.huge
+end
+
+-- Rows of [n, J, 3] where both sides are finite, as flat lists; `columns` are their one-based joints.
+local function read_pair(predicted, reference, sample, joints)
+  local a, b, columns = {}, {}, {}
+  for j = 0, joints - 1 do
+    local base, valid = (sample * joints + j) * 3, true
+    for d = 1, 3 do
+      valid = valid and is_finite(predicted[base + d]) and is_finite(reference[base + d])
+    end
+    if valid then
+      columns[#columns + 1] = j + 1
+      for d = 1, 3 do
+        a[#a + 1], b[#b + 1] = predicted[base + d], reference[base + d]
+      end
+    end
+  end
+  return a, b, columns
+end
+
+-- Weights of the joints whose mean is the root.
+local function root_joints(names, root)
+  local index = {}
+  for j, name in ipairs(names or {}) do
+    index[name] = j
+  end
+  if root and root ~= "" then
+    if not index[root] then error(("the root joint '%s' is not among the joints compared"):format(root), 3) end
+    return { index[root] }, root
+  end
+  if index.left_hip and index.right_hip then return { index.left_hip, index.right_hip }, "middle of the hips" end
+  return nil, "mean of the joints"
+end
+
+local function subtract_root(points, columns, root)
+  local x, y, z, count = 0, 0, 0, 0
+  for k, column in ipairs(columns) do
+    local counts = root == nil
+    for _, wanted in ipairs(root or {}) do
+      counts = counts or column == wanted
+    end
+    if counts then
+      x, y, z, count = x + points[3 * k - 2], y + points[3 * k - 1], z + points[3 * k], count + 1
+    end
+  end
+  if count < (root and #root or 1) then return nil end
+  local out = {}
+  for k = 1, #columns do
+    out[3 * k - 2] = points[3 * k - 2] - x / count
+    out[3 * k - 1] = points[3 * k - 1] - y / count
+    out[3 * k] = points[3 * k] - z / count
+  end
+  return out
+end
+
+local function add_distances(into, a, b)
+  local sum = 0
+  for k = 0, #a // 3 - 1 do
+    local dx, dy, dz = a[3 * k + 1] - b[3 * k + 1], a[3 * k + 2] - b[3 * k + 2], a[3 * k + 3] - b[3 * k + 3]
+    local d = math.sqrt(dx * dx + dy * dy + dz * dz)
+    into[#into + 1] = d
+    sum = sum + d
+  end
+  return 3 * sum / #a
+end
+
+local function mean(list)
+  local sum = 0
+  for _, value in ipairs(list) do
+    sum = sum + value
+  end
+  return #list > 0 and sum / #list or 0 / 0
+end
+
+-- Percent of distances below 150 mm, and its mean over thresholds 0, 5, ..., 150 mm.
+local function correct_share(distances)
+  local pck, area = 0, 0
+  for _, d in ipairs(distances) do
+    if d < THRESHOLD then pck = pck + 1 end
+    for step = 0, AUC_STEPS do
+      if d < THRESHOLD * step / AUC_STEPS then area = area + 1 end
+    end
+  end
+  local count = math.max(#distances, 1)
+  return 100 * pck / count, 100 * area / (count * (AUC_STEPS + 1))
+end
+
+---@param name string
+---@param joints string[]?
+---@param root string how the root is called
+---@param alignment string
+---@param unit string
+function metrics.identifier(name, joints, root, alignment, unit)
+  return ("%s[%s; root: %s; alignment: %s; %s]"):format(name, joints and (#joints .. " joints") or "all joints", root,
+    alignment, unit)
+end
+
+---Means over the poses where both sides are finite. Poses with fewer than three common joints do not count.
+---@param predicted Array metres, [n, J, 3]
+---@param reference Array metres, NaN where unknown, [n, J, 3]
+---@param settings { joints: string[]?, root: string? } root: a joint's name; default: the middle of the hips
+---@return table row mpjpe_mm, pa_mpjpe_mm, pck150, auc (root-aligned), pa_pck150, pa_auc (after Procrustes), poses,
+---  identifier
+---@return { mpjpe_mm: number[], pa_mpjpe_mm: number[] } each of every pose, NaN where it does not count
+function metrics.evaluate(predicted, reference, settings)
+  settings = settings or {}
+  local shape = predicted.shape
+  local n, joints = shape[1], shape[2]
+  local root, root_name = root_joints(settings.joints, settings.root)
+  local plain, aligned = {}, {}
+  local each = { mpjpe_mm = {}, pa_mpjpe_mm = {} }
+  local per_pose, per_pose_aligned = {}, {}
+  for i = 0, n - 1 do
+    local a, b, columns = read_pair(predicted, reference, i, joints)
+    local ar, br = subtract_root(a, columns, root), subtract_root(b, columns, root)
+    each.mpjpe_mm[i + 1], each.pa_mpjpe_mm[i + 1] = 0 / 0, 0 / 0
+    if #columns >= 3 then
+      if ar and br then
+        each.mpjpe_mm[i + 1] = 1000 * add_distances(plain, ar, br)
+        per_pose[#per_pose + 1] = each.mpjpe_mm[i + 1]
+      end
+      each.pa_mpjpe_mm[i + 1] = 1000 * add_distances(aligned, geometry.procrustes(a, b), b)
+      per_pose_aligned[#per_pose_aligned + 1] = each.pa_mpjpe_mm[i + 1]
+    end
+  end
+  local row = { poses = #per_pose_aligned, mpjpe_mm = mean(per_pose), pa_mpjpe_mm = mean(per_pose_aligned) }
+  row.pck150, row.auc = correct_share(plain)
+  row.pa_pck150, row.pa_auc = correct_share(aligned)
+  row.identifier = table.concat({
+    metrics.identifier("MPJPE, PCK@150, AUC", settings.joints, root_name, "translation", "mm, percent"),
+    metrics.identifier("PA-MPJPE", settings.joints, "none", "similarity", "mm"),
+  }, " ")
+  return row, each
+end
+
+local function single(field)
+  return function()
+    return { name = field, evaluate = function(p, r, settings) return metrics.evaluate(p, r, settings)[field] end }
+  end
+end
+
+metrics.mpjpe, metrics.pa_mpjpe = single "mpjpe_mm", single "pa_mpjpe_mm"
+metrics.pck150, metrics.auc = single "pck150", single "auc"
+
+---The mean over poses after each is moved onto the first by a similarity: the best constant guess for PA-MPJPE.
+---@param poses Array metres, [n, J, 3]
+---@return Array [1, J, 3]
+function metrics.mean_pose(poses)
+  local n, joints = poses.shape[1], poses.shape[2]
+  local rows = {}
+  for i = 1, n do
+    rows[i] = poses:narrow(i - 1, 1):totable()
+  end
+  local centre = rows[1]
+  for _ = 1, 3 do
+    local sum = {}
+    for d = 1, 3 * joints do
+      sum[d] = 0
+    end
+    for i = 1, n do
+      local moved = geometry.procrustes(rows[i], centre)
+      for d = 1, 3 * joints do
+        sum[d] = sum[d] + moved[d] / n
+      end
+    end
+    centre = sum
+  end
+  return mv.array.from(centre, { 1, joints, 3 })
+end
+
+return metrics
