@@ -1,0 +1,201 @@
+--- A capture: a folder with one video (or folder of pictures) and a detector's JSON per camera, nothing calibrated.
+---
+---   my_capture/cam01.mp4, cam02.mp4, ...       or cam01/0000.jpg, ...
+---   my_capture/openpose/cam01/*.json           one OpenPose file a frame, or
+---   my_capture/openpose/cam01.json             one COCO results list a camera (AlphaPose, MMPose)
+---   my_capture/reference3d.json                optional, opened only when an evaluation asks for it
+---
+--- Cameras stand still and are synchronised; frame k of every camera is one instant. People other than the subject may
+--- be in view: capture/association.lua tells them apart. The capture is its own test set: ds.test has the same samples
+--- as ds.train, and self-supervised training never sees what ds.test adds to them.
+---
+--- Both splits carry, besides the common fields, `camera` f32 [count, N, 3] = f, ox, oy: what a crop is of its camera,
+--- with a guessed focal length and the principal point in the middle of the picture. In units of half the crop's side,
+--- f is the focal length and (ox, oy) the way from the principal point to the crop's centre, so that a point (X, Y, Z)
+--- in the frame of the full camera lies at (f X/Z - ox, f Y/Z - oy) in the crop's [-1, 1] coordinates.
+
+local mv = require "mvgraph"
+local association = require "datasets.capture.association"
+local crops = require "datasets.capture.crops"
+local detections = require "datasets.capture.detections"
+local evaluation = require "datasets.capture.evaluation"
+local fail = require "datasets.capture.fail"
+local frames = require "datasets.capture.frames"
+local joint_order = require "datasets.capture.joint_order"
+local layout = require "datasets.capture.layout"
+local options = require "mvgraph.core.options"
+
+local capture = {}
+
+--- Configuration keys, --set capture.<key>=.
+capture.defaults = {
+  keypoints = "auto", -- joint order: body_25, body_25b, coco17; auto: capture/joint_order.lua
+  detections = "", -- folder of the detections; empty: the first that fits the cameras
+  frames = "equal", -- "equal": all cameras must have as many frames; "common": the first frames that all have
+  focal = 1.0, -- guessed focal length over the longer side of the picture
+  detector_size = "", -- "1088x1920": pixels that the detections are in; empty: the pictures' size, see detector_size()
+}
+
+local CODING_BLOCK <const> = 16 -- pixels
+
+local function log(message, ...)
+  mv.core.log("info", "capture: " .. message:format(...))
+end
+
+-- Detections are in the pixels of the pictures. Where the cameras' pictures differ by less than a coding block, some
+-- were cut or scaled by an encoder: then all detections are in the largest size.
+local function detector_size(sources, wanted)
+  if wanted ~= "" then
+    local width, height = tostring(wanted):match "^(%d+)x(%d+)$"
+    if not width then
+      error(("capture.detector_size: '%s' is no size; write WIDTHxHEIGHT: 1088x1920"):format(tostring(wanted)), 0)
+    end
+    width, height = tonumber(width), tonumber(height)
+    local sizes = {}
+    for i = 1, #sources do
+      sizes[i] = { width, height }
+    end
+    return sizes
+  end
+  local width, height = 0, 0
+  for _, source in ipairs(sources) do
+    width, height = math.max(width, source.width), math.max(height, source.height)
+  end
+  local sizes, is_one = {}, true
+  for i, source in ipairs(sources) do
+    sizes[i] = { source.width, source.height }
+    is_one = is_one and width - source.width < CODING_BLOCK and height - source.height < CODING_BLOCK
+  end
+  for i, source in ipairs(sources) do
+    if is_one and (source.width ~= width or source.height ~= height) then
+      log("%s is %dx%d, its detections are read as %dx%d like the other cameras'; set capture.detector_size to say"
+        .. " otherwise", source.camera.name, source.width, source.height, width, height)
+      sizes[i] = { width, height }
+    end
+  end
+  return sizes
+end
+
+local function describe_counts(sources, spans)
+  local parts = {}
+  for i, source in ipairs(sources) do
+    local name, pictures = source.camera.name, source.count
+    parts[i] = spans[i] == pictures and ("%s %d"):format(name, pictures)
+      or ("%s %d pictures, %d detection frames"):format(name, pictures, spans[i])
+  end
+  return table.concat(parts, "; ")
+end
+
+-- People by camera and frame, for as many frames as all cameras have.
+local function align(path, sources, people, rule)
+  local aligned, spans, shortest, is_equal = {}, {}, math.huge, true
+  for i, source in ipairs(sources) do
+    aligned[i], spans[i] = detections.align(people[i], source.count)
+    shortest = math.min(shortest, source.count, spans[i])
+  end
+  for i, source in ipairs(sources) do
+    is_equal = is_equal and source.count == shortest and spans[i] == shortest
+    aligned[i] = table.move(aligned[i], 1, shortest, 1, {})
+  end
+  if not is_equal and rule ~= "common" then
+    fail(path, nil, "frame counts differ: " .. describe_counts(sources, spans),
+      "cut the videos to one start and length and detect again, or use the first "
+      .. shortest .. " frames of each with --set capture.frames=common")
+  end
+  return aligned, shortest
+end
+
+local function check_views(views, cameras, path)
+  if views == nil then
+    return #cameras
+  end
+  if views > #cameras then
+    fail(path, nil, ("it has %d cameras, the configuration asks for views=%d"):format(#cameras, views),
+      ("run with --set views=%d"):format(#cameras))
+  end
+  return views
+end
+
+local function read_people(cameras)
+  local people = {}
+  for i, camera in ipairs(cameras) do
+    people[i] = detections.read(camera.detections)
+  end
+  return people
+end
+
+local function subject_boxes(aligned, count, cameras)
+  local found = association.find_subject(aligned)
+  local boxes, camera = crops.boxes(found.subject, count)
+  if not boxes then
+    fail(cameras[camera].detections, nil, "the subject is nowhere seen with three confident joints",
+      "check the detector on this camera's video, or take the camera out of the capture")
+  end
+  log("one person followed through %d frames and %d cameras; people tracked: %s; epipolar residual %.1f px", count,
+    #cameras, table.concat(found.track_counts, ", "), found.residual)
+  return found.subject, boxes
+end
+
+local function frame_ids(count)
+  local ids = {}
+  for i = 1, count do
+    ids[i] = ("%06d"):format(i - 1)
+  end
+  return ids
+end
+
+-- The reference is read when it is first asked for, and from the test split alone.
+local function with_reference(split, load)
+  return setmetatable(split, {
+    __index = function(self, key)
+      if key == "reference" or key == "reference_joints" then
+        local reference, joints = load()
+        rawset(self, "reference", reference)
+        rawset(self, "reference_joints", joints)
+        return rawget(self, key)
+      end
+    end,
+  })
+end
+
+--- Opens a capture.
+---@param given { path: string, image: integer?, views: integer?, capture: table? } other keys are not looked at
+---@return table dataset see the dataset contract; load_reference() reads the 3D reference, nil where there is none
+function capture.open(given)
+  if not given.path or given.path == "" then
+    error("the dataset 'capture' needs a folder: --data FOLDER", 0)
+  end
+  local keys = options.read("capture", given.capture, capture.defaults)
+  local path, size = given.path:gsub("(.)/+$", "%1"), given.image or 64
+  local cameras = layout.find(path, { detections = keys.detections })
+  local views = check_views(given.views, cameras, path)
+  local people, sources = read_people(cameras), {}
+  for i, camera in ipairs(cameras) do
+    sources[i] = frames.inspect(camera)
+  end
+  local aligned, count = align(path, sources, people, keys.frames)
+  local skeleton, reason = joint_order.decide(people, keys.keypoints)
+  log("keypoints are %s: %s", skeleton.name, reason)
+  local sizes = detector_size(sources, keys.detector_size)
+  local subject, boxes = subject_boxes(aligned, count, cameras)
+  local keypoints, crop = crops.arrays(subject, boxes, count, views, #skeleton.joints)
+  local used = table.move(sources, 1, views, 1, {})
+  local images = frames.cut(used, boxes, crop, sizes, size)
+  local camera, focal_over_size = crops.cameras(crop, keys.focal, sizes)
+
+  local function split()
+    return {
+      count = count, images = images, keypoints = keypoints, crop = crop, camera = camera, frame_ids = frame_ids(count),
+    }
+  end
+  local function load_reference()
+    return evaluation.read_reference(path, count)
+  end
+  return {
+    name = path:match "([^/]+)$", views = views, skeleton = skeleton, focal_over_size = focal_over_size,
+    detector_sizes = sizes, train = split(), test = with_reference(split(), load_reference),
+    load_reference = load_reference,
+  }
+end
+
+return capture

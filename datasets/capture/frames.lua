@@ -1,0 +1,122 @@
+--- Pictures of a capture: counts frames, decodes them and cuts the crops, which are kept in the user's cache.
+
+local mv = require "mvgraph"
+local fail = require "datasets.capture.fail"
+
+local frames = {}
+
+local VERSION <const> = "capture crops 1" -- changes when the same input must give other pixels
+
+---@class FrameSource
+---@field camera CaptureCamera
+---@field count integer
+---@field width integer pixels of the decoded pictures
+---@field height integer
+
+--- Counts a camera's frames and finds their size.
+---@param camera CaptureCamera
+---@return FrameSource
+function frames.inspect(camera)
+  if camera.images then
+    local first = mv.image.read(camera.images[1])
+    return { camera = camera, count = #camera.images, width = first.shape[2], height = first.shape[1] }
+  end
+  local video = mv.video.open(camera.video)
+  local source = { camera = camera, count = video:frame_count(), width = video.width, height = video.height }
+  video:close()
+  if source.count == 0 then
+    fail(camera.video, nil, "the video has no frames", "copy the video again")
+  end
+  return source
+end
+
+-- A function that returns the next picture each time it is called.
+local function open_reader(source)
+  if source.camera.images then
+    local index = 0
+    return function()
+      index = index + 1
+      return mv.image.read(source.camera.images[index]), source.camera.images[index]
+    end
+  end
+  local video, path = mv.video.open(source.camera.video), source.camera.video
+  local index = 0
+  return function()
+    index = index + 1
+    local picture = video:read()
+    if not picture then
+      fail(path, ("frame %d"):format(index), ("the video ends here; %d frames were expected"):format(source.count),
+        "the file may be cut short: copy it again")
+    end
+    return picture, path
+  end
+end
+
+-- Cuts one camera's crops into column `view` of `images` [count, N, size, size, 3].
+local function cut_camera(source, view, boxes, detector_size, images)
+  local read = open_reader(source)
+  local count, size = images.shape[1], images.shape[3]
+  for i = 1, count do
+    local picture, path = read()
+    local height, width = picture.shape[1], picture.shape[2]
+    if height ~= source.height or width ~= source.width then
+      fail(path, ("frame %d"):format(i), ("%dx%d pixels, the first frame has %dx%d"):format(width, height,
+        source.width, source.height), "all pictures of a camera must have one size")
+    end
+    local sx, sy = width / detector_size[1], height / detector_size[2]
+    local box = boxes[i]
+    local crop = mv.image.crop_affine(picture, { box[1] * sx, box[2] * sy, box[3] * math.sqrt(sx * sy) }, size)
+    images:row(i - 1):row(view):copy_(crop)
+  end
+end
+
+local function cache_key(sources, crop, size, detector_sizes)
+  local files, text = {}, { VERSION, tostring(size), crop:bytes() }
+  for view, source in ipairs(sources) do
+    for _, path in ipairs(source.camera.images or { source.camera.video }) do
+      files[#files + 1] = path
+    end
+    text[#text + 1] = ("%d files, %dx%d"):format(#files, table.unpack(detector_sizes[view]))
+  end
+  return mv.core.cache.key(table.concat(text, "\n"), files)
+end
+
+local function load_cached(path, shape)
+  if not mv.file.exists(path) then
+    return nil
+  end
+  local is_read, arrays = pcall(mv.safetensors.load, path)
+  local images = is_read and arrays.images
+  if not images or images.dtype ~= "u8" or table.concat(images.shape, ",") ~= table.concat(shape, ",") then
+    return nil
+  end
+  return images
+end
+
+--- Cuts all crops, or takes them from the cache when neither the pictures nor the crops have changed.
+---@param sources FrameSource[] the views
+---@param boxes number[][][] {cx, cy, side} by camera and frame, detector pixels
+---@param crop Array the same as an array, [count, N, 3]
+---@param detector_sizes number[][] {width, height} of each view
+---@param size integer side of the crops, pixels
+---@return Array images u8 [count, N, size, size, 3]
+function frames.cut(sources, boxes, crop, detector_sizes, size)
+  local count, views = crop.shape[1], #sources
+  local shape = { count, views, size, size, 3 }
+  local folder = mv.core.cache.folder "captures"
+  local path = folder and ("%s/%s.safetensors"):format(folder, cache_key(sources, crop, size, detector_sizes))
+  local images = path and load_cached(path, shape)
+  if images then
+    return images
+  end
+  images = mv.array(shape, "u8")
+  for view, source in ipairs(sources) do
+    cut_camera(source, view - 1, boxes[view], detector_sizes[view], images)
+  end
+  if path then
+    pcall(mv.safetensors.save, path, { images = images })
+  end
+  return images
+end
+
+return frames
