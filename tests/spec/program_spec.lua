@@ -1,0 +1,89 @@
+-- States and programs: what a script compiles and runs, on whatever device --device names.
+local t = require "spec"
+local core = require "mvgraph.core"
+local array = core.array
+
+local multiply <const> = core.opdef { name = "multiply", kind = "map", inputs = { "a", "b" }, expr = "a * b" }
+local add <const> = core.opdef { name = "add", kind = "map", inputs = { "a", "b" }, expr = "a + b" }
+local is_null <const> = core.device().is_null
+
+local function near(got, expected)
+  if not is_null then t.near(got, expected) end -- the null device computes nothing
+end
+
+t.test("a state keeps what is written to it", function()
+  local s = core.state("weight", array.from { { 1, 2 }, { 3, 4 } })
+  t.equal({ s:name(), s:shape(), s:dtype() }, { "weight", { 2, 2 }, "f32" })
+  near(s:read(), { 1, 2, 3, 4 })
+  s:write(array.from({ 5, 6, 7, 8 }, { 2, 2 }))
+  near(s:read(), { 5, 6, 7, 8 })
+  t.error_matches(function() s:write(array({ 3 })) end, "weight")
+  t.error_matches(function() core.state("image", array({ 2 }, "u8")) end, "must be f32 or i32, not u8")
+end)
+
+t.test("a program computes outputs and updates its states", function()
+  local g = core.graph("step")
+  local x, s = g:leaf("input", "x", 0, "f32", { 3 }), g:leaf("state", "total", 0, "f32", { 3 })
+  local y = g:map(multiply, { x, x })
+  local sum = g:map(add, { s, y })
+  g:target("y", y, false, 0)
+  g:target("total", sum, true, 0)
+  g:target("sum", sum, false, 0)
+  local state = core.state("total", array.from { 10, 20, 30 })
+  local program = core.compile(g, { state })
+  local out = program:run { array.from { 1, 2, 3 } }
+  near(out[1], { 1, 4, 9 })
+  near(out[2], { 11, 24, 39 })
+  near(state:read(), { 11, 24, 39 })
+  out = program:run({ array.from { 1, 1, 1 } }, { false, true })
+  t.equal(out[1], false)
+  near(out[2], { 12, 25, 40 })
+end)
+
+t.test("a program outlives its graph and operators", function()
+  local program
+  do
+    local g = core.graph("short-lived")
+    local x = g:leaf("input", "x", 0, "f32", { 2 })
+    local function run(_, inputs, outputs) outputs[1]:copy_(inputs[1]):scale_(2) end
+    local double = core.opdef { name = "double", kind = "host", differentiable = false, run = run }
+    g:target("y", (g:host(double, { x }, { { shape = { 2 } } }, 0)), false, 0)
+    program = core.compile(g, {})
+  end
+  collectgarbage()
+  collectgarbage()
+  near(program:run({ array.from { 1, 2 } })[1], { 2, 4 })
+end)
+
+t.test("an error in a host operator reaches the caller", function()
+  if is_null then t.skip("the null device runs no host operators") end
+  local g = core.graph("failing")
+  local x = g:leaf("input", "x", 0, "f32", { 2 })
+  local function run() error("no idea", 0) end
+  local op = core.opdef { name = "picky", kind = "host", differentiable = false, run = run }
+  g:target("y", (g:host(op, { x }, { { shape = { 2 } } }, 0)), false, 0)
+  local program = core.compile(g, {})
+  t.error_matches(function() program:run { array({ 2 }) } end, "host operator 'picky': no idea")
+end)
+
+t.test("inputs that do not fit are told", function()
+  local g = core.graph("picky")
+  local x = g:leaf("input", "x", 0, "f32", { 3 })
+  g:target("y", g:map(add, { x, x }), false, 0)
+  local program = core.compile(g, {})
+  t.error_matches(function() program:run {} end, "x")
+  t.error_matches(function() program:run { array({ 4 }) } end, "x")
+  t.error_matches(function() program:run { array({ 3 }, "i32") } end, "x")
+  t.error_matches(function() program:run { 3 } end, "an array is needed, got 3")
+end)
+
+t.test("the plan tells its steps and bytes", function()
+  local g = core.graph("planned")
+  local x = g:leaf("input", "x", 0, "f32", { 16 })
+  g:target("y", g:map(add, { x, x }), false, 0)
+  local program = core.compile(g, {})
+  t.is_true(#program:plan_text() > 0)
+  local stats = program:stats()
+  t.equal({ stats.dispatches, stats.host_steps }, { 1, 0 })
+  t.is_true(stats.input_bytes >= 64 and stats.output_bytes >= 64)
+end)
