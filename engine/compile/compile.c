@@ -1,0 +1,32 @@
+#include "compile/compile.h"
+
+#include "passes/fuse.h"
+#include "passes/pass.h"
+#include "plan/plan.h"
+#include "program/host_step.h"
+
+static void observe_pass(void *context, const char *pass, const mvg_graph *graph) {
+  const mvg_compile_options *options = context;
+  options->on_pass(options->on_pass_context, pass, graph);
+}
+
+mvg_status mvg_compile(const mvg_graph *graph, mvg_device *device, mvg_state *const *states,
+                       size_t state_count, const mvg_compile_options *options,
+                       mvg_program **out_program) {
+  *out_program = NULL;
+  const mvg_caps *caps = mvg_device_get_caps(device);
+  bool has_observer = options && options->on_pass;
+  bool has_bindings = caps->is_cpu && !caps->is_null && !(options && options->keep_host_bindings_off);
+  mvg_fuse_options fuse = {.accepts_binding = has_bindings ? mvg_host_step_accepts : NULL};
+  mvg_graph *optimised = NULL;
+  mvg_fusion *fusion = NULL;
+  mvg_plan *plan = NULL;
+  mvg_status status =
+      mvg_pass_run_all(graph, has_observer ? observe_pass : NULL, (void *)options, &optimised);
+  if (!status) status = mvg_fusion_create(optimised, caps, &fuse, &fusion);
+  mvg_graph_destroy(optimised);
+  if (!status && has_observer) options->on_pass(options->on_pass_context, "lower", fusion->graph);
+  if (!status) status = mvg_plan_create(fusion, caps, &plan);
+  if (!status) status = mvg_program_create(device, plan, states, state_count, out_program);
+  return mvg_status_annotate(status, "compiling '%s'", mvg_graph_get_name(graph));
+}

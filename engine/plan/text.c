@@ -1,0 +1,141 @@
+// The text form of plans, stable and free of addresses.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "plan/plan.h"
+
+static const char *const region_names[MVG_REGION_COUNT] = {"arena", "input", "output", "const", "state"};
+
+static void print_bytes(mvg_str *out, uint64_t bytes) {
+  if (bytes < 10240) {
+    mvg_str_appendf(out, "%" PRIu64 " B", bytes);
+  } else if (bytes < 10240 * 1024) {
+    mvg_str_appendf(out, "%.1f KiB", (double)bytes / 1024);
+  } else {
+    mvg_str_appendf(out, "%.1f MiB", (double)bytes / (1024 * 1024));
+  }
+}
+
+static void print_span(mvg_str *out, const mvg_span *span) {
+  mvg_str_append(out, region_names[span->region]);
+  if (span->region == MVG_REGION_STATE) mvg_str_appendf(out, "%u", span->slot);
+  mvg_str_appendf(out, "[%" PRIu64 "+%" PRIu64 "]", span->offset, span->size_bytes);
+}
+
+static void print_name(mvg_str *out, const mvg_plan *plan, const mvg_step *step) {
+  static const char *const kinds[] = {"fused", "kernel", "bound", "host"};
+  const mvg_group *group = step->group;
+  if (!group) {
+    mvg_str_appendf(out, "copy to %s", step->name);
+    return;
+  }
+  mvg_str_appendf(out, "%s ", kinds[group->kind]);
+  for (uint32_t i = 0; i < group->write_count; ++i) {
+    const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, group->writes[i].node);
+    mvg_str_appendf(out, i ? "+%s" : "%s", node->op);
+  }
+  if (group->kind != MVG_GROUP_FUSED) {
+    const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, group->node);
+    if (group->writes[0].node != group->node) mvg_str_appendf(out, " after %s", node->op);
+  }
+  for (uint32_t p = 0; p < group->part_count; ++p) {
+    mvg_str_appendf(out, p ? ", %" PRId64 : " (%" PRId64, group->parts[p].count);
+  }
+  if (group->part_count) mvg_str_append(out, ")");
+}
+
+static void print_step(mvg_str *out, const mvg_plan *plan, uint32_t number) {
+  static const char *const hazards[] = {"", "read after write", "write after read", "write after write"};
+  const mvg_step *step = &plan->steps[number];
+  if (step->barrier) {
+    mvg_str_appendf(out, "     barrier: %s of step %u\n", hazards[step->barrier], step->barrier_step);
+  }
+  mvg_str_appendf(out, "%4u %s", number, step->kind == MVG_STEP_HOST ? "host " : "");
+  print_name(out, plan, step);
+  mvg_str_append(out, " <-");
+  for (uint32_t i = 0; i < step->read_count; ++i) {
+    mvg_str_append(out, " ");
+    print_span(out, &step->spans[i]);
+  }
+  mvg_str_append(out, " ->");
+  for (uint32_t i = 0; i < step->write_count; ++i) {
+    mvg_str_append(out, " ");
+    print_span(out, &step->spans[step->read_count + i]);
+  }
+  mvg_str_append(out, "\n");
+}
+
+// Values of the arena that are alive at the peak: written at or before it, read at or after it.
+static uint32_t find_last_read(const mvg_plan *plan, mvg_value value) {
+  uint32_t last = 0;
+  for (uint32_t i = 0; i < plan->step_count; ++i) {
+    const mvg_group *group = plan->steps[i].group;
+    for (uint32_t k = 0; group && k < group->read_count; ++k) {
+      mvg_value read = group->reads[k].value;
+      if (read.node == value.node && read.output == value.output) last = i;
+    }
+  }
+  return last;
+}
+
+typedef struct {
+  uint64_t bytes;
+  const mvg_node *node;
+} holder;
+
+#define MAX_HOLDERS 8
+
+static void keep_largest(holder *holders, uint32_t *count, holder candidate) {
+  uint32_t at = *count;
+  while (at > 0 && holders[at - 1].bytes < candidate.bytes) --at;
+  if (at == MAX_HOLDERS) return;
+  uint32_t last = *count < MAX_HOLDERS ? (*count)++ : MAX_HOLDERS - 1;
+  for (uint32_t i = last; i > at; --i) holders[i] = holders[i - 1];
+  holders[at] = candidate;
+}
+
+void mvg_plan_print_peak(const mvg_plan *plan, mvg_str *out) {
+  holder holders[MAX_HOLDERS];
+  uint32_t count = 0;
+  for (uint32_t i = 0; i <= plan->peak_step && i < plan->step_count; ++i) {
+    const mvg_step *step = &plan->steps[i];
+    for (uint32_t k = 0; step->group && k < step->write_count; ++k) {
+      const mvg_span *span = &step->spans[step->read_count + k];
+      mvg_value value = step->group->writes[k];
+      bool is_alive = i == plan->peak_step || find_last_read(plan, value) >= plan->peak_step;
+      if (span->region != MVG_REGION_ARENA || !is_alive) continue;
+      const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, value.node);
+      keep_largest(holders, &count, (holder){span->size_bytes, node});
+    }
+  }
+  mvg_str_append(out, "peak ");
+  print_bytes(out, plan->live_bytes);
+  mvg_str_appendf(out, " at step %u, held by:\n", plan->peak_step);
+  for (uint32_t i = 0; i < count; ++i) {
+    char origin[MVG_ORIGIN_TEXT_SIZE];
+    mvg_str_append(out, "  ");
+    print_bytes(out, holders[i].bytes);
+    mvg_str_appendf(out, "  %s\n", mvg_node_format_origin(holders[i].node, origin));
+  }
+}
+
+void mvg_plan_print(const mvg_plan *plan, mvg_str *out) {
+  uint32_t dispatches = 0, hosts = 0, copies = 0, barriers = 0;
+  for (uint32_t i = 0; i < plan->step_count; ++i) {
+    dispatches += plan->steps[i].kind == MVG_STEP_DISPATCH;
+    hosts += plan->steps[i].kind == MVG_STEP_HOST;
+    copies += plan->steps[i].kind == MVG_STEP_COPY;
+    barriers += plan->steps[i].barrier != MVG_HAZARD_NONE;
+  }
+  mvg_str_appendf(out, "plan '%s': %u dispatches, %u host steps, %u copies, %u barriers\n",
+                  mvg_graph_get_name(plan->fusion->graph), dispatches, hosts, copies, barriers);
+  for (uint32_t i = 0; i < plan->step_count; ++i) print_step(out, plan, i);
+  for (uint32_t i = 0; i < MVG_REGION_STATE; ++i) {
+    mvg_str_appendf(out, "%s ", region_names[i]);
+    print_bytes(out, plan->region_bytes[i]);
+    mvg_str_append(out, i + 1 < MVG_REGION_STATE ? ", " : "; without reuse ");
+  }
+  print_bytes(out, plan->total_bytes);
+  mvg_str_append(out, "\n");
+  mvg_plan_print_peak(plan, out);
+}

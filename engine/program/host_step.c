@@ -1,0 +1,136 @@
+#include "program/host_step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "program/host_matmul.h"
+
+// Switching between device and host costs as much as a shader's 1 to 2 million operations.
+#define MIN_OPERATIONS 1e6
+
+static int64_t get_constant(const mvg_node *node, const char *name) {
+  for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {
+    if (strcmp(node->kernel.constants[i].name, name) == 0) return node->kernel.constants[i].integer;
+  }
+  return 0;
+}
+
+static mvg_matmul get_matmul(const mvg_node *node) {
+  return (mvg_matmul){
+      .batch = get_constant(node, "B"),
+      .m = get_constant(node, "M"),
+      .n = get_constant(node, "N"),
+      .k = get_constant(node, "K"),
+      .transpose_a = get_constant(node, "TRANSPOSE_A") != 0,
+      .transpose_b = get_constant(node, "TRANSPOSE_B") != 0,
+      .broadcast_a = get_constant(node, "BROADCAST_A") != 0,
+      .broadcast_b = get_constant(node, "BROADCAST_B") != 0,
+  };
+}
+
+bool mvg_host_step_accepts(const mvg_node *node) {
+  if (!node->kernel.binding || strcmp(node->kernel.binding, "matmul") != 0) return false;
+  mvg_matmul shape = get_matmul(node);
+  return 2.0 * (double)shape.batch * (double)shape.m * (double)shape.n * (double)shape.k >= MIN_OPERATIONS;
+}
+
+// One operand as host memory: in place where the buffer is mapped, else a copy.
+typedef struct {
+  mvg_ndarray array;
+  mvg_buffer *buffer;
+  uint64_t offset;
+  bool is_copy;
+} operand;
+
+static mvg_status open_operand(const mvg_type *type, mvg_buffer *buffer, const mvg_span *span,
+                               bool is_read, operand *out) {
+  *out = (operand){.buffer = buffer, .offset = span->offset};
+  out->array = (mvg_ndarray){.dtype = type->dtype, .shape = type->shape, .reference_count = 1};
+  size_t bytes = (size_t)mvg_shape_get_size(&type->shape) * mvg_dtype_get_size(type->dtype);
+  out->array.size_bytes = bytes;
+  char *mapped = mvg_buffer_get_mapped(buffer);
+  if (mapped) {
+    out->array.data = mapped + span->offset;
+    return NULL;
+  }
+  out->is_copy = true;
+  MVG_RETURN_IF_ERROR(mvg_alloc_zeroed(bytes ? bytes : 1, 1, &out->array.data));
+  return is_read && bytes ? mvg_buffer_read(buffer, span->offset, out->array.data, bytes) : NULL;
+}
+
+static mvg_status close_operand(operand *o, bool is_written) {
+  mvg_status status = NULL;
+  if (o->is_copy && is_written && o->array.size_bytes && o->array.data) {
+    status = mvg_buffer_write(o->buffer, o->offset, o->array.data, o->array.size_bytes);
+  }
+  if (o->is_copy) mvg_free(o->array.data);
+  o->is_copy = false;
+  return status;
+}
+
+static mvg_status open_input(const mvg_plan *plan, const mvg_step *step, mvg_buffer *const *buffers,
+                             mvg_value input, operand *out) {
+  const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, input.node);
+  const mvg_type *type = &node->outputs[input.output];
+  if (node->kind == MVG_KIND_CONST) {
+    size_t bytes = (size_t)mvg_shape_get_size(&type->shape) * mvg_dtype_get_size(type->dtype);
+    *out = (operand){.array = {.dtype = type->dtype, .shape = type->shape, .size_bytes = bytes,
+                               .data = (void *)node->constant.data, .reference_count = 1}};
+    return NULL;
+  }
+  for (uint32_t i = 0; i < step->read_count; ++i) {
+    mvg_value read = step->group->reads[i].value;
+    if (read.node != input.node || read.output != input.output) continue;
+    return open_operand(type, buffers[i], &step->spans[i], true, out);
+  }
+  return MVG_ERROR(MVG_INTERNAL, "a host step reads a value that it was not planned to read");
+}
+
+static mvg_status run_node(const mvg_node *node, operand *operands) {
+  const mvg_ndarray *inputs[MVG_MAX_OPERANDS];
+  mvg_ndarray *outputs[MVG_MAX_OPERANDS];
+  for (uint32_t i = 0; i < node->input_count; ++i) inputs[i] = &operands[i].array;
+  for (uint32_t i = 0; i < node->output_count; ++i) {
+    outputs[i] = &operands[node->input_count + i].array;
+  }
+  if (node->kind == MVG_KIND_KERNEL) {
+    mvg_matmul shape = get_matmul(node);
+    mvg_host_matmul(&shape, inputs[0]->data, inputs[1]->data, outputs[0]->data);
+    return NULL;
+  }
+  if (!node->def || !node->def->run) {
+    return MVG_ERROR(MVG_FAILED_PRECONDITION, "host operator '%s' has nothing to run", node->op);
+  }
+  return node->def->run(node->def->context, node->host.tag, inputs, node->input_count, outputs,
+                        node->output_count);
+}
+
+mvg_status mvg_host_step_run(const mvg_plan *plan, const mvg_step *step,
+                             mvg_buffer *const *buffers) {
+  const mvg_group *group = step->group;
+  const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, group->node);
+  operand *operands;
+  uint32_t count = node->input_count + node->output_count;
+  MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(count, &operands));
+  mvg_status status = NULL;
+  for (uint32_t i = 0; i < node->input_count && !status; ++i) {
+    status = open_input(plan, step, buffers, node->inputs[i], &operands[i]);
+  }
+  for (uint32_t i = 0; i < node->output_count && !status; ++i) {
+    uint32_t at = step->read_count + i;
+    status = open_operand(&node->outputs[i], buffers[at], &step->spans[at], false,
+                          &operands[node->input_count + i]);
+  }
+  if (!status) status = run_node(node, operands);
+  for (uint32_t i = 0; i < count; ++i) {
+    bool is_written = i >= node->input_count && !status;
+    status = mvg_status_join(status, close_operand(&operands[i], is_written));
+  }
+  mvg_free(operands);
+  if (status) {
+    char origin[MVG_ORIGIN_TEXT_SIZE];
+    return mvg_status_annotate(status, "%s", mvg_node_format_origin(node, origin));
+  }
+  return NULL;
+}

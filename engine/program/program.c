@@ -1,0 +1,319 @@
+#include "program/program.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "plan/plan.h"
+#include "program/host_step.h"
+#include "program/kernel_set.h"
+
+// Steps between two visits to the host: one command list, or one host step.
+typedef struct {
+  mvg_commands *commands;  // NULL: a host step
+  uint32_t host_step;
+} segment;
+
+typedef struct {
+  uint32_t kernel;  // of dispatches; UINT32_MAX: an empty grid
+  uint32_t push[MVG_SHADER_MAX_PUSH];
+  uint32_t push_count;
+  uint32_t groups[3];
+} launch;
+
+struct mvg_program {
+  mvg_device *device;
+  mvg_plan *plan;
+  mvg_state **states;
+  size_t state_count;
+  mvg_buffer *regions[MVG_REGION_COUNT];
+  mvg_buffer *upload, *download;  // staging, where kernels should not touch host memory; else NULL
+  mvg_kernel_set kernels;
+  launch *launches;               // per step
+  MVG_ARRAY(segment) segments;
+};
+
+const mvg_plan *mvg_program_get_plan(const mvg_program *program) {
+  return program->plan;
+}
+
+static mvg_buffer *get_buffer(const mvg_program *p, const mvg_span *span) {
+  if (span->region == MVG_REGION_STATE) return mvg_state_get_buffer(p->states[span->slot]);
+  return p->regions[span->region];
+}
+
+// ---- creation ----
+
+static mvg_status check_states(const mvg_program *p) {
+  const mvg_plan *plan = p->plan;
+  for (uint32_t i = 0; i < plan->step_count; ++i) {
+    const mvg_step *step = &plan->steps[i];
+    for (uint32_t k = 0; k < step->read_count + step->write_count; ++k) {
+      const mvg_span *span = &step->spans[k];
+      if (span->region != MVG_REGION_STATE) continue;
+      bool exists = span->slot < p->state_count && p->states[span->slot];
+      if (!exists) return MVG_ERROR(MVG_INVALID_ARGUMENT, "the program needs state %u, which is missing", span->slot);
+      uint64_t bytes = mvg_buffer_get_size(mvg_state_get_buffer(p->states[span->slot]));
+      if (bytes < span->size_bytes) {
+        return MVG_ERROR(MVG_INVALID_ARGUMENT, "state '%s' has %" PRIu64 " bytes, the program uses %" PRIu64,
+                         mvg_state_get_name(p->states[span->slot]), bytes, span->size_bytes);
+      }
+    }
+  }
+  return NULL;
+}
+
+static mvg_status create_regions(mvg_program *p) {
+  const uint64_t *bytes = p->plan->region_bytes;
+  bool is_direct = mvg_device_get_caps(p->device)->is_cpu;
+  static const mvg_memory direct[MVG_REGION_STATE] = {MVG_MEMORY_DEVICE, MVG_MEMORY_UPLOAD,
+                                                      MVG_MEMORY_DOWNLOAD, MVG_MEMORY_DEVICE};
+  for (uint32_t r = 0; r < MVG_REGION_STATE; ++r) {
+    if (bytes[r] == 0) continue;
+    mvg_memory memory = is_direct ? direct[r] : MVG_MEMORY_DEVICE;
+    mvg_status status = mvg_buffer_create(p->device, memory, bytes[r], &p->regions[r]);
+    if (!status) continue;
+    mvg_str text = {0};
+    mvg_plan_print_peak(p->plan, &text);
+    status = mvg_status_annotate(status,
+                                 "%sthree ways to shrink it: a smaller batch, a smaller image size, fewer views",
+                                 text.text ? text.text : "");
+    mvg_str_deinit(&text);
+    return status;
+  }
+  if (is_direct) return NULL;
+  if (bytes[MVG_REGION_INPUT]) {
+    MVG_RETURN_IF_ERROR(
+        mvg_buffer_create(p->device, MVG_MEMORY_UPLOAD, bytes[MVG_REGION_INPUT], &p->upload));
+  }
+  if (!bytes[MVG_REGION_OUTPUT]) return NULL;
+  return mvg_buffer_create(p->device, MVG_MEMORY_DOWNLOAD, bytes[MVG_REGION_OUTPUT], &p->download);
+}
+
+static mvg_status write_constants(mvg_program *p) {
+  for (uint32_t i = 0; i < p->plan->constant_count; ++i) {
+    const mvg_placed *constant = &p->plan->constants[i];
+    uint64_t bytes = (uint64_t)mvg_shape_get_size(&constant->type.shape) * mvg_dtype_get_size(constant->type.dtype);
+    if (bytes == 0) continue;
+    MVG_RETURN_IF_ERROR(
+        mvg_buffer_write(p->regions[MVG_REGION_CONST], constant->span.offset, constant->data, bytes));
+  }
+  return NULL;
+}
+
+static mvg_status create_kernels(mvg_program *p) {
+  const mvg_plan *plan = p->plan;
+  const mvg_caps *caps = mvg_device_get_caps(p->device);
+  MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(plan->step_count, &p->launches));
+  for (uint32_t i = 0; i < plan->step_count; ++i) {
+    const mvg_step *step = &plan->steps[i];
+    launch *l = &p->launches[i];
+    l->kernel = UINT32_MAX;
+    if (step->kind != MVG_STEP_DISPATCH) continue;
+    mvg_shader shader;
+    MVG_RETURN_IF_ERROR(mvg_shader_create(plan->fusion, step->group, caps, &shader));
+    memcpy(l->push, shader.push, sizeof l->push);
+    memcpy(l->groups, shader.groups, sizeof l->groups);
+    l->push_count = shader.push_count;
+    if (shader.groups[0] == 0) {
+      mvg_shader_deinit(&shader);
+      continue;
+    }
+    MVG_RETURN_IF_ERROR(mvg_kernel_set_add(&p->kernels, &shader, step->read_count + step->write_count,
+                                           &l->kernel));
+  }
+  return mvg_kernel_set_compile(&p->kernels, p->device);
+}
+
+static mvg_status record_step(mvg_program *p, mvg_commands *commands, uint32_t number) {
+  const mvg_step *step = &p->plan->steps[number];
+  const launch *l = &p->launches[number];
+  if (step->barrier) MVG_RETURN_IF_ERROR(mvg_commands_barrier(commands));
+  mvg_binding bindings[64];
+  uint32_t count = step->read_count + step->write_count;
+  if (count > sizeof bindings / sizeof bindings[0]) {
+    return MVG_ERROR(MVG_UNSUPPORTED, "a kernel binds %u buffers", count);
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    const mvg_span *span = &step->spans[i];
+    bindings[i] = (mvg_binding){get_buffer(p, span), span->offset, span->size_bytes};
+  }
+  if (step->kind == MVG_STEP_COPY) return mvg_commands_copy(commands, &bindings[0], &bindings[1]);
+  if (l->kernel == UINT32_MAX) return NULL;
+  return mvg_commands_dispatch(commands, p->kernels.entries.items[l->kernel].kernel, bindings, count,
+                               l->push, l->push_count * (uint32_t)sizeof(uint32_t), l->groups);
+}
+
+static mvg_status record_staging(mvg_commands *commands, mvg_buffer *from, mvg_buffer *to) {
+  if (!from || !to) return NULL;
+  mvg_binding source = {from, 0, mvg_buffer_get_size(from)}, target = {to, 0, source.size_bytes};
+  return mvg_commands_copy(commands, &source, &target);
+}
+
+static mvg_status open_list(mvg_program *p, mvg_commands **out) {
+  MVG_RETURN_IF_ERROR(
+      mvg_commands_create(p->device, mvg_graph_get_name(p->plan->fusion->graph), out));
+  mvg_status status = mvg_array_push(&p->segments, ((segment){*out, 0}));
+  if (status) mvg_commands_destroy(*out);
+  return status;
+}
+
+// Contiguous device steps share a list; each host step ends the one before it.
+static mvg_status record(mvg_program *p) {
+  mvg_commands *commands = NULL;
+  bool has_staging = p->upload || p->download;
+  if (has_staging) {
+    MVG_RETURN_IF_ERROR(open_list(p, &commands));
+    if (p->upload) {
+      MVG_RETURN_IF_ERROR(record_staging(commands, p->upload, p->regions[MVG_REGION_INPUT]));
+      MVG_RETURN_IF_ERROR(mvg_commands_barrier(commands));
+    }
+  }
+  for (uint32_t i = 0; i < p->plan->step_count; ++i) {
+    if (p->plan->steps[i].kind == MVG_STEP_HOST) {
+      if (commands) MVG_RETURN_IF_ERROR(mvg_commands_end(commands));
+      commands = NULL;
+      MVG_RETURN_IF_ERROR(mvg_array_push(&p->segments, ((segment){NULL, i})));
+      continue;
+    }
+    if (!commands) MVG_RETURN_IF_ERROR(open_list(p, &commands));
+    MVG_RETURN_IF_ERROR(record_step(p, commands, i));
+  }
+  if (p->download) {
+    if (!commands) MVG_RETURN_IF_ERROR(open_list(p, &commands));
+    MVG_RETURN_IF_ERROR(mvg_commands_barrier(commands));
+    MVG_RETURN_IF_ERROR(record_staging(commands, p->regions[MVG_REGION_OUTPUT], p->download));
+  }
+  return commands ? mvg_commands_end(commands) : NULL;
+}
+
+static mvg_status build(mvg_program *p) {
+  MVG_RETURN_IF_ERROR(check_states(p));
+  if (mvg_device_get_caps(p->device)->is_null) return NULL;
+  MVG_RETURN_IF_ERROR(create_kernels(p));
+  MVG_RETURN_IF_ERROR(create_regions(p));
+  MVG_RETURN_IF_ERROR(write_constants(p));
+  return record(p);
+}
+
+mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *const *states,
+                              size_t state_count, mvg_program **out_program) {
+  *out_program = NULL;
+  mvg_program *p = NULL;
+  mvg_status status = MVG_NEW(&p);
+  if (status) {
+    mvg_plan_destroy(plan);
+    return status;
+  }
+  p->plan = plan;
+  p->device = device;
+  mvg_device_retain(device);
+  status = MVG_NEW_ARRAY(state_count, &p->states);
+  for (size_t i = 0; i < state_count && !status; ++i) {
+    p->states[i] = states[i];
+    if (states[i]) mvg_state_retain(states[i]);
+    p->state_count = i + 1;
+  }
+  if (!status) status = build(p);
+  if (status) {
+    mvg_program_destroy(p);
+    return status;
+  }
+  *out_program = p;
+  return NULL;
+}
+
+void mvg_program_destroy(mvg_program *p) {
+  if (!p) return;
+  for (size_t i = 0; i < p->segments.count; ++i) {
+    if (p->segments.items[i].commands) mvg_commands_destroy(p->segments.items[i].commands);
+  }
+  mvg_array_deinit(&p->segments);
+  mvg_kernel_set_deinit(&p->kernels);
+  mvg_free(p->launches);
+  for (uint32_t r = 0; r < MVG_REGION_COUNT; ++r) {
+    if (p->regions[r]) mvg_buffer_release(p->regions[r]);
+  }
+  if (p->upload) mvg_buffer_release(p->upload);
+  if (p->download) mvg_buffer_release(p->download);
+  for (size_t i = 0; i < p->state_count; ++i) mvg_state_release(p->states[i]);
+  mvg_free(p->states);
+  mvg_plan_destroy(p->plan);
+  mvg_device_release(p->device);
+  mvg_free(p);
+}
+
+// ---- running ----
+
+static mvg_status check_array(const char *what, const mvg_placed *placed, const mvg_ndarray *array) {
+  if (!array) return MVG_ERROR(MVG_INVALID_ARGUMENT, "%s '%s' is missing", what, placed->name);
+  bool fits = array->dtype == placed->type.dtype &&
+              mvg_shape_get_size(&array->shape) == mvg_shape_get_size(&placed->type.shape);
+  if (fits) return NULL;
+  char have[MVG_SHAPE_TEXT_SIZE], want[MVG_SHAPE_TEXT_SIZE];
+  return MVG_ERROR(MVG_INVALID_ARGUMENT, "%s '%s' is %s%s, the array is %s%s", what, placed->name,
+                   mvg_dtype_get_name(placed->type.dtype), mvg_shape_format(&placed->type.shape, want),
+                   mvg_dtype_get_name(array->dtype), mvg_shape_format(&array->shape, have));
+}
+
+static mvg_status write_inputs(mvg_program *p, const mvg_ndarray *const *inputs, size_t count) {
+  mvg_buffer *buffer = p->upload ? p->upload : p->regions[MVG_REGION_INPUT];
+  for (uint32_t i = 0; i < p->plan->input_count; ++i) {
+    const mvg_placed *input = &p->plan->inputs[i];
+    const mvg_ndarray *array = input->slot < count ? inputs[input->slot] : NULL;
+    MVG_RETURN_IF_ERROR(check_array("input", input, array));
+    if (!buffer || array->size_bytes == 0) continue;
+    MVG_RETURN_IF_ERROR(mvg_buffer_write(buffer, input->span.offset, array->data, array->size_bytes));
+  }
+  return NULL;
+}
+
+static mvg_status read_outputs(mvg_program *p, mvg_ndarray *const *outputs) {
+  mvg_buffer *buffer = p->download ? p->download : p->regions[MVG_REGION_OUTPUT];
+  for (uint32_t i = 0; i < p->plan->output_count; ++i) {
+    if (!outputs[i] || outputs[i]->size_bytes == 0) continue;
+    if (!buffer) {
+      memset(outputs[i]->data, 0, outputs[i]->size_bytes);
+      continue;
+    }
+    MVG_RETURN_IF_ERROR(mvg_buffer_read(buffer, p->plan->outputs[i].span.offset, outputs[i]->data,
+                                        outputs[i]->size_bytes));
+  }
+  return NULL;
+}
+
+static mvg_status run_host_step(mvg_program *p, uint32_t number) {
+  const mvg_step *step = &p->plan->steps[number];
+  mvg_buffer *buffers[2 * MVG_MAX_OPERANDS];
+  for (uint32_t i = 0; i < step->read_count + step->write_count; ++i) {
+    buffers[i] = get_buffer(p, &step->spans[i]);
+  }
+  return mvg_host_step_run(p->plan, step, buffers);
+}
+
+static mvg_status run_segments(mvg_program *p) {
+  for (size_t i = 0; i < p->segments.count; ++i) {
+    const segment *s = &p->segments.items[i];
+    if (s->commands) {
+      MVG_RETURN_IF_ERROR(mvg_device_submit(p->device, &s->commands, 1));
+    } else {
+      MVG_RETURN_IF_ERROR(run_host_step(p, s->host_step));
+    }
+  }
+  return NULL;
+}
+
+mvg_status mvg_program_run(mvg_program *p, const mvg_ndarray *const *inputs, size_t input_count,
+                           mvg_ndarray *const *outputs, size_t output_count) {
+  if (output_count < p->plan->output_count) {
+    return MVG_ERROR(MVG_INVALID_ARGUMENT, "the program has %u outputs, room was given for %zu",
+                     p->plan->output_count, output_count);
+  }
+  for (uint32_t i = 0; i < p->plan->output_count; ++i) {
+    if (outputs[i]) MVG_RETURN_IF_ERROR(check_array("output", &p->plan->outputs[i], outputs[i]));
+  }
+  mvg_status status = write_inputs(p, inputs, input_count);
+  if (!status) status = run_segments(p);
+  if (!status) status = read_outputs(p, outputs);
+  return mvg_status_annotate(status, "running program '%s'", mvg_graph_get_name(p->plan->fusion->graph));
+}

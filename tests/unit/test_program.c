@@ -1,0 +1,347 @@
+// Compiled programs against the double-precision reference, on a real device.
+#include "support/graph_fixture.h"
+
+static mvg_device *device;
+
+static void expect_close(const mvg_ndarray *got, const mvg_ndarray *want, double tolerance,
+                         const char *what) {
+  for (int64_t i = 0; i < mvg_shape_get_size(&want->shape); ++i) {
+    double a = mvg_ndarray_get(got, i), b = mvg_ndarray_get(want, i);
+    bool is_same = (isnan(a) && isnan(b)) || a == b;
+    if (is_same || fabs(a - b) <= tolerance * (1 + fabs(b))) continue;
+    print_error("%s[%lld]: got %.9g, want %.9g\n", what, (long long)i, a, b);
+    fail();
+  }
+}
+
+// Runs the graph once, with bindings on and off, and compares outputs and new states with the reference.
+static void expect_like_reference(fixture *f, double tolerance) {
+  uint32_t count = mvg_graph_get_target_count(f->graph);
+  mvg_value values[FIXTURE_MAX];
+  mvg_ndarray *wanted[FIXTURE_MAX];
+  for (uint32_t i = 0; i < count; ++i) values[i] = mvg_graph_get_target(f->graph, i)->value;
+  check(mvg_host_eval(f->graph, (const mvg_ndarray *const *)f->inputs,
+                      (const mvg_ndarray *const *)f->state_values, values, count, wanted));
+  mvg_state *states[FIXTURE_MAX];
+  for (uint32_t i = 0; i < f->state_count; ++i) {
+    check(mvg_state_create(device, "s", &f->state_types[i], &states[i]));
+    check(mvg_state_write(states[i], f->state_values[i]));
+  }
+  mvg_program *program;
+  check(mvg_compile(f->graph, device, states, f->state_count, NULL, &program));
+  mvg_ndarray *outputs[FIXTURE_MAX];
+  uint32_t output_count = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (mvg_graph_get_target(f->graph, i)->is_update) continue;
+    check(mvg_ndarray_create(MVG_DTYPE_F32, &wanted[i]->shape, &outputs[output_count++]));
+  }
+  mvg_status status = mvg_program_run(program, (const mvg_ndarray *const *)f->inputs,
+                                      f->input_count, outputs, output_count);
+  if (status) {
+    mvg_str text = {0};
+    mvg_plan_print(mvg_program_get_plan(program), &text);
+    print_error("%s\n", text.text);
+    check(status);
+  }
+  uint32_t output = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const mvg_target *target = mvg_graph_get_target(f->graph, i);
+    if (target->is_update) {
+      mvg_ndarray *now;
+      check(mvg_ndarray_create(MVG_DTYPE_F32, &wanted[i]->shape, &now));
+      check(mvg_state_read(states[target->slot], now));
+      expect_close(now, wanted[i], tolerance, "state");
+      mvg_ndarray_release(now);
+    } else {
+      expect_close(outputs[output++], wanted[i], tolerance, target->name);
+    }
+    mvg_ndarray_release(wanted[i]);
+  }
+  for (uint32_t i = 0; i < output_count; ++i) mvg_ndarray_release(outputs[i]);
+  mvg_program_destroy(program);
+  for (uint32_t i = 0; i < f->state_count; ++i) mvg_state_release(states[i]);
+}
+
+static void test_maps_broadcast(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value a = make_input(&f, DIMS(5, 7)), b = make_input(&f, DIMS(7)), c = make_input(&f, DIMS(5, 1));
+  mvg_value y = MAP(&f, "a * b + exp(c) * erf(a) - (a > b ? 1.5 : c)", a, b, c);
+  add_output(&f, "y", y);
+  add_output(&f, "z", MAP(&f, "tanh(a) + pow(abs(b), 1.5) + i", y, a));
+  expect_like_reference(&f, 1e-5);
+  fixture_close(&f);
+}
+
+static void test_views_change_indices_only(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(4, 6, 5));
+  mvg_value permuted = VIEW(&f, x, DIMS(5, 4, 6), NULL, "j", "k", "i");
+  mvg_value merged = make_reshape(&f, permuted, DIMS(10, 12));
+  mvg_value padded = VIEW(&f, merged, DIMS(14, 13), "i >= 2 && i < 12 && j < 12", "i - 2", "j");
+  mvg_value rolled = VIEW(&f, padded, DIMS(14, 13), NULL, "(i + 3) % 14", "(j - 5) % 13");
+  add_output(&f, "rolled", MAP(&f, "a * 2 + 1", rolled));
+  add_output(&f, "flipped", VIEW(&f, MAP(&f, "sin(a)", padded), DIMS(13, 14), NULL, "13 - j", "12 - i"));
+  expect_like_reference(&f, 1e-5);
+  fixture_close(&f);
+}
+
+static void test_reductions_with_prologue_and_epilogue(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(6, 9, 4)), w = make_input(&f, DIMS(6, 4));
+  mvg_value s = make_sum(&f, 2, MAP(&f, "a * a + 0.5", x));
+  add_output(&f, "weighted", MAP(&f, "sqrt(a) * b", s, w));
+  add_output(&f, "mean", make_reduce(&f, "0", "acc + x", "acc / n", 7, x));
+  add_output(&f, "max", make_reduce(&f, "-inf", "max(acc, x)", "acc", 5, x));
+  add_output(&f, "prod", make_reduce(&f, "1", "acc * x", "acc", 2, x));
+  expect_like_reference(&f, 1e-5);
+  fixture_close(&f);
+}
+
+static void test_softmax_over_rows(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(11, 17));
+  mvg_value top = make_reduce(&f, "-inf", "max(acc, x)", "acc", 2, x);
+  mvg_value e = MAP(&f, "exp(a - b)", x, make_reshape(&f, top, DIMS(11, 1)));
+  mvg_value sum = make_reshape(&f, make_sum(&f, 2, e), DIMS(11, 1));
+  add_output(&f, "y", MAP(&f, "a / b", e, sum));
+  expect_like_reference(&f, 1e-5);
+  fixture_close(&f);
+}
+
+static void test_long_reductions_are_split(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(37, 61, 29));
+  add_output(&f, "all", make_reduce(&f, "0", "acc + x", "acc / n", 7, MAP(&f, "a * a", x)));
+  add_output(&f, "max", make_reduce(&f, "-inf", "max(acc, x)", "acc", 7, x));
+  add_output(&f, "columns", make_sum(&f, 3, x));
+  mvg_value prime = make_input(&f, DIMS(10007));
+  add_output(&f, "prime", make_sum(&f, 1, prime));
+  add_output(&f, "least", make_reduce(&f, "inf", "min(acc, x)", "acc", 1, prime));
+  expect_like_reference(&f, 2e-5);
+  fixture_close(&f);
+}
+
+static void test_adam_updates_states(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value p = make_state(&f, DIMS(33, 5)), m = make_state(&f, DIMS(33, 5)), v = make_state(&f, DIMS(33, 5));
+  mvg_value g = make_input(&f, DIMS(33, 5)), lr = make_input(&f, SCALAR);
+  mvg_value m2 = MAP(&f, "0.9 * a + 0.1 * b", m, g), v2 = MAP(&f, "abs(0.999 * a) + 0.001 * b * b", v, g);
+  add_update(&f, 1, m2);
+  add_update(&f, 2, v2);
+  add_update(&f, 0, MAP(&f, "a - b * c / (sqrt(d) + 1e-8)", p, lr, m2, v2));
+  add_output(&f, "before", make_sum(&f, 3, p));
+  expect_like_reference(&f, 1e-5);
+  fixture_close(&f);
+}
+
+static void test_states_that_swap(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value a = make_state(&f, DIMS(3, 4)), b = make_state(&f, DIMS(3, 4));
+  add_update(&f, 0, b);
+  add_update(&f, 1, a);
+  add_output(&f, "t", VIEW(&f, a, DIMS(4, 3), NULL, "j", "i"));
+  expect_like_reference(&f, 1e-6);
+  fixture_close(&f);
+}
+
+static void test_state_updated_from_its_neighbours(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value a = make_state(&f, DIMS(300));
+  mvg_value left = VIEW(&f, a, DIMS(300), NULL, "(i + 1) % 300");
+  add_update(&f, 0, MAP(&f, "a + b", a, left));
+  expect_like_reference(&f, 1e-6);
+  fixture_close(&f);
+}
+
+static void test_empty_and_single_elements(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value none = make_input(&f, DIMS(0, 3)), one = make_input(&f, DIMS(1, 1));
+  add_output(&f, "none", MAP(&f, "a * 2", none));
+  add_output(&f, "sum", make_sum(&f, 1, none));
+  add_output(&f, "one", MAP(&f, "a + b", one, make_sum(&f, 3, one)));
+  add_output(&f, "itself", one);
+  mvg_value constant;
+  check(mvg_graph_scalar(f.graph, 2.5, &constant));
+  add_output(&f, "constant", constant);
+  expect_like_reference(&f, 1e-6);
+  fixture_close(&f);
+}
+
+static void test_nan_and_infinity_pass_through(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(6));
+  const double values[6] = {NAN, INFINITY, -INFINITY, 0, 1e-30, -2};
+  for (int i = 0; i < 6; ++i) mvg_ndarray_set(f.inputs[0], i, values[i]);
+  add_output(&f, "max", MAP(&f, "max(a, 0)", x));
+  add_output(&f, "max_of_all", make_reduce(&f, "-inf", "max(acc, x)", "acc", 1, x));
+  add_output(&f, "select", MAP(&f, "isnan(a) ? 7 : min(a, inf)", x));
+  add_output(&f, "saturated", MAP(&f, "tanh(a) + sigmoid(a) + erf(a)", x));
+  expect_like_reference(&f, 1e-6);
+  fixture_close(&f);
+}
+
+static void test_random_numbers_are_the_hosts(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(50));
+  add_output(&f, "u", MAP(&f, "random_uniform(7, 3, 2, i) + 0 * a", x));
+  expect_like_reference(&f, 0);
+  fixture_close(&f);
+}
+
+// y = op(a) op(b) as a kernel node and as the reference: expand, multiply, sum.
+static mvg_value add_matmul(fixture *f, mvg_value a, mvg_value b, int64_t batch, int64_t m, int64_t n,
+                            int64_t k, bool ta, bool tb, bool with_groups) {
+  static const char *const inputs[] = {"a", "b"}, *const outputs[] = {"y"};
+  const mvg_constant constants[] = {
+      {"B", true, batch, 0},        {"BROADCAST_A", true, 0, 0}, {"BROADCAST_B", true, 0, 0},
+      {"K", true, k, 0},            {"M", true, m, 0},           {"N", true, n, 0},
+      {"TRANSPOSE_A", true, ta, 0}, {"TRANSPOSE_B", true, tb, 0}};
+  mvg_type type = {.dtype = MVG_DTYPE_F32, .shape = DIMS(batch, m, n)};
+  const mvg_value operands[2] = {a, b};
+  mvg_node node = {.kind = MVG_KIND_KERNEL, .op = "matmul", .input_count = 2, .output_count = 1,
+                   .inputs = operands, .outputs = &type,
+                   .kernel = {.source = "matmul/matmul.comp", .input_names = inputs,
+                              .output_names = outputs, .constant_count = 8,
+                              .binding = "matmul"}};
+  check(mvg_arena_copy(mvg_graph_get_arena(f->graph), constants, 8, sizeof *constants,
+                       (void **)&node.kernel.constants));
+  if (with_groups) {
+    node.kernel.groups[0] = (uint32_t)((n + 31) / 32);
+    node.kernel.groups[1] = (uint32_t)((m + 31) / 32);
+    node.kernel.groups[2] = (uint32_t)batch;
+  } else {
+    node.kernel.invocations = (uint64_t)(batch * m * n);
+  }
+  uint32_t id;
+  check(mvg_graph_add_node(f->graph, &node, &id));
+  return (mvg_value){id, 0};
+}
+
+static void expect_matmul(int64_t batch, int64_t m, int64_t n, int64_t k, bool ta, bool tb,
+                          bool with_groups, bool keep_off) {
+  fixture f;
+  fixture_open(&f);
+  mvg_value a = make_input(&f, ta ? DIMS(batch, k, m) : DIMS(batch, m, k));
+  mvg_value b = make_input(&f, tb ? DIMS(batch, n, k) : DIMS(batch, k, n));
+  mvg_value bias = make_input(&f, DIMS(n));
+  mvg_value y = add_matmul(&f, MAP(&f, "a * 0.5", a), b, batch, m, n, k, ta, tb, with_groups);
+  add_output(&f, "y", MAP(&f, "max(a + b, 0)", y, bias));
+  mvg_program *program;
+  mvg_compile_options options = {.keep_host_bindings_off = keep_off};
+  check(mvg_compile(f.graph, device, NULL, 0, &options, &program));
+  mvg_ndarray *out;
+  mvg_shape shape = DIMS(batch, m, n);
+  check(mvg_ndarray_create(MVG_DTYPE_F32, &shape, &out));
+  check(mvg_program_run(program, (const mvg_ndarray *const *)f.inputs, 3, &out, 1));
+  const float *left = f.inputs[0]->data, *right = f.inputs[1]->data, *add = f.inputs[2]->data;
+  for (int64_t at = 0; at < batch * m * n; ++at) {
+    int64_t i = at / (m * n), r = at / n % m, c = at % n;
+    double sum = 0;
+    for (int64_t l = 0; l < k; ++l) {
+      double x = left[i * m * k + (ta ? l * m + r : r * k + l)];
+      sum += 0.5 * x * right[i * k * n + (tb ? c * k + l : l * n + c)];
+    }
+    double want = fmax(sum + add[c], 0);
+    assert_true(fabs(mvg_ndarray_get(out, at) - want) <= 1e-4 * (1 + fabs(want)));
+  }
+  mvg_ndarray_release(out);
+  mvg_program_destroy(program);
+  fixture_close(&f);
+}
+
+static void test_matmul_with_prologue_and_epilogue(void **state) {
+  (void)state;
+  for (int i = 0; i < 8; ++i) {
+    expect_matmul(3, 21, 35, 19, i & 1, i >> 1 & 1, i >> 2 & 1, true);
+    expect_matmul(2, 70, 90, 85, i & 1, i >> 1 & 1, i >> 2 & 1, false);
+  }
+}
+
+static void test_same_bits_run_after_run(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(300, 50));
+  add_output(&f, "y", make_sum(&f, 3, MAP(&f, "exp(a) * sin(a)", x)));
+  mvg_program *program;
+  check(mvg_compile(f.graph, device, NULL, 0, NULL, &program));
+  mvg_ndarray *out[2];
+  for (int i = 0; i < 2; ++i) {
+    check(mvg_ndarray_create(MVG_DTYPE_F32, &SCALAR, &out[i]));
+    check(mvg_program_run(program, (const mvg_ndarray *const *)f.inputs, 1, &out[i], 1));
+  }
+  assert_memory_equal(out[0]->data, out[1]->data, sizeof(float));
+  mvg_ndarray_release(out[0]);
+  mvg_ndarray_release(out[1]);
+  mvg_program_destroy(program);
+  fixture_close(&f);
+}
+
+static void test_wrong_arrays_are_refused_by_name(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(4));
+  add_output(&f, "y", MAP(&f, "a + 1", x));
+  mvg_program *program;
+  check(mvg_compile(f.graph, device, NULL, 0, NULL, &program));
+  mvg_ndarray *short_array = make_array(DIMS(3), 0), *out = make_array(DIMS(4), 0);
+  const mvg_ndarray *inputs[1] = {short_array};
+  mvg_status status = mvg_program_run(program, inputs, 1, &out, 1);
+  assert_non_null(status);
+  assert_non_null(strstr(mvg_status_get_message(status), "input 'x0' is f32[4]"));
+  mvg_status_destroy(status);
+  mvg_ndarray_release(short_array);
+  mvg_ndarray_release(out);
+  mvg_program_destroy(program);
+  fixture_close(&f);
+}
+
+int main(void) {
+  device = open_device();
+  if (!device) {
+    printf("1..0 # SKIP no Vulkan device\n");
+    return 77;
+  }
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_maps_broadcast),
+      cmocka_unit_test(test_views_change_indices_only),
+      cmocka_unit_test(test_reductions_with_prologue_and_epilogue),
+      cmocka_unit_test(test_softmax_over_rows),
+      cmocka_unit_test(test_long_reductions_are_split),
+      cmocka_unit_test(test_adam_updates_states),
+      cmocka_unit_test(test_states_that_swap),
+      cmocka_unit_test(test_state_updated_from_its_neighbours),
+      cmocka_unit_test(test_empty_and_single_elements),
+      cmocka_unit_test(test_nan_and_infinity_pass_through),
+      cmocka_unit_test(test_random_numbers_are_the_hosts),
+      cmocka_unit_test(test_matmul_with_prologue_and_epilogue),
+      cmocka_unit_test(test_same_bits_run_after_run),
+      cmocka_unit_test(test_wrong_arrays_are_refused_by_name),
+  };
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  mvg_device_release(device);
+  return failed;
+}
