@@ -166,6 +166,9 @@ function capture.open(given)
     error("the dataset 'capture' needs a folder: --data FOLDER", 0)
   end
   local keys = options.read("capture", given.capture, capture.defaults)
+  if keys.frames ~= "equal" and keys.frames ~= "common" then
+    error(("capture.frames: '%s' is none of equal, common"):format(keys.frames), 0)
+  end
   local path, size = given.path:gsub("(.)/+$", "%1"), given.image or 64
   local cameras = layout.find(path, { detections = keys.detections })
   local views = check_views(given.views, cameras, path)

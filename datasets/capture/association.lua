@@ -8,9 +8,11 @@ local association = {}
 
 local MIN_CONFIDENCE <const> = 0.3
 local MAX_CANDIDATES <const> = 6 -- tracks a camera that compete to be the subject
+local MIN_MATCHES <const> = 8 -- below which a piece of a track cannot be judged
 local MAX_POINTS <const> = 800 -- matches that score a pair of tracks
-local UNKNOWN_COST <const> = 0.08 -- cost of frames that a pair of tracks does not share, in body extents
 local OUTLIER <const> = 0.02 -- Sampson distance from which a match is doubtful, in body extents
+local DISAGREEMENT <const> = 0.015 -- mean distance at which two tracks are as likely two people as one, in body extents
+local UNKNOWN_COST <const> = 0.8 -- cost of frames that a pair of tracks does not share; 0 agrees, 1 disagrees
 
 -- Joints of two tracks seen in the same frames; `limit` thins out the frames.
 local function match_tracks(a, b, limit)
@@ -37,18 +39,18 @@ local function match_tracks(a, b, limit)
   return matches, #shared
 end
 
--- Epipolar cost of two tracks being one person, in body extents: their mean Sampson distance over the frames they
--- share, UNKNOWN_COST over the others.
+-- Cost of two tracks being one person, 0 to 1: how far they disagree with epipolar geometry over the frames they share,
+-- UNKNOWN_COST over the others.
 local function pair_cost(a, b, frame_count)
   local matches, shared = match_tracks(a, b, MAX_POINTS)
-  if #matches.xa < 24 then
+  if #matches.xa < 3 * MIN_MATCHES then
     return { cost = UNKNOWN_COST }
   end
   local size = 0.5 * (a.size + b.size)
   local f, residual = epipolar.fundamental(matches, OUTLIER * size)
-  local coverage = shared / frame_count
+  local coverage, relative = shared / frame_count, residual / size / DISAGREEMENT
   return {
-    cost = coverage * math.min(residual / size, UNKNOWN_COST) + (1 - coverage) * UNKNOWN_COST,
+    cost = coverage * relative ^ 2 / (1 + relative ^ 2) + (1 - coverage) * UNKNOWN_COST,
     fundamental = f, residual = residual, size = size,
   }
 end
@@ -174,11 +176,11 @@ local function add_pieces(tracks, chosen, subject, camera, geometry)
       for b, pair in pairs(geometry[camera]) do
         local other = { people = subject[b], first = 1, last = track.last }
         local matches = match_tracks(track, other, MAX_POINTS)
-        if pair.fundamental and #matches.xa >= MIN_CONFIDENCE * 25 then
+        if pair.fundamental and #matches.xa >= MIN_MATCHES then
           if b < camera then
             matches.xa, matches.xb, matches.ya, matches.yb = matches.xb, matches.xa, matches.yb, matches.ya
           end
-          local mean = epipolar.mean_distance(pair.fundamental, matches, UNKNOWN_COST * pair.size)
+          local mean = epipolar.mean_distance(pair.fundamental, matches, 3 * OUTLIER * pair.size)
           sum, total = sum + mean / (pair.residual + 0.005 * pair.size), total + 1
         end
       end

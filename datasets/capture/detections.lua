@@ -27,17 +27,13 @@ local function decode(path)
   if is_read then
     return value
   end
-  local number = text:find("[%s,%[:%-]NaN") or text:find("[%s,%[:%-]Infinity")
+  local number = text:find "[%s,%[:%-][NI][an][Nf]"
   if number then
     local _, newlines = text:sub(1, number):gsub("\n", "")
     fail(path, ("line %d, byte %d"):format(newlines + 1, number), "a coordinate is NaN or infinite",
       "write 0 with confidence 0 for a joint that was not found")
   end
-  local message = tostring(value)
-  if message:sub(1, #path) == path then
-    message = message:sub(#path + 1):gsub("^[:%s]+", "")
-  end
-  fail(path, nil, message, "the file may be cut short: " .. REDO)
+  error(tostring(value) .. "; " .. REDO, 0)
 end
 
 local function check_number(value, path, place, joint, what)

@@ -1,8 +1,9 @@
 --- Decides which joint order a detector wrote: by the number of keypoints and, where two orders have the same number,
---- by which one gives the shorter limbs.
+--- by which one makes left and right limbs alike.
 
 local mv = require "mvgraph"
 local fail = require "datasets.capture.fail"
+local tracking = require "datasets.capture.tracking"
 
 local joint_order = {}
 
@@ -11,45 +12,36 @@ local BY_COUNT <const> = { [17] = { "coco17" }, [25] = { "body_25b", "body_25" }
 local KNOWN <const> = { "body_25", "body_25b", "coco17" }
 
 local LIMBS <const> = {
-  { "left_shoulder", "left_elbow" }, { "left_elbow", "left_wrist" }, { "left_hip", "left_knee" },
-  { "left_knee", "left_ankle" }, { "right_shoulder", "right_elbow" }, { "right_elbow", "right_wrist" },
-  { "right_hip", "right_knee" }, { "right_knee", "right_ankle" }, { "left_shoulder", "right_shoulder" },
-  { "left_hip", "right_hip" }, { "left_shoulder", "left_hip" }, { "right_shoulder", "right_hip" },
+  { "shoulder", "elbow" }, { "elbow", "wrist" }, { "hip", "knee" }, { "knee", "ankle" }, { "shoulder", "hip" },
+  { "eye", "ear" },
 }
 local MIN_CONFIDENCE <const> = 0.3
 
--- Limb columns of a skeleton, pairs of 1-based joints.
-local function limb_columns(skeleton)
-  local column_of, pairs_of = {}, {}
-  for index, name in ipairs(skeleton.joints) do
-    column_of[name] = index
+local function limb_length(person, a, b)
+  if person.c[a] < MIN_CONFIDENCE or person.c[b] < MIN_CONFIDENCE then
+    return nil
   end
-  for _, limb in ipairs(LIMBS) do
-    local a, b = column_of[limb[1]], column_of[limb[2]]
-    if a and b then
-      pairs_of[#pairs_of + 1] = { a, b }
-    end
-  end
-  return pairs_of
+  return math.sqrt((person.x[a] - person.x[b]) ^ 2 + (person.y[a] - person.y[b]) ^ 2)
 end
 
--- Mean limb length over everybody, pixels.
-local function limb_length(cameras, columns)
-  local sum, count = 0, 0
+-- How much left and right limbs of one person differ on the pictures, 0 to 1, mean over everybody.
+local function asymmetry(cameras, skeleton)
+  local sum, count, index = 0, 0, skeleton.index
   for _, camera in ipairs(cameras) do
     for _, number in ipairs(camera.numbers) do
       for _, person in ipairs(camera.people[number] or {}) do
-        for _, pair in ipairs(columns) do
-          local a, b = pair[1], pair[2]
-          if person.c[a] >= MIN_CONFIDENCE and person.c[b] >= MIN_CONFIDENCE then
-            sum = sum + math.sqrt((person.x[a] - person.x[b]) ^ 2 + (person.y[a] - person.y[b]) ^ 2)
-            count = count + 1
+        local slack = 0.02 * tracking.extent(person)
+        for _, limb in ipairs(LIMBS) do
+          local left = limb_length(person, index["left_" .. limb[1]] + 1, index["left_" .. limb[2]] + 1)
+          local right = limb_length(person, index["right_" .. limb[1]] + 1, index["right_" .. limb[2]] + 1)
+          if left and right then
+            sum, count = sum + math.abs(left - right) / (left + right + slack + 1e-9), count + 1
           end
         end
       end
     end
   end
-  return count > 0 and sum / count or math.huge
+  return count > 0 and sum / count or 1
 end
 
 local function named(name, joint_count, source)
@@ -92,18 +84,18 @@ function joint_order.decide(cameras, wanted)
   if #orders == 1 then
     return mv.skeletons.get(orders[1]), ("%d keypoints"):format(count)
   end
-  local best, best_length, other_length
+  local best, least, other
   for _, name in ipairs(orders) do
     local skeleton = mv.skeletons.get(name)
-    local length = limb_length(cameras, limb_columns(skeleton))
-    if not best or length < best_length then
-      best, best_length, other_length = skeleton, length, best_length
+    local value = asymmetry(cameras, skeleton)
+    if not best or value < least then
+      best, least, other = skeleton, value, least
     else
-      other_length = length
+      other = value
     end
   end
-  return best, ("its limbs are %.0f px long on average, %.0f px in the other order of %d keypoints"):format(best_length,
-    other_length, count)
+  return best, ("left and right limbs differ by %.0f%% in it, by %.0f%% in the other order of %d"):format(100 * least,
+    100 * other, count)
 end
 
 return joint_order

@@ -1,0 +1,354 @@
+-- Captures: reading detections, telling the subject apart, arrays of the dataset, and every way the input can be bad.
+local t = require "spec"
+local mv = require "mvgraph"
+local fixture = require "tests.support.capture_fixture"
+local association = require "datasets.capture.association"
+local capture = require "datasets.capture"
+local detections = require "datasets.capture.detections"
+local joint_order = require "datasets.capture.joint_order"
+
+local root <const> = mv.core.temporary_directory()
+
+-- Runs `body` with a fresh folder that holds a small capture.
+local function with_capture(settings, body)
+  local folder = root .. "/capture"
+  mv.file.make_directory(folder)
+  fixture.write(folder, (fixture.people(settings)))
+  local is_done, problem = xpcall(body, function(e) return type(e) == "table" and e or debug.traceback(e) end, folder)
+  fixture.empty(root)
+  if not is_done then error(problem, 0) end
+end
+
+local SMALL <const> = { cameras = 3, frames = 4 }
+
+local function open(folder, keys)
+  return capture.open { path = folder, image = 32, capture = keys }
+end
+
+local function same_person(a, b)
+  for j = 1, #a.x do
+    if a.x[j] ~= b.x[j] or a.y[j] ~= b.y[j] then return false end
+  end
+  return true
+end
+
+t.test("the subject is found although a bystander is nearer in two of four cameras", function()
+  local people, subject = fixture.people { cameras = 4, frames = 40, bystander = { true, true } }
+  local found = association.find_subject(people)
+  t.equal(found.track_counts, { 2, 2, 1, 1 })
+  for a = 1, 4 do
+    for f = 1, 40 do
+      t.is_true(found.subject[a][f] == subject[a][f], ("camera %d, frame %d is not the subject"):format(a, f))
+    end
+  end
+  t.is_true(found.residual < 0.01, "the residual of exact detections is not zero")
+end)
+
+t.test("the subject is found when every camera sees somebody else too", function()
+  local people, subject = fixture.people { cameras = 3, frames = 40, bystander = { true, true, true } }
+  local found = association.find_subject(people)
+  for a = 1, 3 do
+    t.is_true(found.subject[a][20] == subject[a][20], ("camera %d took the bystander"):format(a))
+  end
+end)
+
+t.test("a subject lost for a while is taken up again", function()
+  local people, subject = fixture.people { cameras = 4, frames = 60, bystander = { true, true } }
+  for f = 25, 40 do
+    table.remove(people[1][f])
+  end
+  local found = association.find_subject(people)
+  t.is_true(found.subject[1][60] == subject[1][60] and found.subject[1][1] == subject[1][1])
+  t.equal(found.subject[1][30], nil)
+end)
+
+t.test("BODY_25 and BODY_25B are told apart by the limbs", function()
+  local people = fixture.people { cameras = 2, frames = 3 }
+  local from, to = mv.skeletons.get "body_25b", mv.skeletons.get "body_25"
+  local function camera(frames)
+    return { source = "x", people = frames, numbers = { 1, 2, 3 }, joint_count = 25 }
+  end
+  t.equal(joint_order.decide({ camera(people[1]), camera(people[2]) }, "auto").name, "body_25b")
+  for a = 1, 2 do
+    for f = 1, 3 do
+      local person, other = people[a][f][1], { x = {}, y = {}, c = {} }
+      for j, name in ipairs(to.joints) do
+        local k = from.index[name]
+        other.x[j], other.y[j] = k and person.x[k + 1] or 0, k and person.y[k + 1] or 0
+        other.c[j] = k and 0.8 or 0
+      end
+      people[a][f][1] = other
+    end
+  end
+  t.equal(joint_order.decide({ camera(people[1]), camera(people[2]) }, "auto").name, "body_25")
+  t.error_matches(function() joint_order.decide({ camera(people[1]) }, "coco17") end, "25 keypoints.*coco17 has 17")
+end)
+
+t.test("OpenPose folders and COCO lists give the same people", function()
+  with_capture(SMALL, function(folder)
+    local people = fixture.people(SMALL)
+    for base = 0, 1 do
+      mv.file.write(folder .. "/list.json", fixture.results(people[1], base))
+      local listed = detections.align(detections.read(folder .. "/list.json"), 4)
+      local separate = detections.align(detections.read(folder .. "/openpose/cam01"), 4)
+      for f = 1, 4 do
+        t.is_true(same_person(listed[f][1], separate[f][1]), "frame " .. f)
+      end
+    end
+  end)
+end)
+
+t.test("a list may leave out frames without people", function()
+  with_capture(SMALL, function(folder)
+    local people = fixture.people(SMALL)
+    people[1][2] = {}
+    mv.file.write(folder .. "/list.json", fixture.results(people[1], 0))
+    local listed = detections.align(detections.read(folder .. "/list.json"), 4)
+    t.equal({ #listed[1], #listed[2], #listed[4] }, { 1, 0, 1 })
+  end)
+end)
+
+t.test("keypoints, crops and camera agree with the detections", function()
+  with_capture(SMALL, function(folder)
+    local people = fixture.people(SMALL)
+    local ds = open(folder)
+    t.equal({ ds.views, ds.train.count, ds.skeleton.name }, { 3, 4, "body_25b" })
+    t.equal(ds.train.images.shape, { 4, 3, 32, 32, 3 })
+    local focal = math.max(fixture.WIDTH, fixture.HEIGHT)
+    for i = 0, 3 do
+      for v = 0, 2 do
+        local person, crop, camera = people[v + 1][i + 1][1], ds.train.crop, ds.train.camera
+        local half = crop:at(i, v, 2) / 2
+        for j = 0, 24 do
+          local x = ds.train.keypoints:at(i, v, j, 0)
+          t.near(x * half + crop:at(i, v, 0), person.x[j + 1], 1e-3)
+          t.near(x, (person.x[j + 1] - fixture.WIDTH / 2) / half - camera:at(i, v, 1), 1e-4)
+          t.is_true(math.abs(x) <= 1, "a joint lies outside its crop")
+        end
+        t.near(camera:at(i, v, 0) * half, focal, 1e-3)
+      end
+    end
+  end)
+end)
+
+t.test("crops show the picture around the person, and come back the same from the cache", function()
+  with_capture(SMALL, function(folder)
+    local first, second = open(folder), open(folder)
+    t.is_true(first.train.images:bytes() == second.train.images:bytes())
+    t.near(first.train.images:at(0, 1, 16, 16, 1), 60, 1)
+    t.near(first.train.images:at(0, 1, 16, 16, 0), 60, 1)
+    mv.image.write_png(folder .. "/cam02/0000.png", mv.image.new(fixture.HEIGHT, fixture.WIDTH))
+    t.near(open(folder).train.images:at(0, 1, 16, 16, 1), 0, 0)
+  end)
+end)
+
+t.test("fewer views are the first cameras; more are refused", function()
+  with_capture(SMALL, function(folder)
+    local ds = capture.open { path = folder, image = 16, views = 2 }
+    t.equal(ds.train.keypoints.shape, { 4, 2, 25, 3 })
+    t.error_matches(function() capture.open { path = folder, views = 4 } end, "3 cameras.*views=4.*%-%-set views=3")
+  end)
+end)
+
+t.test("training sees the same bytes whatever the evaluation files hold", function()
+  with_capture(SMALL, function(folder)
+    local before = open(folder)
+    mv.file.write(folder .. "/reference3d.json", "{ not json")
+    mv.file.write(folder .. "/calibration.toml", "neither [ toml")
+    local after = open(folder)
+    for _, field in ipairs { "images", "keypoints", "crop", "camera" } do
+      t.is_true(before.train[field]:bytes() == after.train[field]:bytes(), field .. " differs")
+    end
+    t.equal(after.train.reference, nil)
+    t.error_matches(function() return after.test.reference end, "reference3d%.json")
+  end)
+end)
+
+t.test("the reference is metres with NaN where there is none", function()
+  with_capture(SMALL, function(folder)
+    local poses = mv.json.array {}
+    for i = 1, 4 do
+      poses[i] = mv.json.array {}
+      for j = 1, 25 do
+        poses[i][j] = { i * 1000, j, 5 }
+      end
+    end
+    poses[2][3] = mv.json.null
+    mv.file.write(folder .. "/reference3d.json",
+      mv.json.encode { unit = "millimetre", convention = "BODY_25B", joints3d = poses })
+    local split = open(folder).test
+    t.equal(split.reference.shape, { 4, 25, 3 })
+    t.near(split.reference:at(2, 0, 0), 3, 1e-6)
+    t.is_true(split.reference:at(1, 2, 0) ~= split.reference:at(1, 2, 0), "null is not NaN")
+    t.equal(split.reference_joints[1], "nose")
+  end)
+end)
+
+-- ---- bad input: one message with file, place and remedy ----
+
+local function refuses(name, settings, spoil, pattern, keys)
+  t.test(name, function()
+    with_capture(settings, function(folder)
+      spoil(folder)
+      local message = t.error_matches(function() open(folder, keys) end, pattern)
+      t.is_true(not message:find "\n", "the message has more than one line: " .. message)
+    end)
+  end)
+end
+
+local function json_path(folder, camera, frame)
+  return ("%s/openpose/cam%02d/cam%02d_%06d_keypoints.json"):format(folder, camera, camera, frame)
+end
+
+local function edit(path, change)
+  mv.file.write(path, (change(mv.file.read(path))))
+end
+
+refuses("a missing folder is refused", SMALL, function(folder) fixture.empty(folder) end,
+  "capture: no video and no folder of images is in it; a capture needs at least two cameras")
+
+t.test("a folder that does not exist is refused", function()
+  t.error_matches(function() open(root .. "/nowhere") end, "nowhere: there is no such folder; .*%-%-data")
+end)
+
+refuses("one camera is not enough", SMALL, function(folder)
+  fixture.empty(folder .. "/cam02")
+  fixture.empty(folder .. "/cam03")
+end, "only one camera is in it %(cam01%)")
+
+refuses("a camera without detections is refused", SMALL, function(folder)
+  fixture.empty(folder .. "/openpose/cam02")
+end, "openpose: no detections for camera 'cam02'; detections found: cam01, cam03;.*; put the detector's JSON in")
+
+refuses("a camera that never sees a person is refused", SMALL, function(folder)
+  for f = 0, 3 do
+    mv.file.write(json_path(folder, 2, f), '{"people": []}')
+  end
+end, "openpose/cam02: the detector found no person in any frame of this camera; check")
+
+refuses("JSON cut in the middle is told with line and column", SMALL, function(folder)
+  edit(json_path(folder, 3, 2), function(text) return text:sub(1, #text // 2) end)
+end, "cam03_000002_keypoints%.json:1:%d+: not valid JSON: .*cut off.*; run the detector again")
+
+refuses("an empty JSON file is refused", SMALL, function(folder) mv.file.write(json_path(folder, 1, 1), "") end,
+  "cam01_000001_keypoints%.json:1:1: not valid JSON")
+
+refuses("JSON of another kind is refused", SMALL, function(folder)
+  mv.file.write(json_path(folder, 1, 0), '{"persons": []}')
+end, "cam01_000000_keypoints%.json: it has no list 'people'; ")
+
+refuses("NaN coordinates are told with their byte", SMALL, function(folder)
+  edit(json_path(folder, 2, 1), function(text) return text:gsub("%[%d+%.%d+", "[NaN", 1) end)
+end, "cam02_000001_keypoints%.json: line 1, byte %d+: a coordinate is NaN or infinite; write 0")
+
+refuses("null coordinates are told with person and joint", SMALL, function(folder)
+  edit(json_path(folder, 2, 1), function(text) return text:gsub("%[%d+%.%d+", "[null", 1) end)
+end, "cam02_000001_keypoints%.json: person 1, joint 1: x is not a number; write 0")
+
+refuses("coordinates too large for a number are refused", SMALL, function(folder)
+  edit(json_path(folder, 2, 1), function(text) return text:gsub("%[%d+%.%d+", "[1e999", 1) end)
+end, "cam02_000001_keypoints%.json: person 1, joint 1: x is inf; ")
+
+refuses("a wrong number of keypoints is refused", SMALL, function(folder)
+  mv.file.write(json_path(folder, 1, 2), '{"people": [{"pose_keypoints_2d": [1, 2]}]}')
+end, "person 1: keypoints must be a list of x, y, confidence triples, got 2 numbers")
+
+refuses("an unknown number of keypoints is refused", SMALL, function(folder)
+  for a = 1, 3 do
+    for f = 0, 3 do
+      mv.file.write(json_path(folder, a, f), '{"people": [{"pose_keypoints_2d": [1, 2, 1, 3, 4, 1]}]}')
+    end
+  end
+end, "2 keypoints a person; known are OpenPose BODY_25")
+
+refuses("frame counts that differ between cameras are refused", SMALL, function(folder)
+  mv.file.remove(folder .. "/cam02/0003.png")
+  mv.file.remove(json_path(folder, 2, 3))
+end, "frame counts differ: cam01 4; cam02 3; cam03 4; .*capture%.frames=common")
+
+refuses("fewer detections than pictures are refused", SMALL, function(folder)
+  mv.file.remove(json_path(folder, 2, 3))
+end, "frame counts differ: cam01 4; cam02 4 pictures, 3 detection frames")
+
+t.test("frames=common takes the frames that all cameras have", function()
+  with_capture(SMALL, function(folder)
+    mv.file.remove(folder .. "/cam02/0003.png")
+    mv.file.remove(json_path(folder, 2, 3))
+    t.equal(open(folder, { frames = "common" }).train.count, 3)
+  end)
+end)
+
+refuses("pictures of another size are refused", SMALL, function(folder)
+  mv.image.write_png(folder .. "/cam01/0002.png", mv.image.new(30, 40))
+end, "cam01/0002%.png: frame 3: 40x30 pixels, the first frame has 96x128; ")
+
+refuses("a damaged picture is refused", SMALL, function(folder)
+  edit(folder .. "/cam01/0002.png", function(bytes) return bytes:sub(1, 100) end)
+end, "cam01/0002%.png")
+
+refuses("an unknown key names the nearest", SMALL, function() end, "unknown option 'keypoint'; did you mean 'keyp",
+  { keypoint = "body_25" })
+
+refuses("an unknown joint order is refused", SMALL, function() end, "unknown joint order 'body_26'; known: auto, b",
+  { keypoints = "body_26" })
+
+refuses("a rule that is none is refused", SMALL, function() end, "capture%.frames: 'some' is none of equal, common",
+  { frames = "some" })
+
+-- ---- real footage ----
+
+-- A capture of the first two cameras' detections with other videos.
+local function with_videos(first, second, body)
+  local source = t.shared(mv.core, "data/balance")
+  local folder = root .. "/videos"
+  for a = 1, 2 do
+    mv.file.make_directory(("%s/openpose/cam%02d"):format(folder, a))
+    for f = 0, 99 do
+      local name = ("openpose/cam%02d/cam%02d.%04d.json"):format(a, a, f)
+      mv.file.write(folder .. "/" .. name, mv.file.read(source .. "/" .. name))
+    end
+  end
+  mv.file.write(folder .. "/cam01.mp4", first(mv.file.read(source .. "/cam01.mp4")))
+  mv.file.write(folder .. "/cam02.mp4", second(mv.file.read(source .. "/cam02.mp4")))
+  local is_done, problem = pcall(body, folder)
+  fixture.empty(folder)
+  if not is_done then error(problem, 0) end
+end
+
+local function whole(bytes) return bytes end
+
+for _, case in ipairs {
+  { "a truncated video is refused", function(bytes) return bytes:sub(1, #bytes // 2) end },
+  { "a video of which only the header is left is refused", function(bytes) return bytes:sub(1, 200) end },
+  { "an empty video is refused", function() return "" end },
+  { "a file that is no video is refused", function() return ("no video "):rep(1000) end },
+} do
+  t.test(case[1], function()
+    with_videos(whole, case[2], function(folder)
+      local message = t.error_matches(function() open(folder) end, "cam02%.mp4")
+      t.is_true(not message:find "\n" and message:find ";", "not one message with a remedy: " .. message)
+    end)
+  end)
+end
+
+local BALANCE_NOSES <const> = {
+  { 0, 0, 505, 432 }, { 50, 0, 763, 610 }, { 99, 0, 773, 616 }, { 0, 1, 537, 474 }, { 50, 1, 689, 589 },
+  { 99, 1, 405, 558 },
+}
+
+t.test("balance: the subject of the reference is chosen in all four cameras", function()
+  local folder = t.shared(mv.core, "data/balance")
+  local ds = capture.open { path = folder, image = 16 }
+  t.equal({ ds.train.count, ds.views, ds.skeleton.name }, { 100, 4, "body_25b" })
+  t.equal(ds.test.reference.shape, { 100, 25, 3 })
+  -- The nose in frames 0, 50 and 99 of the two cameras with a bystander, detector pixels: the person for whom the
+  -- detections agree with the calibration.
+  local nose = ds.skeleton.index.nose
+  for _, place in ipairs(BALANCE_NOSES) do
+    local frame, view = place[1], place[2]
+    local half = ds.train.crop:at(frame, view, 2) / 2
+    for d = 0, 1 do
+      t.near(ds.train.keypoints:at(frame, view, nose, d) * half + ds.train.crop:at(frame, view, d), place[3 + d], 1)
+    end
+  end
+end)
