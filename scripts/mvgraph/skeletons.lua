@@ -16,16 +16,16 @@ local skeletons = {}
 
 local BODY_LIMBS <const> = {
   { "pelvis", "spine" }, { "spine", "thorax" }, { "thorax", "nose" }, { "nose", "head_top" },
-  { "thorax", "upper_neck" }, { "upper_neck", "head_top" }, { "thorax", "mid_hip" }, { "nose", "left_eye" }, { "nose", "right_eye" },
-  { "left_eye", "left_ear" }, { "right_eye", "right_ear" }, { "thorax", "left_shoulder" },
+  { "thorax", "upper_neck" }, { "upper_neck", "head_top" }, { "thorax", "mid_hip" }, { "nose", "left_eye" },
+  { "nose", "right_eye" }, { "left_eye", "left_ear" }, { "right_eye", "right_ear" }, { "thorax", "left_shoulder" },
   { "thorax", "right_shoulder" }, { "left_shoulder", "right_shoulder" }, { "left_shoulder", "left_hip" },
-  { "right_shoulder", "right_hip" }, { "left_hip", "right_hip" }, { "pelvis", "left_hip" }, { "pelvis", "right_hip" },
-  { "mid_hip", "left_hip" }, { "mid_hip", "right_hip" }, { "left_shoulder", "left_elbow" },
-  { "right_shoulder", "right_elbow" }, { "left_elbow", "left_wrist" }, { "right_elbow", "right_wrist" },
-  { "left_hip", "left_knee" }, { "right_hip", "right_knee" }, { "left_knee", "left_ankle" },
-  { "right_knee", "right_ankle" }, { "left_ankle", "left_big_toe" }, { "right_ankle", "right_big_toe" },
-  { "left_ankle", "left_heel" }, { "right_ankle", "right_heel" }, { "left_big_toe", "left_small_toe" },
-  { "right_big_toe", "right_small_toe" },
+  { "right_shoulder", "right_hip" }, { "left_hip", "right_hip" }, { "pelvis", "left_hip" },
+  { "pelvis", "right_hip" }, { "mid_hip", "left_hip" }, { "mid_hip", "right_hip" },
+  { "left_shoulder", "left_elbow" }, { "right_shoulder", "right_elbow" }, { "left_elbow", "left_wrist" },
+  { "right_elbow", "right_wrist" }, { "left_hip", "left_knee" }, { "right_hip", "right_knee" },
+  { "left_knee", "left_ankle" }, { "right_knee", "right_ankle" }, { "left_ankle", "left_big_toe" },
+  { "right_ankle", "right_big_toe" }, { "left_ankle", "left_heel" }, { "right_ankle", "right_heel" },
+  { "left_big_toe", "left_small_toe" }, { "right_big_toe", "right_small_toe" },
 }
 
 local SETS <const> = {

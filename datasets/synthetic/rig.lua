@@ -1,0 +1,64 @@
+-- Cameras around a subject: where they stand and how they see. World frame: metres, y up, the floor at y = 0.
+
+local geometry = require "mvgraph.geometry"
+
+local rig = {}
+
+rig.FRAME = 1000 -- side of every camera's square picture, pixels
+rig.GUESSED_FOCAL = 1.1 -- over the picture's side: what the method is told; the true ones lie around it
+
+---@class RigCamera
+---@field rotation number[] world to camera (x right, y down, z away), [3, 3]
+---@field translation number[] [3]
+---@field transform number[] both, three rows of four
+---@field focal number pixels of the picture
+
+local function unit(x, y, z)
+  local k = 1 / math.sqrt(x * x + y * y + z * z)
+  return x * k, y * k, z * k
+end
+
+local function look_at(eye, target, roll)
+  local zx, zy, zz = unit(target[1] - eye[1], target[2] - eye[2], target[3] - eye[3])
+  local xx, xy, xz = unit(-zz, 0, zx) -- right of the way that it looks, level
+  local yx, yy, yz = zy * xz - zz * xy, zz * xx - zx * xz, zx * xy - zy * xx
+  return geometry.compose(geometry.rotation_z(roll), { xx, xy, xz, yx, yy, yz, zx, zy, zz })
+end
+
+---@param random generator
+---@param views integer
+---@return RigCamera[] cameras in order around the subject
+function rig.draw(random, views)
+  local cameras, turn = {}, random:uniform(0, 2 * math.pi)
+  for i = 1, views do
+    local angle = turn + 2 * math.pi * (i - 1) / views + random:uniform(-0.35, 0.35) * math.min(1, 4 / views)
+    local distance, height = random:uniform(3.2, 5), random:uniform(0.7, 2.6)
+    local eye = { distance * math.sin(angle), height, distance * math.cos(angle) }
+    local target = { random:uniform(-0.1, 0.1), random:uniform(0.85, 1.05), random:uniform(-0.1, 0.1) }
+    local rotation = look_at(eye, target, math.rad(random:normal(0, 2)))
+    local x, y, z = geometry.apply(rotation, eye[1], eye[2], eye[3])
+    local r = rotation
+    cameras[i] = {
+      rotation = rotation,
+      translation = { -x, -y, -z },
+      transform = { r[1], r[2], r[3], -x, r[4], r[5], r[6], -y, r[7], r[8], r[9], -z },
+      focal = rig.FRAME * rig.GUESSED_FOCAL * random:uniform(0.9, 1.12) * math.min(1.15, distance / 3.7),
+    }
+  end
+  return cameras
+end
+
+---A world point in a camera's picture.
+---@param camera RigCamera
+---@param point number[] metres, [3]
+---@return number x pixels
+---@return number y pixels
+---@return number depth metres
+function rig.project(camera, point)
+  local x, y, z = geometry.apply(camera.rotation, point[1], point[2], point[3])
+  local t = camera.translation
+  x, y, z = x + t[1], y + t[2], z + t[3]
+  return camera.focal * x / z + rig.FRAME / 2, camera.focal * y / z + rig.FRAME / 2, z
+end
+
+return rig
