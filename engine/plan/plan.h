@@ -65,6 +65,8 @@ bool mvg_plan_find(const mvg_plan *plan, mvg_value value, mvg_span *out_span);
 
 // Stable text: steps with kernels, bytes and barriers, then the peak and who holds it.
 void mvg_plan_print(const mvg_plan *plan, mvg_str *out);
+// "fused mul+sum (4096)" of one step.
+void mvg_plan_print_step_name(const mvg_plan *plan, uint32_t step, mvg_str *out);
 // "peak of 12.3 MiB at step 7, held by ...": the lines that an out-of-memory error shares with the text form.
 void mvg_plan_print_peak(const mvg_plan *plan, mvg_str *out);
 

@@ -44,6 +44,10 @@ static void print_name(mvg_str *out, const mvg_plan *plan, const mvg_step *step)
   if (group->part_count) mvg_str_append(out, ")");
 }
 
+void mvg_plan_print_step_name(const mvg_plan *plan, uint32_t step, mvg_str *out) {
+  print_name(out, plan, &plan->steps[step]);
+}
+
 static void print_step(mvg_str *out, const mvg_plan *plan, uint32_t number) {
   static const char *const hazards[] = {"", "read after write", "write after read", "write after write"};
   const mvg_step *step = &plan->steps[number];

@@ -1,17 +1,19 @@
 #include "program/program.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "plan/plan.h"
 #include "program/host_step.h"
 #include "program/kernel_set.h"
+#include "program/profile.h"
 
 // Steps between two visits to the host: one command list, or one host step.
 typedef struct {
   mvg_commands *commands;  // NULL: a host step
-  uint32_t host_step;
+  uint32_t first_step, step_count;
 } segment;
 
 typedef struct {
@@ -31,6 +33,7 @@ struct mvg_program {
   mvg_kernel_set kernels;
   launch *launches;               // per step
   MVG_ARRAY(segment) segments;
+  mvg_profile profile;
 };
 
 const mvg_plan *mvg_program_get_plan(const mvg_program *program) {
@@ -150,12 +153,25 @@ static mvg_status record_staging(mvg_commands *commands, mvg_buffer *from, mvg_b
   return mvg_commands_copy(commands, &source, &target);
 }
 
-static mvg_status open_list(mvg_program *p, mvg_commands **out) {
+static mvg_status open_list(mvg_program *p, uint32_t first_step, mvg_commands **out) {
   MVG_RETURN_IF_ERROR(
       mvg_commands_create(p->device, mvg_graph_get_name(p->plan->fusion->graph), out));
-  mvg_status status = mvg_array_push(&p->segments, ((segment){*out, 0}));
-  if (status) mvg_commands_destroy(*out);
-  return status;
+  mvg_status status = mvg_array_push(&p->segments, ((segment){*out, first_step, 0}));
+  if (status) {
+    mvg_commands_destroy(*out);
+    return status;
+  }
+  return p->profile.step_ns ? mvg_commands_timestamp(*out, 0) : NULL;
+}
+
+#define MAX_PROFILED_STEPS 4000  // timestamps of one list
+
+static mvg_status record_into(mvg_program *p, mvg_commands *commands, uint32_t step) {
+  MVG_RETURN_IF_ERROR(record_step(p, commands, step));
+  segment *last = &p->segments.items[p->segments.count - 1];
+  ++last->step_count;
+  bool is_profiled = p->profile.step_ns && last->step_count < MAX_PROFILED_STEPS;
+  return is_profiled ? mvg_commands_timestamp(commands, last->step_count) : NULL;
 }
 
 // Contiguous device steps share a list; each host step ends the one before it.
@@ -163,7 +179,7 @@ static mvg_status record(mvg_program *p) {
   mvg_commands *commands = NULL;
   bool has_staging = p->upload || p->download;
   if (has_staging) {
-    MVG_RETURN_IF_ERROR(open_list(p, &commands));
+    MVG_RETURN_IF_ERROR(open_list(p, 0, &commands));
     if (p->upload) {
       MVG_RETURN_IF_ERROR(record_staging(commands, p->upload, p->regions[MVG_REGION_INPUT]));
       MVG_RETURN_IF_ERROR(mvg_commands_barrier(commands));
@@ -173,14 +189,14 @@ static mvg_status record(mvg_program *p) {
     if (p->plan->steps[i].kind == MVG_STEP_HOST) {
       if (commands) MVG_RETURN_IF_ERROR(mvg_commands_end(commands));
       commands = NULL;
-      MVG_RETURN_IF_ERROR(mvg_array_push(&p->segments, ((segment){NULL, i})));
+      MVG_RETURN_IF_ERROR(mvg_array_push(&p->segments, ((segment){NULL, i, 1})));
       continue;
     }
-    if (!commands) MVG_RETURN_IF_ERROR(open_list(p, &commands));
-    MVG_RETURN_IF_ERROR(record_step(p, commands, i));
+    if (!commands) MVG_RETURN_IF_ERROR(open_list(p, i, &commands));
+    MVG_RETURN_IF_ERROR(record_into(p, commands, i));
   }
   if (p->download) {
-    if (!commands) MVG_RETURN_IF_ERROR(open_list(p, &commands));
+    if (!commands) MVG_RETURN_IF_ERROR(open_list(p, p->plan->step_count, &commands));
     MVG_RETURN_IF_ERROR(mvg_commands_barrier(commands));
     MVG_RETURN_IF_ERROR(record_staging(commands, p->regions[MVG_REGION_OUTPUT], p->download));
   }
@@ -190,6 +206,7 @@ static mvg_status record(mvg_program *p) {
 static mvg_status build(mvg_program *p) {
   MVG_RETURN_IF_ERROR(check_states(p));
   if (mvg_device_get_caps(p->device)->is_null) return NULL;
+  MVG_RETURN_IF_ERROR(mvg_profile_init(&p->profile, p->plan));
   MVG_RETURN_IF_ERROR(create_kernels(p));
   MVG_RETURN_IF_ERROR(create_regions(p));
   MVG_RETURN_IF_ERROR(write_constants(p));
@@ -223,8 +240,17 @@ mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *con
   return NULL;
 }
 
+static void print_profile(const mvg_program *p) {
+  mvg_str text = {0};
+  mvg_profile_print(&p->profile, p->plan, &text);
+  if (text.text) fputs(text.text, stderr);
+  mvg_str_deinit(&text);
+}
+
 void mvg_program_destroy(mvg_program *p) {
   if (!p) return;
+  if (p->profile.run_count) print_profile(p);
+  mvg_profile_deinit(&p->profile);
   for (size_t i = 0; i < p->segments.count; ++i) {
     if (p->segments.items[i].commands) mvg_commands_destroy(p->segments.items[i].commands);
   }
@@ -291,14 +317,37 @@ static mvg_status run_host_step(mvg_program *p, uint32_t number) {
   return mvg_host_step_run(p->plan, step, buffers);
 }
 
+static mvg_status run_segment(mvg_program *p, const segment *s) {
+  if (!s->commands) return run_host_step(p, s->first_step);
+  return mvg_device_submit(p->device, &s->commands, 1);
+}
+
+static mvg_status add_times(mvg_program *p, const segment *s, double elapsed_ns) {
+  double *step_ns = p->profile.step_ns + s->first_step;
+  if (!s->commands) {
+    step_ns[0] += elapsed_ns;
+    return NULL;
+  }
+  uint32_t count = s->step_count < MAX_PROFILED_STEPS ? s->step_count + 1 : MAX_PROFILED_STEPS;
+  uint64_t *times;
+  MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(count, &times));
+  mvg_status status = mvg_commands_read_timestamps(s->commands, times, count);
+  for (uint32_t i = 1; i < count && !status; ++i) step_ns[i - 1] += (double)(times[i] - times[i - 1]);
+  mvg_free(times);
+  return status;
+}
+
 static mvg_status run_segments(mvg_program *p) {
+  double start = p->profile.step_ns ? mvg_profile_now_ns() : 0;
   for (size_t i = 0; i < p->segments.count; ++i) {
     const segment *s = &p->segments.items[i];
-    if (s->commands) {
-      MVG_RETURN_IF_ERROR(mvg_device_submit(p->device, &s->commands, 1));
-    } else {
-      MVG_RETURN_IF_ERROR(run_host_step(p, s->host_step));
-    }
+    double begin = p->profile.step_ns ? mvg_profile_now_ns() : 0;
+    MVG_RETURN_IF_ERROR(run_segment(p, s));
+    if (p->profile.step_ns) MVG_RETURN_IF_ERROR(add_times(p, s, mvg_profile_now_ns() - begin));
+  }
+  if (p->profile.step_ns) {
+    p->profile.wall_ns += mvg_profile_now_ns() - start;
+    ++p->profile.run_count;
   }
   return NULL;
 }
