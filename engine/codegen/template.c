@@ -13,19 +13,13 @@ static const char *get_type_name(mvg_dtype dtype) {
   return dtype == MVG_DTYPE_I32 ? "int" : "float";
 }
 
-// The body of an accessor: what computes `value` at `element`, in a function of its own.
-static mvg_status print_body(mvg_emitter *e, mvg_value value, mvg_value defined, bool is_epilogue,
-                             mvg_name *out_name, char **out_text) {
-  const mvg_shape *shape = &mvg_graph_get_type(e->graph, value)->shape;
+// `float load_NAME(uint element)`: what computes `input` at `element`.
+static mvg_status print_load_body(mvg_emitter *e, mvg_value input, mvg_name *out_name, char **out_text) {
+  const mvg_shape *shape = &mvg_graph_get_type(e->graph, input)->shape;
   MVG_RETURN_IF_ERROR(mvg_emitter_open(e, false));
   const mvg_index *element;
   MVG_RETURN_IF_ERROR(mvg_emitter_add_element(e, "v", mvg_shape_get_size(shape), &element));
-  if (is_epilogue) {
-    MVG_RETURN_IF_ERROR(mvg_emitter_define(e, defined, element, "x"));
-    MVG_RETURN_IF_ERROR(mvg_emitter_print_root(e, value, element, out_name));
-  } else {
-    MVG_RETURN_IF_ERROR(mvg_emitter_print(e, value, element, out_name));
-  }
+  MVG_RETURN_IF_ERROR(mvg_emitter_print(e, input, element, out_name));
   MVG_RETURN_IF_ERROR(mvg_index_pool_take_failure(&e->pool));
   return mvg_emitter_close(e, out_text);
 }
@@ -35,38 +29,56 @@ static mvg_status print_load(const mvg_fusion *fusion, const mvg_group *group, c
   mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group};
   mvg_name result;
   char *body = NULL;
-  mvg_status status = print_body(&e, input, MVG_NO_VALUE, false, &result, &body);
+  mvg_status status = print_load_body(&e, input, &result, &body);
   if (!status) {
-    mvg_str_appendf(out, "%s load_%s(uint element) {\nint v = int(element);\n%sreturn %s;\n}\n",
-                    get_type_name(mvg_graph_get_type(fusion->graph, input)->dtype), name, body,
-                    result.text);
+    mvg_str_appendf(out, "%s load_%s(uint element) {\nint v = int(element);\n",
+                    get_type_name(mvg_graph_get_type(fusion->graph, input)->dtype), name);
+    mvg_str_append(out, body);
+    mvg_str_appendf(out, "return %s;\n}\n", result.text);
   }
   mvg_free(body);
   mvg_emitter_deinit(&e);
   return status;
 }
 
+static uint32_t find_binding(const mvg_group *group, mvg_value value) {
+  uint32_t i = 0;
+  while (group->writes[i].node != value.node || group->writes[i].output != value.output) ++i;
+  return group->read_count + i;
+}
+
+// `void store_NAME(uint element, float x)`: the output itself and everything that follows from it alone.
+static mvg_status print_store_body(mvg_emitter *e, const mvg_part *part, char **out_text) {
+  MVG_RETURN_IF_ERROR(mvg_emitter_open(e, false));
+  const mvg_index *element;
+  MVG_RETURN_IF_ERROR(mvg_emitter_add_element(e, "v", part->count, &element));
+  mvg_str stores = {0};
+  mvg_status status = NULL;
+  for (uint32_t i = 0; i < part->root_count && !status; ++i) {
+    const mvg_root *root = &part->roots[i];
+    mvg_name name = {"x"};
+    status = i == 0 ? mvg_emitter_define(e, root->value, element, "x")
+                    : mvg_emitter_print_root(e, root->value, element, &name);
+    if (status || !root->is_stored) continue;
+    mvg_str_appendf(&stores, "b%u[v] = %s;\n", find_binding(e->group, root->value), name.text);
+  }
+  if (stores.text) mvg_str_append(&e->scope->text, stores.text);
+  mvg_str_deinit(&stores);
+  status = mvg_status_join(status, mvg_index_pool_take_failure(&e->pool));
+  return status ? status : mvg_emitter_close(e, out_text);
+}
+
 static mvg_status print_store(const mvg_fusion *fusion, const mvg_group *group, const char *name,
-                              mvg_value output, mvg_value stored, mvg_str *out) {
-  uint32_t binding = group->read_count;
-  for (uint32_t i = 0; i < group->write_count; ++i) {
-    if (group->writes[i].node == stored.node && group->writes[i].output == stored.output) {
-      binding = group->read_count + i;
-    }
-  }
-  const char *type = get_type_name(mvg_graph_get_type(fusion->graph, output)->dtype);
-  mvg_str_appendf(out, "void store_%s(uint element, %s x) {\n", name, type);
-  bool has_epilogue = output.node != stored.node;
-  if (!has_epilogue) {
-    mvg_str_appendf(out, "b%u[element] = x;\n}\n", binding);
-    return NULL;
-  }
+                              uint32_t output, mvg_str *out) {
   mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group};
-  mvg_name result;
+  mvg_dtype dtype = mvg_graph_get_type(fusion->graph, (mvg_value){group->node, output})->dtype;
   char *body = NULL;
-  mvg_status status = print_body(&e, stored, output, true, &result, &body);
+  mvg_status status = print_store_body(&e, &group->parts[output], &body);
   if (!status) {
-    mvg_str_appendf(out, "int v = int(element);\n%sb%u[v] = %s;\n}\n", body, binding, result.text);
+    mvg_str_appendf(out, "void store_%s(uint element, %s x) {\nint v = int(element);\n", name,
+                    get_type_name(dtype));
+    mvg_str_append(out, body);
+    mvg_str_append(out, "}\n");
   }
   mvg_free(body);
   mvg_emitter_deinit(&e);
@@ -100,9 +112,7 @@ static mvg_status print_accessors(const mvg_fusion *fusion, const mvg_group *gro
         print_load(fusion, group, node->kernel.input_names[i], node->inputs[i], out));
   }
   for (uint32_t i = 0; i < node->output_count; ++i) {
-    mvg_value output = {group->node, i};
-    MVG_RETURN_IF_ERROR(print_store(fusion, group, node->kernel.output_names[i], output,
-                                    group->stores[i], out));
+    MVG_RETURN_IF_ERROR(print_store(fusion, group, node->kernel.output_names[i], i, out));
   }
   return NULL;
 }

@@ -13,6 +13,15 @@ bool mvg_fusion_is_loaded(const mvg_fusion *fusion, mvg_value value) {
   return node->kind < MVG_KIND_CONST || fusion->is_root[mvg_fusion_number(fusion, value)];
 }
 
+mvg_value mvg_fusion_resolve(const mvg_fusion *fusion, mvg_value value) {
+  const mvg_node *node = mvg_graph_get_node(fusion->graph, value.node);
+  while (!mvg_fusion_is_loaded(fusion, value) && mvg_node_is_reshape(fusion->graph, node)) {
+    value = node->inputs[0];
+    node = mvg_graph_get_node(fusion->graph, value.node);
+  }
+  return value;
+}
+
 static mvg_status number_values(fuser *f) {
   mvg_fusion *fusion = f->fusion;
   uint32_t node_count = mvg_graph_get_node_count(f->graph);
@@ -97,9 +106,10 @@ static mvg_status draft_node(fuser *f, uint32_t id) {
       status = mvg_fuse_collect_input(f, &group, node->inputs[i]);
     }
     for (uint32_t i = 0; i < node->output_count && !status; ++i) {
-      group.stores[i] = (mvg_value){id, i};
-      status = mvg_array_push(&group.roots, ((draft_root){0, {id, i}, true}));
+      group.counts[i] = mvg_shape_get_size(&node->outputs[i].shape);
+      status = mvg_array_push(&group.roots, ((draft_root){i, {id, i}, true}));
     }
+    group.part_count = node->output_count;
     group.size += 50;
   } else {
     mvg_value root = {id, 0};
@@ -143,7 +153,8 @@ static void drop_private_stores(fuser *f) {
   }
   for (uint32_t g = 0; g < f->drafts.count; ++g) {
     draft *group = &f->drafts.items[g];
-    for (uint32_t i = 0; i < group->roots.count && group->kind == MVG_GROUP_FUSED; ++i) {
+    bool is_own = group->kind == MVG_GROUP_FUSED || group->kind == MVG_GROUP_KERNEL;
+    for (uint32_t i = 0; i < group->roots.count && is_own; ++i) {
       draft_root *root = &group->roots.items[i];
       root->is_stored = is_read[mvg_fusion_number(f->fusion, root->value)];
     }
@@ -171,13 +182,11 @@ static mvg_status freeze_parts(mvg_fusion *fusion, const draft *from, mvg_group 
 static mvg_status freeze_group(mvg_fusion *fusion, const draft *from, mvg_group *to) {
   mvg_arena *arena = &fusion->arena;
   *to = (mvg_group){.kind = from->kind, .node = from->node, .key = UINT32_MAX, .work = from->work};
-  if (from->kind == MVG_GROUP_FUSED) MVG_RETURN_IF_ERROR(freeze_parts(fusion, from, to));
+  MVG_RETURN_IF_ERROR(freeze_parts(fusion, from, to));
   MVG_RETURN_IF_ERROR(
       mvg_arena_alloc(arena, from->roots.count, sizeof *to->writes, (void **)&to->writes));
   MVG_RETURN_IF_ERROR(
       mvg_arena_alloc(arena, from->reads.count, sizeof *to->reads, (void **)&to->reads));
-  MVG_RETURN_IF_ERROR(mvg_arena_copy(arena, from->stores, MVG_MAX_OPERANDS, sizeof *to->stores,
-                                     (void **)&to->stores));
   for (uint32_t i = 0; i < from->roots.count; ++i) {
     const draft_root *root = &from->roots.items[i];
     if (root->value.node < to->key) to->key = root->value.node;

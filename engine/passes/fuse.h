@@ -8,7 +8,7 @@
 
 typedef enum {
   MVG_GROUP_FUSED,   // generated kernel: one invocation an element of its roots
-  MVG_GROUP_KERNEL,  // a template from kernels/ with its prologues and epilogues
+  MVG_GROUP_KERNEL,  // a template from kernels/ with its prologues and epilogues: part o holds output o and what follows
   MVG_GROUP_BOUND,   // a kernel node replaced by host code
   MVG_GROUP_HOST,    // a host operator
 } mvg_group_kind;
@@ -18,7 +18,8 @@ typedef struct {
   bool is_stored;  // false: only read by later roots of the same part
 } mvg_root;
 
-// One range of invocations of a fused group. A later root may read an earlier one, at its own element only.
+// One range of invocations of a fused group, or one output of a kernel with its epilogues. A later root may read an
+// earlier one, at its own element only.
 typedef struct {
   int64_t count;
   mvg_root *roots;
@@ -36,9 +37,8 @@ typedef struct {
 typedef struct {
   mvg_group_kind kind;
   uint32_t node;  // kernel, bound, host
-  mvg_part *parts;  // fused
+  mvg_part *parts;  // fused, kernel
   uint32_t part_count;
-  mvg_value *stores;  // kernel: what is stored in place of each output: itself, or the end of its epilogue
   mvg_read *reads;    // bindings: reads, then writes
   uint32_t read_count;
   mvg_value *writes;
@@ -70,6 +70,9 @@ void mvg_fusion_destroy(mvg_fusion *fusion);
 static inline uint32_t mvg_fusion_number(const mvg_fusion *fusion, mvg_value value) {
   return fusion->value_base[value.node] + value.output;
 }
+
+// The stored value whose memory holds `value`: behind reshapes, which move nothing.
+mvg_value mvg_fusion_resolve(const mvg_fusion *fusion, mvg_value value);
 
 // A value that kernels load from memory: a leaf, a table, or a root. Single constants are printed instead.
 bool mvg_fusion_is_loaded(const mvg_fusion *fusion, mvg_value value);

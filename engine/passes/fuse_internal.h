@@ -20,11 +20,10 @@ typedef struct {
   bool is_gone;  // merged into another
   mvg_group_kind kind;
   uint32_t node;
-  int64_t counts[16];  // elements of each part
+  int64_t counts[MVG_MAX_OPERANDS];  // elements of each part
   uint32_t part_count;
   MVG_ARRAY(draft_root) roots;
   MVG_ARRAY(draft_read) reads;
-  mvg_value stores[MVG_MAX_OPERANDS];
   uint32_t size;   // visited nodes: about the length of the text
   uint32_t level;
   bool has_loop;   // contains a reduction

@@ -110,57 +110,54 @@ static mvg_status absorb(fuser *f, draft *into, draft *from, uint32_t first_part
 
 // ---- epilogues ----
 
-// The only reader of a value, NULL when there are several or none.
-static draft *find_only_reader(fuser *f, mvg_value value) {
-  draft *reader = NULL;
-  for (uint32_t g = 0; g < f->drafts.count; ++g) {
-    draft *group = &f->drafts.items[g];
-    if (group->is_gone || !find_read(group, value)) continue;
-    if (reader) return NULL;
-    reader = group;
+// Part of the kernel that computes `value`; MVG_MANY_PARTS when it is not the kernel's.
+static uint32_t find_part(const draft *kernel, mvg_value value) {
+  for (uint32_t i = 0; i < kernel->roots.count; ++i) {
+    if (is_same_value(kernel->roots.items[i].value, value)) return kernel->roots.items[i].part;
   }
-  return reader;
+  return MVG_MANY_PARTS;
 }
 
-static bool can_follow(fuser *f, draft *kernel, draft *reader, mvg_value output) {
+// May `reader` be computed where the kernel stores an output? Finds which.
+static bool can_follow(fuser *f, draft *kernel, draft *reader, uint32_t *out_part) {
   bool is_simple = reader->kind == MVG_GROUP_FUSED && reader->roots.count == 1 && !reader->has_loop;
-  if (!is_simple) return false;
-  mvg_value root = reader->roots.items[0].value;
-  const mvg_type *type = mvg_graph_get_type(f->graph, output);
-  if (reader->counts[0] != mvg_shape_get_size(&type->shape)) return false;
-  if (f->is_update[mvg_fusion_number(f->fusion, root)]) return false;
+  if (!is_simple || f->is_update[mvg_fusion_number(f->fusion, reader->roots.items[0].value)]) return false;
+  *out_part = MVG_MANY_PARTS;
   for (uint32_t i = 0; i < reader->reads.count; ++i) {
-    draft_read *read = &reader->reads.items[i];
-    bool is_own = get_producer(f, read->value) == kernel;
-    if (is_own && (!is_same_value(read->value, output) || !read->is_pointwise)) return false;
+    uint32_t part = find_part(kernel, reader->reads.items[i].value);
+    if (part == MVG_MANY_PARTS) continue;
+    bool is_other = *out_part != MVG_MANY_PARTS && *out_part != part;
+    if (is_other || !reader->reads.items[i].is_pointwise) return false;
+    *out_part = part;
   }
-  return fits(f, kernel, reader) && !depends_around(f, reader, kernel);
+  bool is_reader = *out_part != MVG_MANY_PARTS && reader->counts[0] == kernel->counts[*out_part];
+  return is_reader && fits(f, kernel, reader) && !depends_around(f, reader, kernel);
+}
+
+static mvg_status follow(fuser *f, draft *kernel, draft *reader, uint32_t part) {
+  for (uint32_t i = 0; i < reader->reads.count; ++i) {
+    draft_read read = reader->reads.items[i];
+    if (has_root(kernel, read.value) || find_read(kernel, read.value)) continue;
+    read.is_pointwise = false;
+    MVG_RETURN_IF_ERROR(mvg_array_push(&kernel->reads, read));
+  }
+  mvg_value root = reader->roots.items[0].value;
+  MVG_RETURN_IF_ERROR(mvg_array_push(&kernel->roots, ((draft_root){part, root, true})));
+  f->producer[mvg_fusion_number(f->fusion, root)] = get_number(f, kernel);
+  kernel->size += reader->size;
+  reader->is_gone = true;
+  return NULL;
 }
 
 static mvg_status attach_epilogues(fuser *f) {
   for (uint32_t g = 0; g < f->drafts.count; ++g) {
     draft *kernel = &f->drafts.items[g];
     if (kernel->kind != MVG_GROUP_KERNEL) continue;
-    uint32_t output_count = mvg_graph_get_node(f->graph, kernel->node)->output_count;
-    for (uint32_t o = 0; o < output_count; ++o) {
-      mvg_value output = {kernel->node, o};
-      if (f->is_target[mvg_fusion_number(f->fusion, output)]) continue;
-      draft *reader = find_only_reader(f, output);
-      if (!reader || !can_follow(f, kernel, reader, output)) continue;
-      mvg_value root = reader->roots.items[0].value;
-      for (uint32_t i = 0; i < reader->reads.count; ++i) {
-        draft_read read = reader->reads.items[i];
-        if (is_same_value(read.value, output) || find_read(kernel, read.value)) continue;
-        read.is_pointwise = false;
-        MVG_RETURN_IF_ERROR(mvg_array_push(&kernel->reads, read));
-      }
-      for (uint32_t i = 0; i < kernel->roots.count; ++i) {
-        if (is_same_value(kernel->roots.items[i].value, output)) kernel->roots.items[i].value = root;
-      }
-      kernel->stores[o] = root;
-      kernel->size += reader->size;
-      f->producer[mvg_fusion_number(f->fusion, root)] = g;
-      reader->is_gone = true;
+    for (uint32_t r = g + 1; r < f->drafts.count; ++r) {  // readers come later, each after what it reads
+      draft *reader = &f->drafts.items[r];
+      uint32_t part;
+      if (reader->is_gone || !can_follow(f, kernel, reader, &part)) continue;
+      MVG_RETURN_IF_ERROR(follow(f, kernel, reader, part));
     }
   }
   return NULL;

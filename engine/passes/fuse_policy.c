@@ -85,12 +85,28 @@ static bool reads_elementwise(const fuser *f, const mvg_node *user, mvg_value va
   return is_elementwise && size == mvg_shape_get_size(&user->outputs[0].shape);
 }
 
+// Host code reads memory. A reshape between needs none of its own: what is behind it is stored.
+static bool is_read_by_host(const fuser *f, mvg_value value) {
+  uint32_t number = mvg_fusion_number(f->fusion, value);
+  for (uint32_t i = f->user_begin[number]; i < f->user_begin[number + 1]; ++i) {
+    uint32_t id = f->users.items[i].node;
+    const mvg_node *user = mvg_graph_get_node(f->graph, id);
+    if (user->kind == MVG_KIND_HOST) return true;
+    bool is_bound = user->kind == MVG_KIND_KERNEL && f->options->accepts_binding &&
+                    f->options->accepts_binding(user);
+    if (is_bound) return true;
+    bool is_alias = mvg_node_is_reshape(f->graph, user) && !f->is_target[f->fusion->value_base[id]];
+    if (is_alias && is_read_by_host(f, (mvg_value){id, 0})) return true;
+  }
+  return false;
+}
+
 static bool must_store_for(const fuser *f, const tree *t, mvg_value value, const mvg_node *user) {
-  if (user->kind == MVG_KIND_HOST) return true;
+  if (user->kind == MVG_KIND_HOST) return false;  // is_read_by_host decides
   if (user->kind == MVG_KIND_KERNEL) {
     bool is_bound = f->options->accepts_binding && f->options->accepts_binding(user);
     bool is_cheap = t->cost <= COST_KERNEL_INPUT && t->load_count <= 1 && !t->has_reduce;
-    return is_bound || !is_cheap;
+    return !is_bound && !is_cheap;
   }
   if (user->kind == MVG_KIND_REDUCE) return t->has_reduce;
   if (t->has_reduce) return !reads_elementwise(f, user, value);
@@ -99,9 +115,19 @@ static bool must_store_for(const fuser *f, const tree *t, mvg_value value, const
   return is_repeated && t->has_map && (t->cost > COST_REPEATED || t->load_count > LOADS_AGAIN);
 }
 
+// A single constant has no memory to alias.
+static bool is_constant(const mvg_graph *graph, mvg_value value) {
+  const mvg_node *node = mvg_graph_get_node(graph, value.node);
+  if (mvg_node_is_reshape(graph, node)) return is_constant(graph, node->inputs[0]);
+  return node->kind == MVG_KIND_CONST && mvg_shape_get_size(&node->outputs[0].shape) == 1;
+}
+
 static bool should_store(const fuser *f, const tree *t, mvg_value value) {
   uint32_t number = mvg_fusion_number(f->fusion, value);
   if (f->is_target[number]) return true;
+  const mvg_node *node = mvg_graph_get_node(f->graph, value.node);
+  bool is_alias = mvg_node_is_reshape(f->graph, node) && !is_constant(f->graph, node->inputs[0]);
+  if (!is_alias && is_read_by_host(f, value)) return true;
   uint32_t begin = f->user_begin[number], end = f->user_begin[number + 1];
   for (uint32_t i = begin; i < end; ++i) {
     const mvg_node *user = mvg_graph_get_node(f->graph, f->users.items[i].node);

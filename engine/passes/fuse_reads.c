@@ -114,6 +114,9 @@ mvg_status mvg_fuse_collect_input(fuser *f, draft *group, mvg_value input) {
   const mvg_shape *shape = &mvg_graph_get_type(f->graph, input)->shape;
   int64_t count = mvg_shape_get_size(shape);
   walk w = {.f = f, .group = group, .repeats = (double)count};
+  bool is_host = group->kind == MVG_GROUP_HOST || group->kind == MVG_GROUP_BOUND;
+  if (is_host) input = mvg_fusion_resolve(f->fusion, input);
+  shape = &mvg_graph_get_type(f->graph, input)->shape;
   mvg_place place;
   mvg_place_from_linear(&w.pool, shape, mvg_index_make_var(&w.pool, count, 0), &place);
   return finish_walk(&w, walk_value(&w, input, &place));

@@ -36,12 +36,14 @@ static void print_name(mvg_str *out, const mvg_plan *plan, const mvg_step *step)
   }
   if (group->kind != MVG_GROUP_FUSED) {
     const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, group->node);
-    if (group->writes[0].node != group->node) mvg_str_appendf(out, " after %s", node->op);
+    bool is_shown = false;
+    for (uint32_t i = 0; i < group->write_count; ++i) is_shown = is_shown || group->writes[i].node == group->node;
+    if (!is_shown) mvg_str_appendf(out, " after %s", node->op);
   }
-  for (uint32_t p = 0; p < group->part_count; ++p) {
+  for (uint32_t p = 0; p < group->part_count && group->kind == MVG_GROUP_FUSED; ++p) {
     mvg_str_appendf(out, p ? ", %" PRId64 : " (%" PRId64, group->parts[p].count);
   }
-  if (group->part_count) mvg_str_append(out, ")");
+  if (group->kind == MVG_GROUP_FUSED) mvg_str_append(out, ")");
 }
 
 void mvg_plan_print_step_name(const mvg_plan *plan, uint32_t step, mvg_str *out) {

@@ -7,7 +7,7 @@
 #include "program/host_matmul.h"
 
 // Switching between device and host costs as much as a shader's 1 to 2 million operations.
-#define MIN_OPERATIONS 1e6
+#define MIN_OPERATIONS 2e6
 
 static int64_t get_constant(const mvg_node *node, const char *name) {
   for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {
@@ -71,8 +71,9 @@ static mvg_status close_operand(operand *o, bool is_written) {
 
 static mvg_status open_input(const mvg_plan *plan, const mvg_step *step, mvg_buffer *const *buffers,
                              mvg_value input, operand *out) {
+  const mvg_type *type = mvg_graph_get_type(plan->fusion->graph, input);
+  input = mvg_fusion_resolve(plan->fusion, input);  // a reshape shares the memory behind it
   const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, input.node);
-  const mvg_type *type = &node->outputs[input.output];
   if (node->kind == MVG_KIND_CONST) {
     size_t bytes = (size_t)mvg_shape_get_size(&type->shape) * mvg_dtype_get_size(type->dtype);
     *out = (operand){.array = {.dtype = type->dtype, .shape = type->shape, .size_bytes = bytes,
