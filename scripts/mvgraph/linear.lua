@@ -210,4 +210,18 @@ function linear.nearest_rotation(a)
   return linear.multiply3(u, linear.transpose3(v))
 end
 
+--- Rotation matrix of an axis-angle vector.
+function linear.rotation_from_vector(x, y, z)
+  local angle = math.sqrt(x * x + y * y + z * z)
+  local a, b = 1 - angle * angle / 6, 0.5 - angle * angle / 24
+  if angle > 1e-4 then
+    a, b = math.sin(angle) / angle, (1 - math.cos(angle)) / (angle * angle)
+  end
+  return {
+    1 - b * (y * y + z * z), b * x * y - a * z, b * x * z + a * y,
+    b * x * y + a * z, 1 - b * (x * x + z * z), b * y * z - a * x,
+    b * x * z - a * y, b * y * z + a * x, 1 - b * (x * x + y * y),
+  }
+end
+
 return linear
