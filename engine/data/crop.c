@@ -21,7 +21,8 @@ static int64_t round_down(double value) {
 static void add_weighted(const picture *from, int64_t x, int64_t y, float weight, float sum[3]) {
   if (x < 0 || y < 0 || x >= from->width || y >= from->height) return;
   const uint8_t *pixel = from->pixels + 3 * (y * from->width + x);
-  for (int c = 0; c < 3; c++) sum[c] += weight * (float)pixel[c];
+  for (int c = 0; c < 3; c++)
+    sum[c] += weight * (float)pixel[c];
 }
 
 // Bilinear between pixels whose centres lie at whole positions; outside is black.
@@ -33,7 +34,8 @@ static void add_sample(const picture *from, double x, double y, float sum[3]) {
   if (x0 >= 0 && y0 >= 0 && x0 + 1 < from->width && y0 + 1 < from->height) {
     const uint8_t *p = from->pixels + 3 * (y0 * from->width + x0), *q = p + 3 * from->width;
     for (int c = 0; c < 3; c++) {
-      sum[c] += w00 * (float)p[c] + w01 * (float)p[c + 3] + w10 * (float)q[c] + w11 * (float)q[c + 3];
+      sum[c] +=
+          w00 * (float)p[c] + w01 * (float)p[c + 3] + w10 * (float)q[c] + w11 * (float)q[c + 3];
     }
     return;
   }
@@ -43,7 +45,8 @@ static void add_sample(const picture *from, double x, double y, float sum[3]) {
   add_weighted(from, x0 + 1, y0 + 1, w11, sum);
 }
 
-// One output pixel is the mean of a grid of samples about one source pixel apart: an area filter at any angle.
+// One output pixel is the mean of a grid of samples about one source pixel apart: an area filter at
+// any angle.
 static void crop_pixels(const picture *from, const mvg_crop_box *box, int64_t out_size,
                         uint8_t *target) {
   double step = box->size / (double)out_size;
@@ -57,9 +60,11 @@ static void crop_pixels(const picture *from, const mvg_crop_box *box, int64_t ou
       for (int j = 0; j < grid; j++) {
         double v = (double)(row * grid + j) + 0.5 - (double)(out_size * grid) / 2;
         double x = box->cx + u * dx - v * dy - 0.5, y = box->cy + u * dy + v * dx - 0.5;
-        for (int i = 0; i < grid; i++) add_sample(from, x + i * dx, y + i * dy, sum);
+        for (int i = 0; i < grid; i++)
+          add_sample(from, x + i * dx, y + i * dy, sum);
       }
-      for (int c = 0; c < 3; c++) *target++ = (uint8_t)(sum[c] * share + 0.5f);
+      for (int c = 0; c < 3; c++)
+        *target++ = (uint8_t)(sum[c] * share + 0.5f);
     }
   }
 }
@@ -93,10 +98,13 @@ mvg_status mvg_crop_normalize_batch(const mvg_ndarray *images, const double mean
   float values[3][256];
   for (int c = 0; c < 3; c++) {
     if (!isfinite(mean[c]) || !isfinite(std[c]) || std[c] == 0) {
-      return MVG_ERROR(MVG_INVALID_ARGUMENT, "channel %d: mean %g and std %g; finite numbers and a "
-                       "std other than 0 are needed", c, mean[c], std[c]);
+      return MVG_ERROR(MVG_INVALID_ARGUMENT,
+                       "channel %d: mean %g and std %g; finite numbers and a "
+                       "std other than 0 are needed",
+                       c, mean[c], std[c]);
     }
-    for (int v = 0; v < 256; v++) values[c][v] = (float)((v / 255.0 - mean[c]) / std[c]);
+    for (int v = 0; v < 256; v++)
+      values[c][v] = (float)((v / 255.0 - mean[c]) / std[c]);
   }
   mvg_shape planar = {.rank = 4, .dims = {shape->dims[0], 3, shape->dims[1], shape->dims[2]}};
   MVG_RETURN_IF_ERROR(mvg_ndarray_create(MVG_DTYPE_F32, &planar, out_batch));

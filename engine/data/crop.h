@@ -5,8 +5,9 @@
 #include "base/status.h"
 #include "graph/ndarray.h"
 
-// The square of `size` source pixels around (cx, cy), rotated by `angle` radians (clockwise on the picture), as
-// u8 [out_size, out_size, 3]. Bilinear; area-filtered when it shrinks; black outside the image.
+// The square of `size` source pixels around (cx, cy), rotated by `angle` radians (clockwise on the
+// picture), as u8 [out_size, out_size, 3]. Bilinear; area-filtered when it shrinks; black outside
+// the image.
 typedef struct {
   double cx, cy, size, angle;
 } mvg_crop_box;
@@ -18,4 +19,4 @@ mvg_status mvg_crop_affine(const mvg_ndarray *image, const mvg_crop_box *box, in
 mvg_status mvg_crop_normalize_batch(const mvg_ndarray *images, const double mean[3],
                                     const double std[3], mvg_ndarray **out_batch) MVG_MUST_USE;
 
-#endif  // MVGRAPH_DATA_CROP_H_
+#endif // MVGRAPH_DATA_CROP_H_

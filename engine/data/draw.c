@@ -38,7 +38,7 @@ static void blend(uint8_t *pixel, mvg_color color, double cover) {
 }
 
 typedef struct {
-  double x, y, dx, dy, square_length, radius;  // from (x, y) to (x + dx, y + dy)
+  double x, y, dx, dy, square_length, radius; // from (x, y) to (x + dx, y + dy)
 } stroke;
 
 static double get_cover(const stroke *line, double x, double y) {
@@ -49,7 +49,8 @@ static double get_cover(const stroke *line, double x, double y) {
   return cover < 0 ? 0 : cover > 1 ? 1 : cover;
 }
 
-// Horizontal extent of the stroke near row centre y, so that long slanted lines do not visit their whole box.
+// Horizontal extent of the stroke near row centre y, so that long slanted lines do not visit their
+// whole box.
 static void get_row_extent(const stroke *line, double y, double reach, double *low, double *high) {
   double t0 = 0, t1 = 1;
   if (fabs(line->dy) > 1e-9) {
@@ -120,8 +121,8 @@ mvg_status mvg_draw_rect(mvg_ndarray *image, int64_t x, int64_t y, int64_t width
   return NULL;
 }
 
-mvg_status mvg_draw_text(mvg_ndarray *image, int64_t x, int64_t y, const char *text, mvg_color color,
-                         int64_t scale) {
+mvg_status mvg_draw_text(mvg_ndarray *image, int64_t x, int64_t y, const char *text,
+                         mvg_color color, int64_t scale) {
   canvas on;
   MVG_RETURN_IF_ERROR(open_canvas(image, &on));
   int64_t left = x;

@@ -59,8 +59,8 @@ static mvg_status check_scene(const mvg_raster_scene *scene) {
     if (scene->texture->size_bytes == 0) {
       return MVG_ERROR(MVG_INVALID_ARGUMENT, "the texture has no pixels");
     }
-    MVG_RETURN_IF_ERROR(check_array(scene->texture_coordinates, "texture coordinates",
-                                    MVG_DTYPE_F32, count, 2));
+    MVG_RETURN_IF_ERROR(
+        check_array(scene->texture_coordinates, "texture coordinates", MVG_DTYPE_F32, count, 2));
   }
   if (!(scene->focal > 0) || !isfinite(scene->focal + scene->cx + scene->cy)) {
     return MVG_ERROR(MVG_INVALID_ARGUMENT,
@@ -74,7 +74,8 @@ static mvg_status check_scene(const mvg_raster_scene *scene) {
 static void normalize(float v[3]) {
   float length = sqrtf(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
   float factor = length > 0 && isfinite(length) ? 1 / length : 0;
-  for (int c = 0; c < 3; c++) v[c] = factor > 0 ? v[c] * factor : 0;
+  for (int c = 0; c < 3; c++)
+    v[c] = factor > 0 ? v[c] * factor : 0;
 }
 
 // Twice the face's area times its unit normal.
@@ -100,10 +101,12 @@ mvg_status mvg_raster_make_normals(const mvg_ndarray *vertices, const mvg_ndarra
     get_face_normal(position + 3 * index[0], position + 3 * index[1], position + 3 * index[2],
                     face);
     for (int k = 0; k < 3; k++) {
-      for (int c = 0; c < 3; c++) normal[3 * index[k] + c] += face[c];
+      for (int c = 0; c < 3; c++)
+        normal[3 * index[k] + c] += face[c];
     }
   }
-  for (int64_t v = 0; v < vertices->shape.dims[0]; v++) normalize(normal + 3 * v);
+  for (int64_t v = 0; v < vertices->shape.dims[0]; v++)
+    normalize(normal + 3 * v);
   return NULL;
 }
 
@@ -145,7 +148,8 @@ static mvg_raster_corner cut_edge(const mvg_raster_corner *inside, const mvg_ras
                            .y = inside->y + t * (outside->y - inside->y),
                            .z = near};
   for (int i = 0; i < MVG_RASTER_ATTRIBUTES; i++) {
-    cut.attributes[i] = inside->attributes[i] + t * (outside->attributes[i] - inside->attributes[i]);
+    cut.attributes[i] =
+        inside->attributes[i] + t * (outside->attributes[i] - inside->attributes[i]);
   }
   return cut;
 }
@@ -215,10 +219,12 @@ static void gather_samples(const mvg_raster_target *from, mvg_raster_target *to)
       int sum[3] = {2, 2, 2};
       for (int s = 0; s < 4; s++) {
         nearest = fminf(nearest, from->depth[samples[s]]);
-        for (int c = 0; c < 3; c++) sum[c] += from->pixels[3 * samples[s] + c];
+        for (int c = 0; c < 3; c++)
+          sum[c] += from->pixels[3 * samples[s] + c];
       }
       to->depth[at] = nearest;
-      for (int c = 0; c < 3; c++) to->pixels[3 * at + c] = (uint8_t)(sum[c] / 4);
+      for (int c = 0; c < 3; c++)
+        to->pixels[3 * at + c] = (uint8_t)(sum[c] / 4);
     }
   }
 }

@@ -4,18 +4,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// Corners are snapped to 1/256 pixel and edges evaluated in integers, so that two faces sharing an edge leave no gap.
+// Corners are snapped to 1/256 pixel and edges evaluated in integers, so that two faces sharing an
+// edge leave no gap.
 enum { SUBPIXEL = 256, HALF = SUBPIXEL / 2 };
 static const double farthest_pixel = (double)(1 << 22);
 
 typedef struct {
   int64_t x, y;
   double inverse_z;
-  float over_z[MVG_RASTER_ATTRIBUTES];  // attribute / z, which is linear on the picture
+  float over_z[MVG_RASTER_ATTRIBUTES]; // attribute / z, which is linear on the picture
 } point;
 
 typedef struct {
-  int64_t at, step_x, step_y;  // value at the first sample, change for one sample right and down
+  int64_t at, step_x, step_y; // value at the first sample, change for one sample right and down
 } edge;
 
 static bool project(const mvg_raster_target *target, const mvg_raster_corner *corner, point *out) {
@@ -92,7 +93,8 @@ static void shade(const mvg_raster_target *target, const point p[3], const float
   }
   float texel[3] = {1, 1, 1};
   if (target->texture) sample_texture(target, values[3], values[4], texel);
-  for (int c = 0; c < 3; c++) pixel[c] = to_byte(values[c] * texel[c]);
+  for (int c = 0; c < 3; c++)
+    pixel[c] = to_byte(values[c] * texel[c]);
 }
 
 static void fill_row(const mvg_raster_target *target, const point p[3], edge edges[3],
@@ -140,6 +142,7 @@ void mvg_raster_fill(const mvg_raster_target *target, const mvg_raster_corner co
                    make_edge(&p[0], &p[1], x, y)};
   for (int64_t row = top; row <= end; row++) {
     fill_row(target, p, edges, 1.0 / (double)area, row, first, last);
-    for (int i = 0; i < 3; i++) edges[i].at += edges[i].step_y;
+    for (int i = 0; i < 3; i++)
+      edges[i].at += edges[i].step_y;
   }
 }

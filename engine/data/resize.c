@@ -1,4 +1,5 @@
-// Resizing as two passes of one filter: a tent over each output pixel, as wide as the shrinking asks for.
+// Resizing as two passes of one filter: a tent over each output pixel, as wide as the shrinking
+// asks for.
 #include <inttypes.h>
 #include <math.h>
 
@@ -30,7 +31,8 @@ static void fill_taps(filter *tent, int64_t from, int64_t to) {
       taps[k] = distance < 1 ? (float)(1 - distance) : 0;
       sum += taps[k];
     }
-    for (int64_t k = 0; k < tent->reach; k++) taps[k] /= sum;
+    for (int64_t k = 0; k < tent->reach; k++)
+      taps[k] /= sum;
     tent->first[i] = first;
   }
 }
@@ -54,9 +56,11 @@ static void resize_rows(const filter *tent, const uint8_t *source, int64_t rows,
       const float *taps = tent->taps + x * tent->reach;
       float sum[3] = {0};
       for (int64_t k = 0; k < tent->reach; k++, pixel += 3) {
-        for (int c = 0; c < 3; c++) sum[c] += taps[k] * pixel[c];
+        for (int c = 0; c < 3; c++)
+          sum[c] += taps[k] * pixel[c];
       }
-      for (int c = 0; c < 3; c++) *target++ = sum[c];
+      for (int c = 0; c < 3; c++)
+        *target++ = sum[c];
     }
   }
 }
@@ -68,7 +72,8 @@ static void resize_columns(const filter *tent, const float *source, int64_t to, 
     const float *rows = source + tent->first[y] * row_size, *taps = tent->taps + y * tent->reach;
     for (int64_t x = 0; x < row_size; x++) {
       float sum = 0.5f;
-      for (int64_t k = 0; k < tent->reach; k++) sum += taps[k] * rows[k * row_size + x];
+      for (int64_t k = 0; k < tent->reach; k++)
+        sum += taps[k] * rows[k * row_size + x];
       *target++ = sum >= 255 ? 255 : (uint8_t)sum;
     }
   }

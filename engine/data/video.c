@@ -8,7 +8,7 @@
 struct mvg_video {
   char *path;
   mvg_av *av;
-  int64_t frame_count;  // -1 until it is known
+  int64_t frame_count; // -1 until it is known
 };
 
 mvg_status mvg_video_create(const char *path, mvg_video **out_video) {

@@ -14,7 +14,7 @@ void mvg_video_destroy(mvg_video *video);
 
 int64_t mvg_video_get_width(const mvg_video *video);
 int64_t mvg_video_get_height(const mvg_video *video);
-double mvg_video_get_frames_per_second(const mvg_video *video);  // 0 when the file does not say
+double mvg_video_get_frames_per_second(const mvg_video *video); // 0 when the file does not say
 
 // Goes through the whole file once, so that a cut one fails here; the read position stays.
 mvg_status mvg_video_count_frames(mvg_video *video, int64_t *out_count) MVG_MUST_USE;
@@ -23,4 +23,4 @@ mvg_status mvg_video_count_frames(mvg_video *video, int64_t *out_count) MVG_MUST
 mvg_status mvg_video_read(mvg_video *video, mvg_ndarray **out_frame) MVG_MUST_USE;
 mvg_status mvg_video_rewind(mvg_video *video) MVG_MUST_USE;
 
-#endif  // MVGRAPH_DATA_VIDEO_H_
+#endif // MVGRAPH_DATA_VIDEO_H_

@@ -20,7 +20,8 @@
 
 enum { IO_BUFFER_SIZE = 1 << 16, MAX_PIXELS = 1 << 28 };
 
-// A step to the right in the stored picture is (xx, xy) in the shown one, a step down (yx, yy); each is -1, 0 or 1.
+// A step to the right in the stored picture is (xx, xy) in the shown one, a step down (yx, yy);
+// each is -1, 0 or 1.
 typedef struct {
   int xx, xy, yx, yy;
 } turn;
@@ -39,22 +40,24 @@ struct mvg_av {
   bool is_draining;
   mvg_av_info info;
   turn turn;
-  mvg_ndarray *pending;     // the first frame, decoded at open
+  mvg_ndarray *pending; // the first frame, decoded at open
   int64_t packet_count, decoded_count, skipped_count;
-  double last_seconds;      // end of the latest frame; 0 when frames carry no time
-  char failure[160];        // what FFmpeg said last
+  double last_seconds; // end of the latest frame; 0 when frames carry no time
+  char failure[160];   // what FFmpeg said last
 };
 
 static _Thread_local char last_words[160];
 
-// FFmpeg's own log never reaches the terminal; its last complaint becomes the reason in our messages.
+// FFmpeg's own log never reaches the terminal; its last complaint becomes the reason in our
+// messages.
 static void keep_last_words(void *context, int level, const char *format, va_list args) {
   (void)context;
   if (level > AV_LOG_ERROR) return;
   int length = vsnprintf(last_words, sizeof last_words, format, args);
   if (length <= 0) return;
   size_t end = strlen(last_words);
-  while (end && (last_words[end - 1] == '\n' || last_words[end - 1] == '.')) end--;
+  while (end && (last_words[end - 1] == '\n' || last_words[end - 1] == '.'))
+    end--;
   last_words[end] = '\0';
 }
 
@@ -113,10 +116,11 @@ static mvg_status open_container(mvg_av *av) {
   av_dict_free(&options);
   if (!error) error = avformat_find_stream_info(av->format, NULL);
   if (error < 0) {
-    return MVG_ERROR(MVG_INVALID_ARGUMENT,
-                     "%s: not a video or picture that can be read (%s); the file is cut, damaged or "
-                     "of another kind",
-                     av->path, explain(av, error));
+    return MVG_ERROR(
+        MVG_INVALID_ARGUMENT,
+        "%s: not a video or picture that can be read (%s); the file is cut, damaged or "
+        "of another kind",
+        av->path, explain(av, error));
   }
   return NULL;
 }
@@ -135,7 +139,7 @@ static const int32_t *get_stream_matrix(const AVStream *stream) {
 }
 
 static int get_sign(int32_t value) {
-  const int32_t half = 1 << 15;  // the matrix is 16.16 fixed point
+  const int32_t half = 1 << 15; // the matrix is 16.16 fixed point
   return value > half ? 1 : value < -half ? -1 : 0;
 }
 
@@ -143,8 +147,10 @@ static int get_sign(int32_t value) {
 static turn get_turn(const int32_t *matrix) {
   const turn none = {.xx = 1, .yy = 1};
   if (!matrix) return none;
-  turn found = {.xx = get_sign(matrix[0]), .xy = get_sign(matrix[1]),
-                .yx = get_sign(matrix[3]), .yy = get_sign(matrix[4])};
+  turn found = {.xx = get_sign(matrix[0]),
+                .xy = get_sign(matrix[1]),
+                .yx = get_sign(matrix[3]),
+                .yy = get_sign(matrix[4])};
   bool is_straight = found.xx && found.yy && !found.xy && !found.yx;
   bool is_crossed = !found.xx && !found.yy && found.xy && found.yx;
   return is_straight || is_crossed ? found : none;
@@ -222,7 +228,8 @@ static mvg_status convert_pixels(mvg_av *av, uint8_t *target) {
   int height = sws_scale(av->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0,
                          frame->height, planes, lines);
   if (height == frame->height) return NULL;
-  return MVG_ERROR(MVG_IO, "%s: frame %" PRId64 " cannot be converted", av->path, av->decoded_count);
+  return MVG_ERROR(MVG_IO, "%s: frame %" PRId64 " cannot be converted", av->path,
+                   av->decoded_count);
 }
 
 static mvg_status check_frame(mvg_av *av, int64_t width, int64_t height) {
@@ -232,14 +239,14 @@ static mvg_status check_frame(mvg_av *av, int64_t width, int64_t height) {
   }
   if (width != av->info.width || height != av->info.height) {
     return MVG_ERROR(MVG_UNSUPPORTED,
-                     "%s: frame %" PRId64 " measures %" PRId64 "x%" PRId64 ", those before it %" PRId64
-                     "x%" PRId64 "; convert the video to one size",
+                     "%s: frame %" PRId64 " measures %" PRId64 "x%" PRId64
+                     ", those before it %" PRId64 "x%" PRId64 "; convert the video to one size",
                      av->path, av->decoded_count, width, height, av->info.width, av->info.height);
   }
   if (width < 1 || height < 1 || width > MVG_IMAGE_MAX_SIDE || height > MVG_IMAGE_MAX_SIDE) {
     return MVG_ERROR(MVG_UNSUPPORTED,
-                     "%s: pictures of %" PRId64 "x%" PRId64 " pixels are too large", av->path, width,
-                     height);
+                     "%s: pictures of %" PRId64 "x%" PRId64 " pixels are too large", av->path,
+                     width, height);
   }
   return NULL;
 }
@@ -271,13 +278,15 @@ static mvg_status make_array(mvg_av *av, mvg_ndarray **out_frame) {
   return NULL;
 }
 
-// Frames cut away by an edit list, and repeats stored as nothing, are in the announced count but never shown.
+// Frames cut away by an edit list, and repeats stored as nothing, are in the announced count but
+// never shown.
 static void count_packet(mvg_av *av) {
   bool is_skipped = av->packet->flags & AV_PKT_FLAG_DISCARD || av->packet->size == 0;
   *(is_skipped ? &av->skipped_count : &av->packet_count) += 1;
 }
 
-// Feeds packets until the decoder has a picture. Returns 0, AVERROR_EOF at the end, or another error.
+// Feeds packets until the decoder has a picture. Returns 0, AVERROR_EOF at the end, or another
+// error.
 static int decode_next(mvg_av *av) {
   for (;;) {
     int error = avcodec_receive_frame(av->codec, av->frame);

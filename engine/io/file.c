@@ -20,19 +20,29 @@
 
 static const char *get_remedy(int error) {
   switch (error) {
-  case ENOENT: return "check the path";
+  case ENOENT:
+    return "check the path";
   case EACCES:
-  case EPERM: return "change the permissions or choose another place";
+  case EPERM:
+    return "change the permissions or choose another place";
   case ENOSPC:
-  case EDQUOT: return "free some space or choose another folder";
-  case EROFS: return "choose a folder that can be written";
-  case EISDIR: return "give the path of a file";
-  case ENOTDIR: return "a part of the path is a file, not a folder";
+  case EDQUOT:
+    return "free some space or choose another folder";
+  case EROFS:
+    return "choose a folder that can be written";
+  case EISDIR:
+    return "give the path of a file";
+  case ENOTDIR:
+    return "a part of the path is a file, not a folder";
   case EMFILE:
-  case ENFILE: return "raise the limit of open files (ulimit -n)";
-  case EFBIG: return "raise the file size limit (ulimit -f) or choose another folder";
-  case ENAMETOOLONG: return "choose a shorter path";
-  default: return "check the disk and the folder";
+  case ENFILE:
+    return "raise the limit of open files (ulimit -n)";
+  case EFBIG:
+    return "raise the file size limit (ulimit -f) or choose another folder";
+  case ENAMETOOLONG:
+    return "choose a shorter path";
+  default:
+    return "check the disk and the folder";
   }
 }
 
@@ -140,9 +150,10 @@ mvg_status mvg_file_read(const char *path, size_t limit_bytes, char **out_bytes,
   MVG_RETURN_IF_ERROR(mvg_file_open(path, &file, &size));
   mvg_status status = NULL;
   if (size > limit_bytes) {
-    status = MVG_ERROR(MVG_INVALID_ARGUMENT,
-                       "cannot read %s: it holds %zu bytes, more than the %zu that are allowed here",
-                       path, size, limit_bytes);
+    status =
+        MVG_ERROR(MVG_INVALID_ARGUMENT,
+                  "cannot read %s: it holds %zu bytes, more than the %zu that are allowed here",
+                  path, size, limit_bytes);
   } else {
     status = read_all(file, path, limit_bytes, size, out_bytes, out_size);
   }
@@ -243,7 +254,8 @@ static int compare_names(const void *a, const void *b) {
 }
 
 void mvg_file_names_deinit(mvg_file_names *names) {
-  for (size_t i = 0; i < names->count; i++) mvg_free(names->names[i]);
+  for (size_t i = 0; i < names->count; i++)
+    mvg_free(names->names[i]);
   mvg_free(names->names);
   *names = (mvg_file_names){0};
 }
@@ -255,8 +267,8 @@ static mvg_status read_names(DIR *folder, const char *path, mvg_file_names *name
     const struct dirent *entry = readdir(folder);
     if (!entry) return errno ? make_failure("list", path, errno) : NULL;
     if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
-    MVG_RETURN_IF_ERROR(mvg_array_grow((void **)&names->names, &capacity, names->count + 1,
-                                       sizeof *names->names));
+    MVG_RETURN_IF_ERROR(
+        mvg_array_grow((void **)&names->names, &capacity, names->count + 1, sizeof *names->names));
     MVG_RETURN_IF_ERROR(mvg_alloc_string(entry->d_name, &names->names[names->count]));
     names->count++;
   }

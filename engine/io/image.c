@@ -34,18 +34,19 @@ mvg_status mvg_image_check(const mvg_ndarray *image, const char *what) {
                    mvg_dtype_get_name(image->dtype), mvg_shape_format(shape, text));
 }
 
-// One reading or writing of a PNG. libpng reports failures by longjmp, so everything to release lives in here.
+// One reading or writing of a PNG. libpng reports failures by longjmp, so everything to release
+// lives in here.
 typedef struct {
   jmp_buf jump;
   char reason[160];
   png_structp png;
   png_infop info;
-  const uint8_t *bytes;  // when reading
+  const uint8_t *bytes; // when reading
   size_t size, at;
-  mvg_str output;        // when writing
+  mvg_str output; // when writing
   mvg_ndarray *image;
   png_bytep *rows;
-  mvg_status status;     // a failure of our own inside libpng's calls
+  mvg_status status; // a failure of our own inside libpng's calls
 } png_job;
 
 static void stop_job(png_structp png, png_const_charp message) {

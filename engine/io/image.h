@@ -1,4 +1,5 @@
-// Still pictures: PNG by libpng, everything else by FFmpeg's decoders. Images are u8 arrays [h, w, 3], RGB.
+// Still pictures: PNG by libpng, everything else by FFmpeg's decoders. Images are u8 arrays [h, w,
+// 3], RGB.
 #ifndef MVGRAPH_IO_IMAGE_H_
 #define MVGRAPH_IO_IMAGE_H_
 
@@ -19,4 +20,4 @@ mvg_status mvg_image_check(const mvg_ndarray *image, const char *what) MVG_MUST_
 // Zero-filled u8 [height, width, 3].
 mvg_status mvg_image_create(int64_t height, int64_t width, mvg_ndarray **out_image) MVG_MUST_USE;
 
-#endif  // MVGRAPH_IO_IMAGE_H_
+#endif // MVGRAPH_IO_IMAGE_H_

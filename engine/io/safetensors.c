@@ -32,8 +32,8 @@ void mvg_safetensors_deinit(mvg_safetensors *set) {
 }
 
 mvg_status mvg_safetensors_add(mvg_safetensors *set, const char *name, mvg_ndarray *array) {
-  MVG_RETURN_IF_ERROR(mvg_array_grow((void **)&set->entries, &set->capacity, set->count + 1,
-                                     sizeof *set->entries));
+  MVG_RETURN_IF_ERROR(
+      mvg_array_grow((void **)&set->entries, &set->capacity, set->count + 1, sizeof *set->entries));
   mvg_safetensors_entry entry = {.array = array};
   MVG_RETURN_IF_ERROR(mvg_alloc_string(name, &entry.name));
   mvg_ndarray_retain(array);
@@ -69,13 +69,18 @@ const char *mvg_safetensors_get_metadata(const mvg_safetensors *set, const char 
   return NULL;
 }
 
-// The reference implementation's order: wide element types first keeps every tensor aligned to its type.
+// The reference implementation's order: wide element types first keeps every tensor aligned to its
+// type.
 static int get_file_rank(mvg_dtype dtype) {
   switch (dtype) {
-  case MVG_DTYPE_F64: return 0;
-  case MVG_DTYPE_F32: return 1;
-  case MVG_DTYPE_I32: return 2;
-  default: return 3;
+  case MVG_DTYPE_F64:
+    return 0;
+  case MVG_DTYPE_F32:
+    return 1;
+  case MVG_DTYPE_I32:
+    return 2;
+  default:
+    return 3;
   }
 }
 
@@ -233,7 +238,7 @@ cleanup:
 
 typedef struct {
   const char *source;
-  const char *data;   // what follows the header
+  const char *data; // what follows the header
   size_t data_size;
 } reader;
 
@@ -246,7 +251,8 @@ typedef struct {
 static bool get_whole(const cJSON *item, uint64_t *out_value) {
   if (!cJSON_IsNumber(item)) return false;
   double value = item->valuedouble;
-  if (!(value >= 0 && value <= 9007199254740992.0) || value != (double)(uint64_t)value) return false;
+  if (!(value >= 0 && value <= 9007199254740992.0) || value != (double)(uint64_t)value)
+    return false;
   *out_value = (uint64_t)value;
   return true;
 }
@@ -262,8 +268,8 @@ static mvg_status read_shape(const reader *from, const cJSON *info, mvg_shape *o
     uint64_t value;
     if (!get_whole(dim, &value) || value > INT32_MAX) {
       return MVG_ERROR(MVG_INVALID_ARGUMENT,
-                       "%s: the shape of tensor '%s' holds something other than sizes", from->source,
-                       info->string);
+                       "%s: the shape of tensor '%s' holds something other than sizes",
+                       from->source, info->string);
     }
     if (out_shape->rank == MVG_MAX_RANK) {
       return MVG_ERROR(MVG_UNSUPPORTED, "%s: tensor '%s' has more than %d dimensions", from->source,
@@ -304,8 +310,10 @@ static mvg_status read_tensor(const reader *from, const cJSON *info, mvg_safeten
   const char *dtype_name = cJSON_IsString(dtype_item) ? dtype_item->valuestring : "(none)";
   const mvg_safetensors_dtype *dtype = mvg_safetensors_dtype_find(dtype_name);
   if (!dtype) {
-    return MVG_ERROR(MVG_UNSUPPORTED, "%s: tensor '%s' has dtype %s, which cannot be read; convert "
-                     "it to F32", from->source, info->string, dtype_name);
+    return MVG_ERROR(MVG_UNSUPPORTED,
+                     "%s: tensor '%s' has dtype %s, which cannot be read; convert "
+                     "it to F32",
+                     from->source, info->string, dtype_name);
   }
   mvg_shape shape;
   MVG_RETURN_IF_ERROR(read_shape(from, info, &shape));
@@ -392,7 +400,8 @@ static mvg_status parse_header(const char *source, const char *text, size_t leng
   *out_header = cJSON_ParseWithLengthOpts(text, length, &end, false);
   size_t at = (size_t)(end - text);
   if (*out_header) {
-    while (at < length && strchr(" \t\r\n", text[at]) && text[at]) at++;
+    while (at < length && strchr(" \t\r\n", text[at]) && text[at])
+      at++;
     if (at == length && cJSON_IsObject(*out_header)) return NULL;
     cJSON_Delete(*out_header);
     *out_header = NULL;
@@ -410,7 +419,8 @@ mvg_status mvg_safetensors_parse(const char *source_name, const void *bytes, siz
   if (size_bytes >= LENGTH_SIZE) memcpy(&length, bytes, LENGTH_SIZE);
   if (size_bytes < LENGTH_SIZE || length > size_bytes - LENGTH_SIZE || length > MAX_HEADER_SIZE) {
     return MVG_ERROR(MVG_INVALID_ARGUMENT,
-                     "%s: a header of %" PRIu64 " bytes in a file of %zu; the file was cut or is no "
+                     "%s: a header of %" PRIu64
+                     " bytes in a file of %zu; the file was cut or is no "
                      "safetensors file",
                      source_name, length, size_bytes);
   }

@@ -4,13 +4,22 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef enum { FILE_F32, FILE_I32, FILE_U8, FILE_F64, FILE_F16, FILE_BF16, FILE_I64, FILE_BOOL } file_dtype;
+typedef enum {
+  FILE_F32,
+  FILE_I32,
+  FILE_U8,
+  FILE_F64,
+  FILE_F16,
+  FILE_BF16,
+  FILE_I64,
+  FILE_BOOL
+} file_dtype;
 
 static const mvg_safetensors_dtype file_dtypes[] = {
-    [FILE_F32] = {"F32", 4, MVG_DTYPE_F32},   [FILE_I32] = {"I32", 4, MVG_DTYPE_I32},
-    [FILE_U8] = {"U8", 1, MVG_DTYPE_U8},      [FILE_F64] = {"F64", 8, MVG_DTYPE_F64},
-    [FILE_F16] = {"F16", 2, MVG_DTYPE_F32},   [FILE_BF16] = {"BF16", 2, MVG_DTYPE_F32},
-    [FILE_I64] = {"I64", 8, MVG_DTYPE_I32},   [FILE_BOOL] = {"BOOL", 1, MVG_DTYPE_U8},
+    [FILE_F32] = {"F32", 4, MVG_DTYPE_F32}, [FILE_I32] = {"I32", 4, MVG_DTYPE_I32},
+    [FILE_U8] = {"U8", 1, MVG_DTYPE_U8},    [FILE_F64] = {"F64", 8, MVG_DTYPE_F64},
+    [FILE_F16] = {"F16", 2, MVG_DTYPE_F32}, [FILE_BF16] = {"BF16", 2, MVG_DTYPE_F32},
+    [FILE_I64] = {"I64", 8, MVG_DTYPE_I32}, [FILE_BOOL] = {"BOOL", 1, MVG_DTYPE_U8},
 };
 
 const mvg_safetensors_dtype *mvg_safetensors_dtype_find(const char *name) {
@@ -22,11 +31,16 @@ const mvg_safetensors_dtype *mvg_safetensors_dtype_find(const char *name) {
 
 const char *mvg_safetensors_dtype_get_name(mvg_dtype dtype) {
   switch (dtype) {
-  case MVG_DTYPE_F32: return "F32";
-  case MVG_DTYPE_I32: return "I32";
-  case MVG_DTYPE_U8: return "U8";
-  case MVG_DTYPE_F64: return "F64";
-  case MVG_DTYPE_COUNT: break;
+  case MVG_DTYPE_F32:
+    return "F32";
+  case MVG_DTYPE_I32:
+    return "I32";
+  case MVG_DTYPE_U8:
+    return "U8";
+  case MVG_DTYPE_F64:
+    return "F64";
+  case MVG_DTYPE_COUNT:
+    break;
   }
   return "";
 }
@@ -34,7 +48,7 @@ const char *mvg_safetensors_dtype_get_name(mvg_dtype dtype) {
 static float widen_half(uint16_t half) {
   uint32_t sign = (uint32_t)(half & 0x8000u) << 16, mantissa = half & 0x3ffu;
   uint32_t exponent = half >> 10 & 0x1fu, bits;
-  if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24 is exact in f32
+  if (exponent == 0) { // zero or subnormal: mantissa * 2^-24 is exact in f32
     float value = (float)mantissa * 0x1p-24f;
     return sign ? -value : value;
   }
@@ -78,9 +92,14 @@ mvg_status mvg_safetensors_dtype_convert(const mvg_safetensors_dtype *dtype, con
                                          mvg_ndarray *array) {
   size_t count = (size_t)mvg_shape_get_size(&array->shape);
   switch ((file_dtype)(dtype - file_dtypes)) {
-  case FILE_F16: convert_f16(source, array->data, count); return NULL;
-  case FILE_BF16: convert_bf16(source, array->data, count); return NULL;
-  case FILE_I64: return convert_i64(source, array->data, count);
+  case FILE_F16:
+    convert_f16(source, array->data, count);
+    return NULL;
+  case FILE_BF16:
+    convert_bf16(source, array->data, count);
+    return NULL;
+  case FILE_I64:
+    return convert_i64(source, array->data, count);
   case FILE_F32:
   case FILE_I32:
   case FILE_U8:

@@ -1,4 +1,5 @@
-// Pictures, drawing, the rasteriser and videos for scripts; scripts/mvgraph/{image,raster,video}.lua give them names.
+// Pictures, drawing, the rasteriser and videos for scripts;
+// scripts/mvgraph/{image,raster,video}.lua give them names.
 #include <string.h>
 
 #include "data/crop.h"
@@ -276,12 +277,8 @@ int mvg_lua_open_image(lua_State *L) {
       {NULL, NULL},
   };
   static const luaL_Reg video_methods[] = {
-      {"read", video_read},
-      {"rewind", video_rewind},
-      {"frame_count", video_frame_count},
-      {"close", video_close},
-      {"__index", video_index},
-      {NULL, NULL},
+      {"read", video_read},   {"rewind", video_rewind}, {"frame_count", video_frame_count},
+      {"close", video_close}, {"__index", video_index}, {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
   mvg_lua_new_class(L, VIDEO_CLASS, video_methods, video_close);

@@ -1,4 +1,5 @@
-// Writes a small video with FFmpeg's own encoder: frame i is a plain grey of 10 + 8 * i with a white top left corner.
+// Writes a small video with FFmpeg's own encoder: frame i is a plain grey of 10 + 8 * i with a
+// white top left corner.
 #ifndef MVGRAPH_TESTS_SUPPORT_MAKE_CLIP_H_
 #define MVGRAPH_TESTS_SUPPORT_MAKE_CLIP_H_
 
@@ -9,8 +10,8 @@
 
 typedef struct {
   int width, height, frame_count;
-  bool is_with_index_first;  // mp4: the index before the pictures, as for streaming
-  bool is_turned;            // mp4: asks to be shown turned by a quarter, clockwise
+  bool is_with_index_first; // mp4: the index before the pictures, as for streaming
+  bool is_turned;           // mp4: asks to be shown turned by a quarter, clockwise
 } clip_options;
 
 static inline void fill_clip_frame(AVFrame *frame, int index) {
@@ -93,4 +94,4 @@ static inline void make_clip(const char *path, const clip_options *options) {
   avformat_free_context(format);
 }
 
-#endif  // MVGRAPH_TESTS_SUPPORT_MAKE_CLIP_H_
+#endif // MVGRAPH_TESTS_SUPPORT_MAKE_CLIP_H_

@@ -1,4 +1,5 @@
-// A folder of its own for each test executable that writes files, and the footage that lies beside the repository.
+// A folder of its own for each test executable that writes files, and the footage that lies beside
+// the repository.
 #ifndef MVGRAPH_TESTS_SUPPORT_TEST_FOLDER_H_
 #define MVGRAPH_TESTS_SUPPORT_TEST_FOLDER_H_
 
@@ -14,11 +15,13 @@ static char test_folder[PATH_MAX / 2];
 static inline int make_test_folder(void **state) {
   (void)state;
   const char *base = getenv("TMPDIR");
-  snprintf(test_folder, sizeof test_folder, "%s/mvgraph-test-XXXXXX", base && *base ? base : "/tmp");
+  snprintf(test_folder, sizeof test_folder, "%s/mvgraph-test-XXXXXX",
+           base && *base ? base : "/tmp");
   return mkdtemp(test_folder) ? 0 : -1;
 }
 
-static inline int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *at) {
+static inline int remove_entry(const char *path, const struct stat *info, int kind,
+                               struct FTW *at) {
   (void)info, (void)kind, (void)at;
   return remove(path);
 }
@@ -37,7 +40,8 @@ static inline const char *in_folder(const char *name) {
   return path;
 }
 
-// Path of shared test data, or NULL when it is not on this machine. Tests run in the repository's root.
+// Path of shared test data, or NULL when it is not on this machine. Tests run in the repository's
+// root.
 static inline const char *get_shared(const char *name) {
   static char path[PATH_MAX];
   const char *base = getenv("MVGRAPH_SHARED");
@@ -45,4 +49,4 @@ static inline const char *get_shared(const char *name) {
   return access(path, R_OK) == 0 ? path : NULL;
 }
 
-#endif  // MVGRAPH_TESTS_SUPPORT_TEST_FOLDER_H_
+#endif // MVGRAPH_TESTS_SUPPORT_TEST_FOLDER_H_

@@ -1,4 +1,5 @@
-// Whole files: what is written is read back, and whatever goes wrong leaves the earlier bytes in place.
+// Whole files: what is written is read back, and whatever goes wrong leaves the earlier bytes in
+// place.
 #include "../support/test_support.h"
 
 #include <signal.h>
@@ -27,7 +28,8 @@ static void assert_holds(const char *path, const char *expected) {
 static void assert_no_litter(void) {
   mvg_file_names names;
   assert_ok(mvg_file_list(test_folder, &names));
-  for (size_t i = 0; i < names.count; i++) assert_null(strstr(names.names[i], ".partial"));
+  for (size_t i = 0; i < names.count; i++)
+    assert_null(strstr(names.names[i], ".partial"));
   mvg_file_names_deinit(&names);
 }
 
@@ -153,7 +155,8 @@ static void test_killed_writer_leaves_a_whole_file(void **state) {
     size_t size;
     assert_ok(mvg_file_read(path, MVG_FILE_NO_LIMIT, &bytes, &size));
     assert_true(size == BLOCK_SIZE || size == 1);
-    for (size_t i = 1; i < size; i++) assert_int_equal(bytes[i], bytes[0]);
+    for (size_t i = 1; i < size; i++)
+      assert_int_equal(bytes[i], bytes[0]);
     mvg_free(bytes);
   }
   write_text(path, "after");

@@ -1,4 +1,5 @@
-// Pictures: PNG there and back, foreign flavours of PNG and JPEG, damage; resizing, cropping and flat drawing.
+// Pictures: PNG there and back, foreign flavours of PNG and JPEG, damage; resizing, cropping and
+// flat drawing.
 #include "../support/test_support.h"
 
 #include <math.h>
@@ -22,7 +23,8 @@ static mvg_ndarray *make_image(int64_t height, int64_t width) {
 static mvg_ndarray *make_pattern(int64_t height, int64_t width) {
   mvg_ndarray *image = make_image(height, width);
   uint8_t *bytes = image->data;
-  for (size_t i = 0; i < image->size_bytes; i++) bytes[i] = (uint8_t)(i * 37 + i / 7 * 11);
+  for (size_t i = 0; i < image->size_bytes; i++)
+    bytes[i] = (uint8_t)(i * 37 + i / 7 * 11);
   return image;
 }
 
@@ -38,7 +40,8 @@ static const uint8_t *get_pixel(const mvg_ndarray *image, int64_t x, int64_t y) 
 
 static int64_t count_lit(const mvg_ndarray *image) {
   int64_t lit = 0;
-  for (size_t i = 0; i < image->size_bytes; i += 3) lit += ((const uint8_t *)image->data)[i] > 0;
+  for (size_t i = 0; i < image->size_bytes; i += 3)
+    lit += ((const uint8_t *)image->data)[i] > 0;
   return lit;
 }
 
@@ -56,7 +59,8 @@ static void test_png_survives_a_round_trip_with_stable_bytes(void **state) {
   assert_ok(mvg_image_read(in_folder("a.png"), &read));
   assert_true(mvg_shape_is_equal(&read->shape, &image->shape));
   assert_memory_equal(read->data, image->data, image->size_bytes);
-  for (int i = 0; i < 2; i++) mvg_free(bytes[i]);
+  for (int i = 0; i < 2; i++)
+    mvg_free(bytes[i]);
   mvg_ndarray_release(read);
   mvg_ndarray_release(image);
 }
@@ -76,7 +80,8 @@ static void write_foreign(const char *path, int color_type, int depth, png_bytep
     png_set_PLTE(png, info, colors, 2);
   }
   png_write_info(png, info);
-  for (int pass = png_set_interlace_handling(png); pass > 0; pass--) png_write_row(png, row);
+  for (int pass = png_set_interlace_handling(png); pass > 0; pass--)
+    png_write_row(png, row);
   png_write_end(png, info);
   png_destroy_write_struct(&png, &info);
   fclose(file);
@@ -216,10 +221,12 @@ static void test_shrinking_averages_fine_stripes(void **state) {
     ((uint8_t *)stripes->data)[i] = i / 3 % 2 ? 255 : 0;
   }
   assert_ok(mvg_draw_resize(stripes, 8, 8, &small));
-  for (int64_t x = 1; x < 7; x++) assert_in_range(get_pixel(small, x, 3)[1], 126, 129);
+  for (int64_t x = 1; x < 7; x++)
+    assert_in_range(get_pixel(small, x, 3)[1], 126, 129);
   mvg_ndarray_release(small);
   assert_ok(mvg_crop_affine(stripes, &(mvg_crop_box){32, 32, 64, 0}, 8, &small));
-  for (int64_t x = 1; x < 7; x++) assert_in_range(get_pixel(small, x, 3)[1], 126, 129);
+  for (int64_t x = 1; x < 7; x++)
+    assert_in_range(get_pixel(small, x, 3)[1], 126, 129);
   mvg_ndarray_release(small);
   mvg_ndarray_release(stripes);
 }
@@ -262,7 +269,8 @@ static void test_normalize_puts_channels_first(void **state) {
   mvg_shape shape = {.rank = 4, .dims = {2, 3, 5, 3}};
   mvg_ndarray *images, *batch;
   assert_ok(mvg_ndarray_create(MVG_DTYPE_U8, &shape, &images));
-  for (size_t i = 0; i < images->size_bytes; i++) ((uint8_t *)images->data)[i] = (uint8_t)(i * 29);
+  for (size_t i = 0; i < images->size_bytes; i++)
+    ((uint8_t *)images->data)[i] = (uint8_t)(i * 29);
   const double mean[3] = {0.485, 0.456, 0.406}, std[3] = {0.229, 0.224, 0.225};
   assert_ok(mvg_crop_normalize_batch(images, mean, std, &batch));
   const int64_t expected[4] = {2, 3, 3, 5};
@@ -278,7 +286,8 @@ static void test_normalize_puts_channels_first(void **state) {
   }
   const double zero[3] = {1, 0, 1};
   mvg_ndarray *none;
-  assert_fails(mvg_crop_normalize_batch(images, mean, zero, &none), MVG_INVALID_ARGUMENT, "channel 1");
+  assert_fails(mvg_crop_normalize_batch(images, mean, zero, &none), MVG_INVALID_ARGUMENT,
+               "channel 1");
   assert_fails(mvg_crop_normalize_batch(batch, mean, std, &none), MVG_INVALID_ARGUMENT,
                "expected u8 [b, h, w, 3]");
   mvg_ndarray_release(batch);
@@ -291,12 +300,14 @@ static void test_shapes_cover_their_area(void **state) {
   mvg_ndarray *image = make_image(100, 100);
   assert_ok(mvg_draw_disc(image, 50, 50, 20, white));
   double sum = 0;
-  for (size_t i = 0; i < image->size_bytes; i += 3) sum += ((const uint8_t *)image->data)[i] / 255.0;
+  for (size_t i = 0; i < image->size_bytes; i += 3)
+    sum += ((const uint8_t *)image->data)[i] / 255.0;
   assert_true(fabs(sum - M_PI * 400) < 12);
   memset(image->data, 0, image->size_bytes);
   assert_ok(mvg_draw_line(image, 10, 50, 90, 50, white, 4));
   sum = 0;
-  for (int64_t y = 0; y < 100; y++) sum += get_pixel(image, 50, y)[0] / 255.0;
+  for (int64_t y = 0; y < 100; y++)
+    sum += get_pixel(image, 50, y)[0] / 255.0;
   assert_true(fabs(sum - 4) < 0.05);
   memset(image->data, 0, image->size_bytes);
   assert_ok(mvg_draw_rect(image, 10, 20, 30, 40, white, 0));
@@ -328,7 +339,8 @@ static void test_drawing_outside_is_cut(void **state) {
 static void test_letters_are_legible_dots(void **state) {
   (void)state;
   const mvg_color white = {255, 255, 255};
-  static const char *const expected[7] = {"#...#", "#...#", "#...#", "#####", "#...#", "#...#", "#...#"};
+  static const char *const expected[7] = {"#...#", "#...#", "#...#", "#####",
+                                          "#...#", "#...#", "#...#"};
   mvg_ndarray *image = make_image(20, 60);
   assert_ok(mvg_draw_text(image, 3, 2, "H", white, 1));
   for (int y = 0; y < 7; y++) {
@@ -354,7 +366,8 @@ static void test_every_printable_character_differs(void **state) {
       assert_memory_not_equal(drawn[c]->data, drawn[other]->data, drawn[c]->size_bytes);
     }
   }
-  for (int c = ' '; c <= '~'; c++) mvg_ndarray_release(drawn[c]);
+  for (int c = ' '; c <= '~'; c++)
+    mvg_ndarray_release(drawn[c]);
 }
 
 int main(void) {

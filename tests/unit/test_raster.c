@@ -1,4 +1,5 @@
-// The rasteriser against geometry worked out by hand: coverage, depth, perspective, clipping, light and order.
+// The rasteriser against geometry worked out by hand: coverage, depth, perspective, clipping, light
+// and order.
 #include "../support/test_support.h"
 
 #include <math.h>
@@ -24,7 +25,8 @@ static mvg_ndarray *make_table(fixture *f, mvg_dtype dtype, int64_t rows, int64_
   mvg_shape shape = {.rank = 2, .dims = {rows, columns}};
   mvg_ndarray *array;
   assert_ok(mvg_ndarray_create(dtype, &shape, &array));
-  for (int64_t i = 0; values && i < rows * columns; i++) mvg_ndarray_set(array, i, values[i]);
+  for (int64_t i = 0; values && i < rows * columns; i++)
+    mvg_ndarray_set(array, i, values[i]);
   return keep(f, array);
 }
 
@@ -37,7 +39,8 @@ static void clear(fixture *f) {
 
 // A camera whose picture plane at z = 1 is 2 wide and centred.
 static fixture make_fixture(int64_t size) {
-  fixture f = {.scene = {.focal = (double)size / 2, .cx = (double)size / 2, .cy = (double)size / 2}};
+  fixture f = {
+      .scene = {.focal = (double)size / 2, .cx = (double)size / 2, .cy = (double)size / 2}};
   assert_ok(mvg_image_create(size, size, &f.scene.image));
   keep(&f, f.scene.image);
   f.scene.depth = make_table(&f, MVG_DTYPE_F32, size, size, NULL);
@@ -46,14 +49,16 @@ static fixture make_fixture(int64_t size) {
 }
 
 static void release(fixture *f) {
-  for (int i = 0; i < f->owned_count; i++) mvg_ndarray_release(f->owned[i]);
+  for (int i = 0; i < f->owned_count; i++)
+    mvg_ndarray_release(f->owned[i]);
 }
 
-// Counter-clockwise on the picture, so it shows its front: corners (x0, y0) to (x1, y1) with depths left and right.
+// Counter-clockwise on the picture, so it shows its front: corners (x0, y0) to (x1, y1) with depths
+// left and right.
 static void set_quad(fixture *f, double x0, double y0, double x1, double y1, double left,
                      double right) {
-  const double vertices[] = {x0 * left, y0 * left, left, x1 * right, y0 * right, right,
-                             x1 * right, y1 * right, right, x0 * left, y1 * left, left};
+  const double vertices[] = {x0 * left,  y0 * left,  left,  x1 * right, y0 * right, right,
+                             x1 * right, y1 * right, right, x0 * left,  y1 * left,  left};
   const double faces[] = {0, 3, 1, 1, 3, 2};
   f->scene.vertices = make_table(f, MVG_DTYPE_F32, 4, 3, vertices);
   f->scene.faces = make_table(f, MVG_DTYPE_I32, 2, 3, faces);
@@ -109,7 +114,8 @@ static void test_nearer_surface_wins_in_any_order(void **state) {
   }
 }
 
-// Halfway across the picture of a wall from depth 1 to 3, 1/z is halfway: z = 1.5, a quarter of the way along.
+// Halfway across the picture of a wall from depth 1 to 3, 1/z is halfway: z = 1.5, a quarter of the
+// way along.
 static void test_interpolation_is_perspective_correct(void **state) {
   (void)state;
   fixture f = make_fixture(256);
@@ -136,7 +142,8 @@ static void test_faces_are_cut_at_the_near_plane(void **state) {
   assert_int_equal(get_pixel(&f, 32, 20)[0], 0);
   assert_int_equal(get_pixel(&f, 32, 63)[0], 255);
   assert_true(fabsf(get_depth(&f, 32, 63) - 32 / 31.5f) < 1e-3f);
-  for (int64_t x = 0; x < 64; x++) assert_int_equal(get_pixel(&f, x, 40)[0], 255);
+  for (int64_t x = 0; x < 64; x++)
+    assert_int_equal(get_pixel(&f, x, 40)[0], 255);
   release(&f);
 }
 
@@ -207,7 +214,8 @@ static void test_texture_lies_where_its_coordinates_say(void **state) {
   const int64_t centres[4][2] = {{16, 16}, {48, 16}, {16, 48}, {48, 48}};
   for (int i = 0; i < 4; i++) {
     const uint8_t *pixel = get_pixel(&f, centres[i][0], centres[i][1]);
-    for (int c = 0; c < 3; c++) assert_true(abs(pixel[c] - texels[3 * i + c]) < 12);
+    for (int c = 0; c < 3; c++)
+      assert_true(abs(pixel[c] - texels[3 * i + c]) < 12);
   }
   release(&f);
 }
@@ -225,7 +233,8 @@ static void test_supersampling_softens_edges_only(void **state) {
   release(&f);
 }
 
-// A fan of thin faces around a point: neighbours share edges at every slope, and no pixel inside is missed.
+// A fan of thin faces around a point: neighbours share edges at every slope, and no pixel inside is
+// missed.
 static void test_shared_edges_leave_no_gaps(void **state) {
   (void)state;
   enum { SPOKES = 97 };
@@ -319,7 +328,8 @@ static void test_random_soup_is_drawn_the_same_each_time(void **state) {
   }
   assert_true(count_lit(&fixtures[0]) > 1000);
   assert_memory_equal(pictures[0]->data, pictures[1]->data, pictures[0]->size_bytes);
-  for (int round = 0; round < 2; round++) release(&fixtures[round]);
+  for (int round = 0; round < 2; round++)
+    release(&fixtures[round]);
 }
 
 int main(void) {

@@ -1,4 +1,5 @@
-// The safetensors reader and writer: stable bytes, agreement with a file laid out by hand, and no trust in files.
+// The safetensors reader and writer: stable bytes, agreement with a file laid out by hand, and no
+// trust in files.
 #include "../support/test_support.h"
 
 #include <math.h>
@@ -100,10 +101,9 @@ static void test_order_of_adding_does_not_change_the_bytes(void **state) {
 // What the reference implementation writes for the same content.
 static void test_bytes_are_those_of_the_reference(void **state) {
   (void)state;
-  const char header[] =
-      "{\"__metadata__\":{\"k\":\"v\"},"
-      "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-      "\"a\":{\"dtype\":\"U8\",\"shape\":[1,3],\"data_offsets\":[8,11]}}";
+  const char header[] = "{\"__metadata__\":{\"k\":\"v\"},"
+                        "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+                        "\"a\":{\"dtype\":\"U8\",\"shape\":[1,3],\"data_offsets\":[8,11]}}";
   mvg_safetensors set = {0};
   add_array(&set, "a", MVG_DTYPE_U8, 2, (int64_t[]){1, 3});
   add_array(&set, "b", MVG_DTYPE_F32, 1, (int64_t[]){2});
@@ -115,7 +115,8 @@ static void test_bytes_are_those_of_the_reference(void **state) {
   assert_int_equal(size, 8 + padded + 11);
   assert_int_equal((unsigned char)bytes[0], padded);
   assert_memory_equal(bytes + 8, header, sizeof header - 1);
-  for (size_t i = sizeof header - 1; i < padded; i++) assert_int_equal(bytes[8 + i], ' ');
+  for (size_t i = sizeof header - 1; i < padded; i++)
+    assert_int_equal(bytes[8 + i], ' ');
   const float b[2] = {0, 1.5f};
   assert_memory_equal(bytes + 8 + padded, b, sizeof b);
   mvg_free(bytes);
@@ -147,14 +148,16 @@ static void test_half_floats_and_long_integers_are_converted(void **state) {
   const float *h = mvg_safetensors_get(&set, "h")->data, *b = mvg_safetensors_get(&set, "b")->data;
   const int32_t *i = mvg_safetensors_get(&set, "i")->data;
   const float expected[5] = {1.5f, -2, 0x1p-24f, INFINITY, 65504};
-  for (int k = 0; k < 5; k++) assert_true(h[k] == expected[k]);
+  for (int k = 0; k < 5; k++)
+    assert_true(h[k] == expected[k]);
   assert_true(h[5] == 0 && signbit(h[5]));
   assert_true(b[0] == 1.5f && b[1] == -2);
   assert_true(i[0] == -3 && i[1] == 7);
   mvg_safetensors_deinit(&set);
   const int64_t large = (int64_t)1 << 40;
-  assert_fails(parse("{\"i\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]}}", &large, 8, &set),
-               MVG_UNSUPPORTED, "does not fit 32 bits");
+  assert_fails(
+      parse("{\"i\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]}}", &large, 8, &set),
+      MVG_UNSUPPORTED, "does not fit 32 bits");
 }
 
 static void test_each_lie_of_a_header_is_named(void **state) {
@@ -216,7 +219,8 @@ static void test_names_that_cannot_be_read_back_are_not_written(void **state) {
   const char *messages[] = {"two tensors", "not UTF-8", "__metadata__"};
   for (int i = 0; i < 3; i++) {
     mvg_safetensors set = {0};
-    for (int k = 0; k < 2; k++) add_array(&set, names[i][k], MVG_DTYPE_F32, 1, (int64_t[]){2});
+    for (int k = 0; k < 2; k++)
+      add_array(&set, names[i][k], MVG_DTYPE_F32, 1, (int64_t[]){2});
     assert_fails(mvg_safetensors_save(in_folder("refused"), &set), MVG_INVALID_ARGUMENT,
                  messages[i]);
     mvg_safetensors_deinit(&set);

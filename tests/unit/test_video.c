@@ -1,4 +1,5 @@
-// Videos: every frame in order, turned as the file asks, and a clear word about files that are cut or no videos.
+// Videos: every frame in order, turned as the file asks, and a clear word about files that are cut
+// or no videos.
 #include "../support/test_support.h"
 
 #include "../support/make_clip.h"
@@ -8,8 +9,8 @@
 #include "data/video.h"
 #include "io/file.h"
 
-static const clip_options small_clip = {.width = 64, .height = 32, .frame_count = 20,
-                                        .is_with_index_first = true};
+static const clip_options small_clip = {
+    .width = 64, .height = 32, .frame_count = 20, .is_with_index_first = true};
 
 static mvg_video *open_video(const char *path) {
   mvg_video *video;
@@ -55,9 +56,11 @@ static void test_frames_come_in_order_from_each_container(void **state) {
     assert_int_equal(mvg_video_get_width(video), 64);
     assert_int_equal(mvg_video_get_height(video), 32);
     assert_true(mvg_video_get_frames_per_second(video) == 25);
-    for (int i = 0; i < 5; i++) assert_frame(video, i);
+    for (int i = 0; i < 5; i++)
+      assert_frame(video, i);
     assert_int_equal(count_frames(video), 20);
-    for (int i = 5; i < 20; i++) assert_frame(video, i);
+    for (int i = 5; i < 20; i++)
+      assert_frame(video, i);
     assert_ends(video);
     assert_ok(mvg_video_rewind(video));
     assert_frame(video, 0);
@@ -157,8 +160,9 @@ static void test_references_to_other_files_are_not_followed(void **state) {
 
 static void test_damaged_videos_never_crash(void **state) {
   (void)state;
-  make_clip(in_folder("sound.mp4"), &(clip_options){.width = 32, .height = 32, .frame_count = 4,
-                                                    .is_with_index_first = true});
+  make_clip(
+      in_folder("sound.mp4"),
+      &(clip_options){.width = 32, .height = 32, .frame_count = 4, .is_with_index_first = true});
   char *bytes;
   size_t size;
   assert_ok(mvg_file_read(in_folder("sound.mp4"), MVG_FILE_NO_LIMIT, &bytes, &size));
