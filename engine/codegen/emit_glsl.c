@@ -39,10 +39,11 @@ static mvg_status print_part(mvg_emitter *e, const mvg_group *group, const mvg_p
   return mvg_status_join(status, mvg_emitter_close(e, out_text));
 }
 
-static mvg_status print_parts(const mvg_fusion *fusion, const mvg_group *group, mvg_str *body,
-                              bool *out_has_loop) {
+static mvg_status print_parts(const mvg_fusion *fusion, const mvg_group *group, bool is_cpu,
+                              mvg_str *body, bool *out_has_loop) {
   for (uint32_t p = 0; p < group->part_count; ++p) {
-    mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group};
+    mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group,
+                     .opaque_zero = is_cpu ? " + zero_" : NULL};
     char *text = NULL;
     mvg_status status = print_part(&e, group, &group->parts[p], &text);
     status = mvg_status_join(status, mvg_index_pool_take_failure(&e.pool));
@@ -91,16 +92,19 @@ static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
                                const mvg_caps *caps, mvg_shader *shader) {
   bool has_loop = false;
   mvg_str body = {0}, text = {0};
-  mvg_status status = print_parts(fusion, group, &body, &has_loop);
+  mvg_status status = print_parts(fusion, group, caps->is_cpu, &body, &has_loop);
   uint32_t local_size = !has_loop ? LOCAL_SIZE_MAP : caps->is_cpu ? LOCAL_SIZE_LOOP_CPU : LOCAL_SIZE_LOOP;
   if (local_size > caps->max_local_size && caps->max_local_size) local_size = caps->max_local_size;
   uint64_t total = lay_out_parts(group, local_size, shader);
+  bool needs_zero = has_loop && caps->is_cpu;
+  if (needs_zero) shader->push[shader->push_count++] = 0;
   if (!status) {
     mvg_shader_print_head(&text, fusion, group, local_size, shader->push_count);
     status = mvg_shader_print_helpers(&text, body.text ? body.text : "");
   }
   if (!status) {
     mvg_shader_print_main(&text, local_size);
+    if (needs_zero) mvg_str_appendf(&text, "int zero_ = int(push_.n[%u]);\n", shader->push_count - 1);
     mvg_str_append(&text, group->part_count == 1 ? "" : "uint e;\n");
     mvg_str_append(&text, body.text ? body.text : "");
     mvg_str_append(&text, "}\n");

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX_UNROLLED 4
+
 static const char *get_type_name(mvg_dtype dtype) {
   return dtype == MVG_DTYPE_I32 ? "int" : "float";
 }
@@ -326,8 +328,9 @@ static mvg_status close_loops(mvg_emitter *e, const loops *nest) {
       mvg_str_appendf(&e->scope->text, "{\n%s}\n", body);
     } else {
       const char *name = nest->names[k].text;
-      mvg_str_appendf(&e->scope->text, "for (int %s = 0; %s < %" PRId64 "; ++%s) {\n", name, name,
-                      nest->sizes[k], name);
+      bool is_opaque = e->opaque_zero && nest->sizes[k] > MAX_UNROLLED;
+      mvg_str_appendf(&e->scope->text, "for (int %s = 0; %s < %" PRId64 "%s; ++%s) {\n", name, name,
+                      nest->sizes[k], is_opaque ? e->opaque_zero : "", name);
       mvg_str_append(&e->scope->text, body);
       mvg_str_append(&e->scope->text, "}\n");
     }

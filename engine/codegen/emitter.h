@@ -38,6 +38,9 @@ typedef struct {
   mvg_scope *scope;        // where statements go
   mvg_scope *open_scopes;  // all that are not closed yet
   uint32_t next_name;
+  // Text added to the bounds of loops, 0 in value but unknown to the driver's compiler: llvmpipe unrolls what it can
+  // count, and compiling a thousand copies of a body takes it seconds. NULL: bounds are constants.
+  const char *opaque_zero;
   bool has_loop;
 } mvg_emitter;
 

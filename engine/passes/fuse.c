@@ -36,18 +36,19 @@ static mvg_status number_values(fuser *f) {
   MVG_RETURN_IF_ERROR(mvg_arena_alloc(&fusion->arena, fusion->value_count, sizeof *fusion->is_root,
                                       (void **)&fusion->is_root));
   MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(fusion->value_count, &f->is_target));
-  MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(fusion->value_count, &f->is_update));
+  MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(fusion->value_count, &f->update_slot));
   MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(fusion->value_count, &f->producer));
   return MVG_NEW_ARRAY(fusion->value_count + 1, &f->user_begin);
 }
 
 static void mark_live(fuser *f) {
+  memset(f->update_slot, 0xFF, f->fusion->value_count * sizeof *f->update_slot);
   for (uint32_t i = 0; i < mvg_graph_get_target_count(f->graph); ++i) {
     const mvg_target *target = mvg_graph_get_target(f->graph, i);
     f->fusion->is_live[target->value.node] = true;
     uint32_t number = mvg_fusion_number(f->fusion, target->value);
     f->is_target[number] = true;
-    f->is_update[number] = f->is_update[number] || target->is_update;
+    if (target->is_update) f->update_slot[number] = target->slot;
   }
   for (uint32_t id = mvg_graph_get_node_count(f->graph); id-- > 0;) {
     const mvg_node *node = mvg_graph_get_node(f->graph, id);
@@ -226,7 +227,7 @@ static void deinit_fuser(fuser *f) {
   mvg_array_deinit(&f->drafts);
   mvg_array_deinit(&f->users);
   mvg_free(f->is_target);
-  mvg_free(f->is_update);
+  mvg_free(f->update_slot);
   mvg_free(f->user_begin);
   mvg_free(f->producer);
   mvg_free(f->stamp);
@@ -250,6 +251,7 @@ mvg_status mvg_fusion_create(const mvg_graph *graph, const mvg_caps *caps,
   MVG_RETURN_IF_ERROR(MVG_NEW(&fusion));
   fuser f = {.fusion = fusion, .caps = caps, .options = options};
   f.max_bindings = caps->max_bindings < 4 ? 4 : caps->max_bindings > 32 ? 32 : caps->max_bindings;
+  f.max_tree_loads = f.max_bindings - 2 < MVG_MAX_TREE_LOADS ? f.max_bindings - 2 : MVG_MAX_TREE_LOADS;
   mvg_status status = mvg_lower(graph, &fusion->graph);
   f.graph = fusion->graph;
   if (!status) status = fuse(&f);

@@ -30,18 +30,19 @@ typedef struct {
   double work;
 } draft;
 
-#define MVG_MAX_PARTS 16
+#define MVG_MAX_PARTS 15  // two push words each and one more in the 128 bytes that every device has
 #define MVG_MAX_GROUP_SIZE 600
+#define MVG_MAX_TREE_LOADS 12
 
 typedef struct {
   mvg_fusion *fusion;
   const mvg_graph *graph;
   const mvg_caps *caps;
   const mvg_fuse_options *options;
-  uint32_t max_bindings;
+  uint32_t max_bindings, max_tree_loads;
   uint32_t *use_count;             // per value: reads by live nodes and targets
   bool *is_target;                 // per value
-  bool *is_update;                 // per value
+  uint32_t *update_slot;           // per value: state that it updates; UINT32_MAX
   MVG_ARRAY(mvg_value) users;      // grouped by value: (node, input) pairs
   uint32_t *user_begin;            // per value, plus one
   MVG_ARRAY(draft) drafts;

@@ -65,6 +65,24 @@ static bool fits(const fuser *f, const draft *a, draft *b) {
   return bindings <= f->max_bindings && a->size + b->size <= MVG_MAX_GROUP_SIZE;
 }
 
+// Would joining make an update of `a` lose its place, because `b` reads the old state elsewhere than where it is written?
+static bool spoils_update(const fuser *f, const draft *a, const draft *b, bool is_other_part) {
+  for (uint32_t i = 0; i < a->roots.count; ++i) {
+    uint32_t slot = f->update_slot[mvg_fusion_number(f->fusion, a->roots.items[i].value)];
+    for (uint32_t k = 0; k < b->reads.count && slot != UINT32_MAX; ++k) {
+      const draft_read *read = &b->reads.items[k];
+      const mvg_node *node = mvg_graph_get_node(f->graph, read->value.node);
+      bool reads_it = node->kind == MVG_KIND_STATE && node->leaf.slot == slot;
+      if (reads_it && (is_other_part || !read->is_pointwise)) return true;
+    }
+  }
+  return false;
+}
+
+static bool keeps_updates(const fuser *f, const draft *a, const draft *b, bool is_other_part) {
+  return !spoils_update(f, a, b, is_other_part) && !spoils_update(f, b, a, is_other_part);
+}
+
 static int compare_roots(const void *a, const void *b) {
   const draft_root *left = a, *right = b;
   return (left->value.node > right->value.node) - (left->value.node < right->value.node);
@@ -121,7 +139,10 @@ static uint32_t find_part(const draft *kernel, mvg_value value) {
 // May `reader` be computed where the kernel stores an output? Finds which.
 static bool can_follow(fuser *f, draft *kernel, draft *reader, uint32_t *out_part) {
   bool is_simple = reader->kind == MVG_GROUP_FUSED && reader->roots.count == 1 && !reader->has_loop;
-  if (!is_simple || f->is_update[mvg_fusion_number(f->fusion, reader->roots.items[0].value)]) return false;
+  if (!is_simple ||
+      f->update_slot[mvg_fusion_number(f->fusion, reader->roots.items[0].value)] != UINT32_MAX) {
+    return false;
+  }
   *out_part = MVG_MANY_PARTS;
   for (uint32_t i = 0; i < reader->reads.count; ++i) {
     uint32_t part = find_part(kernel, reader->reads.items[i].value);
@@ -173,7 +194,8 @@ static bool can_join_chain(fuser *f, draft *user, draft *source) {
     draft_read *read = &user->reads.items[i];
     if (get_producer(f, read->value) == source && !read->is_pointwise) return false;
   }
-  return fits(f, source, user) && !depends_around(f, user, source);
+  return fits(f, source, user) && keeps_updates(f, source, user, false) &&
+         !depends_around(f, user, source);
 }
 
 static mvg_status merge_chains(fuser *f) {
@@ -241,12 +263,13 @@ static bool shares_read(draft *a, draft *b) {
 
 static bool can_share_part(const fuser *f, draft *a, draft *b) {
   return a->part_count == 1 && b->part_count == 1 && a->counts[0] == b->counts[0] &&
-         a->counts[0] > 0 && shares_read(a, b) && fits(f, a, b);
+         a->counts[0] > 0 && shares_read(a, b) && fits(f, a, b) && keeps_updates(f, a, b, false);
 }
 
 static bool can_batch(const fuser *f, draft *a, draft *b) {
   return a->part_count + b->part_count <= MVG_MAX_PARTS && a->work <= BATCH_WORK &&
-         b->work <= BATCH_WORK && a->counts[0] > 0 && b->counts[0] > 0 && fits(f, a, b);
+         b->work <= BATCH_WORK && a->counts[0] > 0 && b->counts[0] > 0 && fits(f, a, b) &&
+         keeps_updates(f, a, b, true);
 }
 
 typedef struct {

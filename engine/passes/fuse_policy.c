@@ -15,7 +15,6 @@
 #define LOADS_AGAIN 2
 #define COST_REPEATED 4
 #define COST_KERNEL_INPUT 8
-#define MAX_TREE_LOADS 12
 #define MAX_TREE_NODES 160
 
 // What is computed on the way to a value from the nearest stored ones.
@@ -23,7 +22,7 @@ typedef struct {
   uint32_t cost;
   uint32_t nodes;
   uint32_t load_count;
-  uint32_t loads[MAX_TREE_LOADS + 1];
+  uint32_t loads[MVG_MAX_TREE_LOADS + 1];
   bool has_map, has_reduce;
 } tree;
 
@@ -31,7 +30,7 @@ static void add_load(tree *t, uint32_t number) {
   for (uint32_t i = 0; i < t->load_count; ++i) {
     if (t->loads[i] == number) return;
   }
-  if (t->load_count <= MAX_TREE_LOADS) t->loads[t->load_count++] = number;
+  if (t->load_count <= MVG_MAX_TREE_LOADS) t->loads[t->load_count++] = number;
 }
 
 static void add_input(const fuser *f, const tree *trees, tree *t, mvg_value input) {
@@ -62,7 +61,7 @@ static void sum_up(const fuser *f, const tree *trees, const mvg_node *node, tree
 static void bound_tree(fuser *f, const tree *trees, const mvg_node *node, tree *t) {
   for (;;) {
     sum_up(f, trees, node, t);
-    if (t->load_count <= MAX_TREE_LOADS && t->nodes <= MAX_TREE_NODES) return;
+    if (t->load_count <= f->max_tree_loads && t->nodes <= MAX_TREE_NODES) return;
     uint32_t largest = UINT32_MAX, size = 0;
     for (uint32_t i = 0; i < node->input_count; ++i) {
       if (mvg_fusion_is_loaded(f->fusion, node->inputs[i])) continue;

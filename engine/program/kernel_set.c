@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "codegen/spirv.h"
 
 #define MAX_THREADS 8
@@ -49,6 +50,7 @@ static mvg_status compile_entry(mvg_device *device, mvg_kernel_entry *entry) {
   uint32_t *words = NULL;
   size_t count = 0;
   const mvg_shader *shader = &entry->shader;
+  mvg_log(MVG_LOG_DEBUG, "kernel %016llx %s\n%s", (unsigned long long)entry->hash, shader->name, shader->glsl);
   MVG_RETURN_IF_ERROR(mvg_spirv_compile(shader->name, shader->glsl, mvg_device_get_caps(device), &words, &count));
   mvg_status status = mvg_kernel_create(device, shader->name, words, count, entry->binding_count,
                                         shader->push_count * (uint32_t)sizeof(uint32_t), &entry->kernel);

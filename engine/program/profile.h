@@ -7,7 +7,8 @@
 typedef struct {
   double *step_ns;  // per step, summed over runs; NULL: not profiled
   double wall_ns;   // whole runs
-  uint64_t run_count;
+  uint64_t run_count;  // without the first, in which drivers compile
+  bool is_warm;
 } mvg_profile;
 
 // Enabled by the environment: MVGRAPH_PROFILE=1.

@@ -343,12 +343,13 @@ static mvg_status run_segments(mvg_program *p) {
     const segment *s = &p->segments.items[i];
     double begin = p->profile.step_ns ? mvg_profile_now_ns() : 0;
     MVG_RETURN_IF_ERROR(run_segment(p, s));
-    if (p->profile.step_ns) MVG_RETURN_IF_ERROR(add_times(p, s, mvg_profile_now_ns() - begin));
+    if (p->profile.is_warm) MVG_RETURN_IF_ERROR(add_times(p, s, mvg_profile_now_ns() - begin));
   }
-  if (p->profile.step_ns) {
+  if (p->profile.is_warm) {
     p->profile.wall_ns += mvg_profile_now_ns() - start;
     ++p->profile.run_count;
   }
+  p->profile.is_warm = p->profile.step_ns != NULL;
   return NULL;
 }
 
