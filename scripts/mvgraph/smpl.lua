@@ -3,8 +3,8 @@
 
 local mv = require "mvgraph"
 local ops = mv.ops
+local chain = require "mvgraph.body.chain"
 local skeletons = require "mvgraph.skeletons"
-local tree = require "mvgraph.body.tree"
 
 local smpl = {}
 
@@ -14,155 +14,69 @@ local smpl = {}
 local Layer = {}
 Layer.__index = Layer
 
--- Linear functions of the shaped surface, flattened: template [1, n] and directions [10, n].
+-- Every quantity that is linear in the shape comes from one product with beta. Its columns: offsets of the joints from
+-- their parents [24, 3] (zero for the pelvis), rest joints [24, 3], homogeneous rest points [4, S].
+local OFFSETS <const>, JOINTS <const>, POINTS <const> = 0, 72, 144
+
+-- Writes what the sparse row of vertices says, in axis d, into a column of the basis.
+local function write_column(basis, body, column, row, d)
+  local sum = 0
+  for _, entry in ipairs(row) do
+    local base = 3 * entry[1] + d
+    sum = sum + entry[2] * body.v_template[base]
+    for k = 1, 10 do
+      local at = (k - 1) * basis.width + column
+      basis.directions[at] = basis.directions[at] + entry[2] * body.shapedirs[(base - 1) * 10 + k]
+    end
+  end
+  basis.template[column] = sum
+end
+
+-- Offsets from the parents as sparse rows.
+local function offset_rows(body)
+  local rows = {}
+  for j, row in ipairs(body.J_regressor) do
+    rows[j] = {}
+    if body.parents[j] >= 0 then
+      table.move(row, 1, #row, 1, rows[j])
+      for _, entry in ipairs(body.J_regressor[body.parents[j] + 1]) do
+        rows[j][#rows[j] + 1] = { entry[1], -entry[2] }
+      end
+    end
+  end
+  return rows
+end
+
 local function shape_basis(body, rows)
-  local template, directions, count = {}, {}, #rows
-  for k = 1, 10 * 3 * count do
-    directions[k] = 0
+  local count, offsets = #rows, offset_rows(body)
+  local width = POINTS + 4 * count
+  local basis = { width = width, template = mv.array { 1, width }, directions = mv.array { 10, width } }
+  for j, row in ipairs(body.J_regressor) do
+    for d = 1, 3 do
+      write_column(basis, body, OFFSETS + 3 * (j - 1) + d, offsets[j], d)
+      write_column(basis, body, JOINTS + 3 * (j - 1) + d, row, d)
+    end
   end
   for i, row in ipairs(rows) do
     for d = 1, 3 do
-      local column, sum = 3 * (i - 1) + d, 0
-      for _, entry in ipairs(row) do
-        local base = 3 * entry[1] + d
-        sum = sum + entry[2] * body.v_template[base]
-        for k = 1, 10 do
-          local at = (k - 1) * 3 * count + column
-          directions[at] = directions[at] + entry[2] * body.shapedirs[(base - 1) * 10 + k]
-        end
-      end
-      template[column] = sum
+      write_column(basis, body, POINTS + (d - 1) * count + i, row, d)
     end
+    basis.template[POINTS + 3 * count + i] = 1
   end
-  return {
-    template = mv.array.from(template, { 1, 3 * count }),
-    directions = mv.array.from(directions, { 10, 3 * count }),
-  }
+  return basis
 end
 
-local function shaped_points(beta, basis)
-  local b, count = beta.shape[1], basis.template.shape[2] // 3
-  return (ops.matmul(beta, basis.directions) + basis.template):reshape { b, count, 3 }
-end
-
----@param body Body
----@return Smpl
-function smpl.layer(body)
-  local offsets = {}
-  for j, row in ipairs(body.J_regressor) do
-    local list = table.move(row, 1, #row, 1, {})
-    if body.parents[j] >= 0 then
-      for _, entry in ipairs(body.J_regressor[body.parents[j] + 1]) do
-        list[#list + 1] = { entry[1], -entry[2] }
-      end
-    end
-    offsets[j] = list
-  end
-  return setmetatable({
-    body = body,
-    vertex_count = body.vertex_count,
-    joint_basis = shape_basis(body, body.J_regressor),
-    offset_basis = shape_basis(body, offsets), -- of each joint from its parent
-    selections = {},
-  }, Layer)
-end
-
--- Rows `wanted` (zero-based, of `first` .. ) of a level, as the fewest slices.
-local function take_rows(level, first, wanted)
-  local parts, i = {}, 1
-  while i <= #wanted do
-    local start, step, count = wanted[i], wanted[i + 1] and wanted[i + 1] - wanted[i] or 1, 1
-    if step ~= 0 and step ~= 1 then step = 1 end
-    while wanted[i + count] == start + step * count do
-      count = count + 1
-    end
-    if step == 0 then
-      local shape = table.move(level.shape, 1, 4, 1, {})
-      shape[2] = count
-      parts[#parts + 1] = level:slice(1, start - first, 1):expand(shape)
-    elseif start == first and count == level.shape[2] then
-      parts[#parts + 1] = level
-    else
-      parts[#parts + 1] = level:slice(1, start - first, count)
-    end
-    i = i + count
-  end
-  return ops.concat(parts, 1)
-end
-
--- World transforms relative to the pelvis, three rows of four, from `start` [B, 1, 3, 4] and the bodies' joints.
--- One product a level: [P | p] [[R, o], [0, 1]].
-local function walk_chain(start, rotations, offsets)
-  local b = rotations.shape[1]
-  local last = ops.constant(mv.array.from({ 0, 0, 0, 1 }, { 1, 1, 1, 4 })):expand { b, 23, 1, 4 }
-  local locals = ops.concat({ ops.concat({ rotations, offsets:reshape { b, 23, 3, 1 } }, 3), last }, 2)
-  local levels = { start }
-  for l = 2, #tree.LEVELS do
-    local first, count = tree.LEVELS[l][1], tree.LEVELS[l][2]
-    local parents = {}
-    for j = first, first + count - 1 do
-      parents[#parents + 1] = tree.PARENTS[j + 1]
-    end
-    local parent = take_rows(levels[l - 1], tree.LEVELS[l - 1][1], parents)
-    local own = locals:slice(1, first - 1, count)
-    levels[l] = (parent:reshape { b, count, 3, 4, 1 } * own:reshape { b, count, 1, 4, 4 }):sum { 3 }
-  end
-  return ops.concat(levels, 1)
-end
-
--- Transforms of all joints with the pelvis at the origin, [B, 24, 3, 4]; `global` is nil for an upright body.
-function Layer:chain(beta, rotations, global)
-  local b = beta.shape[1]
-  local offsets = shaped_points(beta, self.offset_basis):slice(1, 1, 23)
-  local start
-  if global then
-    start = ops.pad(global:reshape { b, 1, 3, 3 }, { { 0, 0 }, { 0, 0 }, { 0, 0 }, { 0, 1 } })
-  else
-    start = ops.constant(mv.array.from({ 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0 }, { 1, 1, 3, 4 })):expand { b, 1, 3, 4 }
-  end
-  return walk_chain(start, rotations, offsets)
-end
-
-local function translations(transforms)
-  local b = transforms.shape[1]
-  return transforms:slice(3, 3, 1):reshape { b, 24, 3 }
-end
-
--- Blends rest points: sum over joints of w (R (p - J) + t).
-local function skin(points, weights, transforms, joints)
-  local b, n = points.shape[1], points.shape[2]
-  local rotation = transforms:slice(3, 0, 3) -- [B, 24, 3, 3]
-  local moved = (rotation * joints:reshape { b, 24, 1, 3 }):sum { 3 } -- R J
-  local shift = translations(transforms) - moved
-  local blended_rotation = ops.matmul(weights, rotation:reshape { b, 24, 9 }):reshape { b, n, 3, 3 }
-  local blended_shift = ops.matmul(weights, shift)
-  return (blended_rotation * points:reshape { b, n, 1, 3 }):sum { 3 } + blended_shift
-end
-
--- R - I of the 23 body joints against the pose directions of some vertices.
-local function correct(points, rotations, directions)
-  local b, n = points.shape[1], points.shape[2]
-  local identity = ops.constant(mv.array.from(mv.geometry.IDENTITY, { 1, 1, 3, 3 }))
-  local features = (rotations - identity):reshape { b, 207 }
-  return points + ops.matmul(features, directions):reshape { b, n, 3 }
-end
-
--- What is needed to pose points that are weighted sums of vertices with equal skinning weights.
-local function select_points(body, rows)
-  local weights, directions, is_corrected = {}, {}, false
-  for k = 1, 207 * 3 * #rows do
-    directions[k] = 0
-  end
+-- Pose directions of points, [207, 4 S], or nil where no pose moves them.
+local function pose_basis(body, rows)
+  local count, is_corrected = #rows, false
+  local directions = mv.array { 207, 4 * count }
   for i, row in ipairs(rows) do
-    for j = 1, 24 do
-      weights[(i - 1) * 24 + j] = body.weights[24 * row[1][1] + j]
-    end
     for _, entry in ipairs(row) do
       for d = 0, 2 do
         for k = 1, 207 do
           local value = body.posedirs[(3 * entry[1] + d) * 207 + k]
           if value ~= 0 then
-            local at = (k - 1) * 3 * #rows + 3 * (i - 1) + d + 1
+            local at = (k - 1) * 4 * count + d * count + i
             directions[at] = directions[at] + entry[2] * value
             is_corrected = true
           end
@@ -170,18 +84,75 @@ local function select_points(body, rows)
       end
     end
   end
+  return is_corrected and directions or nil
+end
+
+---@class PointSelection points that are weighted sums of vertices with equal skinning weights
+---@field count integer S
+---@field basis table see shape_basis
+---@field weights Array [S, 24]
+---@field directions Array? pose directions, [207, 4 S]
+
+---@param body Body
+---@param rows { [1]: integer, [2]: number }[][] zero-based vertex and share
+---@return PointSelection
+local function select_points(body, rows)
+  local weights = mv.array { math.max(#rows, 1), 24 }
+  for i, row in ipairs(rows) do
+    for j = 1, 24 do
+      weights[(i - 1) * 24 + j] = body.weights[24 * row[1][1] + j]
+    end
+  end
   return {
     count = #rows,
     basis = shape_basis(body, rows),
-    weights = mv.array.from(weights, { #rows, 24 }),
-    directions = is_corrected and mv.array.from(directions, { 207, 3 * #rows }) or nil,
+    weights = weights,
+    directions = #rows > 0 and pose_basis(body, rows) or nil,
   }
 end
 
-function Layer:pose_points(selection, beta, rotations, transforms)
-  local points = shaped_points(beta, selection.basis)
+---@param body Body
+---@return Smpl
+function smpl.layer(body)
+  return setmetatable({ body = body, vertex_count = body.vertex_count, selections = {} }, Layer)
+end
+
+-- Skins the selection's points: A = [R | t - R J] of every joint, blended by the weights, [B, 3, S].
+local function skin(points, weights, transforms, joints)
+  local b, count = points.shape[1], points.shape[3]
+  local moved = (transforms:slice(3, 0, 3) * joints:reshape { b, 24, 1, 3 }):sum({ 3 }, { keepdim = true })
+  local relative = transforms - ops.pad(moved, { { 0, 0 }, { 0, 0 }, { 0, 0 }, { 3, 0 } })
+  local columns = relative:reshape { b, 24, 12 }:permute { 0, 2, 1 }
+  local blended = ops.matmul(columns, weights, { transpose_b = true }):reshape { b, 3, 4, count }
+  return (blended * points:reshape { b, 1, 4, count }):sum { 2 }
+end
+
+-- R - I of the 23 body joints against the pose directions.
+local function correct(points, rotations, directions)
+  local b, count = points.shape[1], points.shape[3]
+  local identity = ops.constant(mv.array.from(mv.geometry.IDENTITY, { 1, 1, 3, 3 }))
+  local features = (rotations:slice(1, 1, 23) - identity):reshape { b, 207 }
+  return points + ops.matmul(features, directions):reshape { b, 4, count }
+end
+
+-- Transforms of all joints with the pelvis at the origin, and the selection's posed points.
+---@param selection PointSelection
+---@param beta Tensor [B, 10]
+---@param rotations Tensor [B, 24, 3, 3]
+---@return Tensor positions of the joints, [B, 3, 24]
+---@return Tensor? points [B, 3, S]
+---@return Tensor rest joints, [B, 24, 3]
+local function pose(selection, beta, rotations)
+  local b, count = beta.shape[1], selection.count
+  local shaped = ops.matmul(beta, selection.basis.directions) + selection.basis.template
+  local offsets = shaped:slice(1, OFFSETS, 72):reshape { b, 24, 3 }
+  local joints = shaped:slice(1, JOINTS, 72):reshape { b, 24, 3 }
+  local transforms = chain.kinematic_chain(rotations, offsets)
+  local positions = transforms:select(3, 3):permute { 0, 2, 1 }
+  if count == 0 then return positions, nil, joints end
+  local points = shaped:slice(1, POINTS, 4 * count):reshape { b, 4, count }
   if selection.directions then points = correct(points, rotations, selection.directions) end
-  return skin(points, selection.weights, transforms, shaped_points(beta, self.joint_basis))
+  return positions, skin(points, selection.weights, transforms, joints), joints
 end
 
 -- Splits a keypoint's vertices into groups of equal skinning weights, which can be averaged before they are posed.
@@ -231,17 +202,8 @@ function Layer:select_skeleton(name)
       mix[(k - 1) * width + column] = value
     end
   end
-  self.selections[name] = { mix = mix, surface = #rows > 0 and select_points(self.body, rows) or nil }
+  self.selections[name] = { mix = mix, points = select_points(self.body, rows) }
   return self.selections[name]
-end
-
-function Layer:mix_keypoints(name, beta, rotations, transforms)
-  local selection = self:select_skeleton(name)
-  local points = translations(transforms)
-  if selection.surface then
-    points = ops.concat({ points, self:pose_points(selection.surface, beta, rotations, transforms) }, 1)
-  end
-  return ops.matmul(selection.mix, points)
 end
 
 ---Named points, the pelvis at the origin: translation is the camera's business.
@@ -250,10 +212,10 @@ end
 ---@param skeleton string
 ---@return Tensor metres, [B, K, 3]
 function Layer:keypoints(beta, rotations, skeleton)
-  local b = beta.shape[1]
-  local body = rotations:slice(1, 1, 23)
-  local transforms = self:chain(beta, body, rotations:slice(1, 0, 1):reshape { b, 3, 3 })
-  return self:mix_keypoints(skeleton, beta, body, transforms)
+  local selection = self:select_skeleton(skeleton)
+  local positions, points = pose(selection.points, beta, rotations)
+  local all = points and ops.concat({ positions, points }, 2) or positions
+  return ops.matmul(all, selection.mix, { transpose_b = true }):permute { 0, 2, 1 }
 end
 
 ---Named points of the upright body: global orientation left out, the pelvis at the origin.
@@ -262,7 +224,8 @@ end
 ---@param skeleton string
 ---@return Tensor metres, [B, K, 3]
 function Layer:body_keypoints(beta, rotations, skeleton)
-  return self:mix_keypoints(skeleton, beta, rotations, self:chain(beta, rotations))
+  local upright = ops.constant(mv.array.from(mv.geometry.IDENTITY, { 1, 1, 3, 3 })):expand { beta.shape[1], 1, 3, 3 }
+  return self:keypoints(beta, ops.concat({ upright, rotations }, 1), skeleton)
 end
 
 ---SMPL's own output: joints and vertices where the template has them (the pelvis keeps its rest position).
@@ -271,19 +234,16 @@ end
 ---@param vertices integer[]|boolean|nil zero-based vertices to pose; true: all; nil: none
 ---@return { joints: Tensor, vertices: Tensor? } metres, [B, 24, 3] and [B, V, 3]
 function Layer:forward(beta, rotations, vertices)
-  local b = beta.shape[1]
-  local body = rotations:slice(1, 1, 23)
-  local transforms = self:chain(beta, body, rotations:slice(1, 0, 1):reshape { b, 3, 3 })
-  local root = shaped_points(beta, self.joint_basis):slice(1, 0, 1)
-  local out = { joints = translations(transforms) + root }
-  if vertices then
-    local rows = {}
-    for i = 1, vertices == true and self.vertex_count or #vertices do
-      rows[i] = { { vertices == true and i - 1 or vertices[i], 1 } }
-    end
-    out.vertices = self:pose_points(select_points(self.body, rows), beta, body, transforms) + root
+  local rows, wanted = {}, type(vertices) == "table" and vertices or {}
+  for i = 1, vertices == true and self.vertex_count or #wanted do
+    rows[i] = { { wanted[i] or i - 1, 1 } }
   end
-  return out
+  local positions, points, rest = pose(select_points(self.body, rows), beta, rotations)
+  local root = rest:slice(1, 0, 1)
+  return {
+    joints = positions:permute { 0, 2, 1 } + root,
+    vertices = points and points:permute { 0, 2, 1 } + root,
+  }
 end
 
 return smpl
