@@ -2,10 +2,14 @@
 --- It sees lists of matched image points only; who they belong to is the caller's business.
 
 local linear = require "mvgraph.linear"
+local mv = require "mvgraph"
 
 local epipolar = {}
 
 local sqrt, abs = math.sqrt, math.abs
+
+local ITERATIONS <const> = 7 -- of reweighting
+local SAMPLE_SIZE <const> = 9
 
 ---@class Matches matched points of two views, parallel lists
 ---@field xa number[] pixels, first view
@@ -54,71 +58,94 @@ local function smallest_rank_two(normal)
   return f
 end
 
+-- What maps the points of both views to mean 0 and spread sqrt(2).
+local function prepare(matches)
+  local ax, ay, as = normaliser(matches.xa, matches.ya, matches.w)
+  local bx, by, bs = normaliser(matches.xb, matches.yb, matches.w)
+  return { ax = ax, ay = ay, as = as, bx = bx, by = by, bs = bs }
+end
+
+-- The 8-point solution for weights by match: F in pixels, of unit norm.
+local function solve_weighted(matches, n, weights)
+  local normal, ax, ay, as, bx, by, bs = {}, n.ax, n.ay, n.as, n.bx, n.by, n.bs
+  for i = 1, 81 do
+    normal[i] = 0
+  end
+  for i, k in pairs(weights) do
+    local u, v = (matches.xa[i] - ax) * as, (matches.ya[i] - ay) * as
+    local p, q = (matches.xb[i] - bx) * bs, (matches.yb[i] - by) * bs
+    local row = { p * u, p * v, p, q * u, q * v, q, u, v, 1 }
+    for r = 1, 9 do
+      local kr, base = k * row[r], (r - 1) * 9
+      for c = r, 9 do
+        normal[base + c] = normal[base + c] + kr * row[c]
+      end
+    end
+  end
+  for r = 2, 9 do
+    for c = 1, r - 1 do
+      normal[(r - 1) * 9 + c] = normal[(c - 1) * 9 + r]
+    end
+  end
+  local ta = { as, 0, -as * ax, 0, as, -as * ay, 0, 0, 1 }
+  local tb = { bs, 0, -bs * bx, 0, bs, -bs * by, 0, 0, 1 }
+  local f = linear.multiply3(linear.transpose3(tb), linear.multiply3(smallest_rank_two(normal), ta))
+  local norm = 0
+  for i = 1, 9 do
+    norm = norm + f[i] * f[i]
+  end
+  for i = 1, 9 do
+    f[i] = f[i] / sqrt(norm)
+  end
+  return f
+end
+
+-- Weights for the next solution: algebraic to Sampson distance, and doubtful matches count less.
+local function reweight(matches, f, scale)
+  local weights, largest = {}, 0
+  for i = 1, #matches.xa do
+    local value, gradient = residual_and_gradient(f, matches.xa[i], matches.ya[i], matches.xb[i], matches.yb[i])
+    local squared = value * value / (gradient + 1e-30)
+    weights[i] = matches.w[i] / ((1 + squared / (scale * scale)) ^ 2 * (gradient + 1e-30))
+    largest = math.max(largest, weights[i])
+  end
+  for i = 1, #weights do
+    weights[i] = weights[i] / largest
+  end
+  return weights
+end
+
+-- The best of solutions from few matches each, judged by all.
+local function sample(matches, n, scale, draws)
+  local generator, best, least = mv.generator(1), nil, math.huge
+  for _ = 1, draws do
+    local weights = {}
+    for _ = 1, SAMPLE_SIZE do
+      weights[generator:integer(1, #matches.xa)] = 1
+    end
+    local f = solve_weighted(matches, n, weights)
+    local distance = epipolar.mean_distance(f, matches, scale)
+    if distance < least then
+      best, least = f, distance
+    end
+  end
+  return best
+end
+
 --- Fundamental matrix by the normalised 8-point method, reweighted so that it minimises robust Sampson distances.
 ---@param matches Matches at least 8 points
 ---@param scale number distance in pixels from which a match counts as an outlier
+---@param draws integer? random samples to start from, for matches with many gross errors; 0: start from all matches
 ---@return number[]|nil f [3, 3] with x_b^T F x_a = 0 in pixels, nil with fewer than 8 matches
 ---@return number mean_distance mean of min(Sampson distance, 3 scale), pixels
-function epipolar.fundamental(matches, scale)
-  local xa, ya, xb, yb, w = matches.xa, matches.ya, matches.xb, matches.yb, matches.w
-  local count = #xa
-  if count < 8 then
+function epipolar.fundamental(matches, scale, draws)
+  if #matches.xa < 8 then
     return nil, math.huge
   end
-  local ax, ay, as = normaliser(xa, ya, w)
-  local bx, by, bs = normaliser(xb, yb, w)
-  local weights, f = {}, nil
-  for i = 1, count do
-    weights[i] = w[i]
-  end
-  for iteration = 1, 8 do
-    local normal = {}
-    for i = 1, 81 do
-      normal[i] = 0
-    end
-    for i = 1, count do
-      local k = weights[i]
-      if k > 0 then
-        local u, v = (xa[i] - ax) * as, (ya[i] - ay) * as
-        local p, q = (xb[i] - bx) * bs, (yb[i] - by) * bs
-        local row = { p * u, p * v, p, q * u, q * v, q, u, v, 1 }
-        for r = 1, 9 do
-          local kr, base = k * row[r], (r - 1) * 9
-          for c = r, 9 do
-            normal[base + c] = normal[base + c] + kr * row[c]
-          end
-        end
-      end
-    end
-    for r = 2, 9 do
-      for c = 1, r - 1 do
-        normal[(r - 1) * 9 + c] = normal[(c - 1) * 9 + r]
-      end
-    end
-    local g = smallest_rank_two(normal)
-    local ta = { as, 0, -as * ax, 0, as, -as * ay, 0, 0, 1 }
-    local tb = { bs, 0, -bs * bx, 0, bs, -bs * by, 0, 0, 1 }
-    f = linear.multiply3(linear.transpose3(tb), linear.multiply3(g, ta))
-    local norm = 0
-    for i = 1, 9 do
-      norm = norm + f[i] * f[i]
-    end
-    norm = 1 / sqrt(norm)
-    for i = 1, 9 do
-      f[i] = f[i] * norm
-    end
-    if iteration < 8 then
-      local largest = 0
-      for i = 1, count do
-        local value, gradient = residual_and_gradient(f, xa[i], ya[i], xb[i], yb[i])
-        local squared = value * value / (gradient + 1e-30)
-        weights[i] = w[i] / ((1 + squared / (scale * scale)) ^ 2 * (gradient + 1e-30))
-        largest = weights[i] > largest and weights[i] or largest
-      end
-      for i = 1, count do
-        weights[i] = weights[i] / largest
-      end
-    end
+  local n = prepare(matches)
+  local f = draws and draws > 0 and sample(matches, n, scale, draws) or solve_weighted(matches, n, matches.w)
+  for _ = 1, ITERATIONS do
+    f = solve_weighted(matches, n, reweight(matches, f, scale))
   end
   return f, epipolar.mean_distance(f, matches, 3 * scale)
 end
