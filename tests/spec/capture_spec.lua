@@ -352,3 +352,24 @@ t.test("balance: the subject of the reference is chosen in all four cameras", fu
     end
   end
 end)
+
+t.test("balance: a copy without calibration and reference gives the same training bytes", function()
+  local source = t.shared(mv.core, "data/balance")
+  local folder = root .. "/copy"
+  for a = 1, 4 do
+    local camera = ("cam%02d"):format(a)
+    mv.file.make_directory(folder .. "/openpose/" .. camera)
+    mv.file.write(("%s/%s.mp4"):format(folder, camera), mv.file.read(("%s/%s.mp4"):format(source, camera)))
+    for _, name in ipairs(mv.file.list(source .. "/openpose/" .. camera)) do
+      local path = ("/openpose/%s/%s"):format(camera, name)
+      mv.file.write(folder .. path, mv.file.read(source .. path))
+    end
+  end
+  local complete = capture.open { path = source, image = 16 }
+  local bare = capture.open { path = folder, image = 16 }
+  fixture.empty(folder)
+  t.equal(bare.test.reference, nil)
+  for _, field in ipairs { "images", "keypoints", "crop", "camera" } do
+    t.is_true(complete.train[field]:bytes() == bare.train[field]:bytes(), field .. " differs")
+  end
+end)
