@@ -162,3 +162,25 @@ t.test("the joint regressor reproduces the joints from the shaped surface, pose 
     t.near(sum, { out[1]:at(0, j - 1, 0), out[1]:at(0, j - 1, 1), out[1]:at(0, j - 1, 2) }, 1e-6)
   end
 end)
+
+t.test("the layer and its gradients run on the device as the reference says", function()
+  if mv.core.device().is_null then t.skip "no device" end
+  local betas, rotations = draw(5, 3)
+  local beta, matrices = as_arrays(betas, rotations)
+  local weight = mv.array { 3, #NAMES, 3 }
+  mv.generator(6):fill_normal(weight, 0, 1)
+  local states = { mv.parameter("beta", beta), mv.parameter("rotations", matrices) }
+  local function make()
+    local points = layer:keypoints(states[1]:tensor(), states[2]:tensor(), "body_25b")
+    local gradients = mv.grad((points * ops.constant(weight)):sum(), states)
+    return { points, gradients[1], gradients[2] }
+  end
+  local expected = evaluate(make)
+  local out = mv.program("smpl", {}, function()
+    local made = make()
+    return { a = made[1], b = made[2], c = made[3] }
+  end) {}
+  t.near(out.a, expected[1], 1e-5)
+  t.near(out.b, expected[2], 1e-5)
+  t.near(out.c, expected[3], 1e-4)
+end)
