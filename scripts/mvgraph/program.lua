@@ -1,0 +1,141 @@
+-- Programs: a traced function, compiled at its first call and replayed at every call after.
+local core = require "mvgraph.core"
+local options = require "mvgraph.core.options"
+local state = require "mvgraph.state"
+local tensor = require "mvgraph.tensor"
+local trace = require "mvgraph.trace"
+
+---@class Program
+---@field name string
+---@field steps integer runs so far; feeds random operators unless `rng_step` is given
+local Program = {}
+Program.__index = Program
+Program.__name = "Program"
+
+local SEED_LIMIT <const> = 1 << 24 -- seeds and steps travel as f32 scalars, exact below this
+
+local function sorted_names(map)
+  local names = {}
+  for name in pairs(map) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+---Traces the function: inputs in the order of their names, then outputs in the order of theirs, then updates.
+function Program:trace()
+  if self.tracer then return self.tracer end
+  local names = sorted_names(self.inputs)
+  self.tracer = trace.build(self.name, function(tracer)
+    local given = {}
+    for _, name in ipairs(names) do given[name] = tracer:input(name, self.inputs[name]) end
+    local results = self.body(given)
+    if results ~= nil and (type(results) ~= "table" or tensor.is_tensor(results)) then
+      error(("program '%s' must return a table of named tensors"):format(self.name), 0)
+    end
+    self.output_names = sorted_names(results or {})
+    for _, name in ipairs(self.output_names) do
+      local value = trace.as_tensor(results[name], ("output '%s'"):format(name))
+      tracer.graph:target(name, value.value, false, 0)
+    end
+    for _, updated in ipairs(tracer.update_order) do
+      tracer.graph:target(updated:path(), tracer.updates[updated].value, true, tracer.slots[updated])
+    end
+  end)
+  return self.tracer
+end
+
+---Traces and compiles, unless that is done.
+---@return Program self
+function Program:compile()
+  if self.compiled then return self end
+  local tracer = self:trace()
+  local handles = {}
+  for i, used in ipairs(tracer.states) do handles[i] = used.handle end
+  self.compiled = core.compile(tracer.graph, handles, { host_bindings = self.host_bindings })
+  return self
+end
+
+local function to_array(program, spec, value)
+  if value == nil then
+    error(("program '%s' needs the input '%s' %s"):format(program.name, spec.name,
+      tensor.format_shape(spec.shape)), 0)
+  end
+  if type(value) == "number" then value = core.array.from({ value }, {}, spec.dtype) end
+  if type(value) == "table" then value = core.array.from(value, spec.shape, spec.dtype) end
+  local expected, got = tensor.format_shape(spec.shape), tensor.format_shape(value.shape)
+  if expected ~= got or value.dtype ~= spec.dtype then
+    error(("program '%s': input '%s' is %s %s, got %s %s"):format(program.name, spec.name, spec.dtype, expected,
+      value.dtype, got), 0)
+  end
+  return value
+end
+
+function Program:random_value(name)
+  return name == "rng_seed" and self.seed % SEED_LIMIT or name == "rng_step" and self.steps % SEED_LIMIT or nil
+end
+
+---Runs once.
+---@param values table<string, userdata|number|table> one value an input
+---@param wanted string[]? outputs to read back; default: all
+---@return table<string, userdata> outputs arrays by name
+function Program:run(values, wanted)
+  self:compile()
+  values = values or {}
+  for name in pairs(values) do
+    if not self.tracer.inputs[name] and name ~= "rng_step" and name ~= "rng_seed" then
+      error(("program '%s': %s"):format(self.name, options.unknown("input", name, sorted_names(self.inputs))), 0)
+    end
+  end
+  local arrays = {}
+  for i, spec in ipairs(self.tracer.input_specs) do
+    local value = values[spec.name]
+    if value == nil then value = self:random_value(spec.name) end
+    arrays[i] = to_array(self, spec, value)
+  end
+  local is_wanted, flags = {}, {}
+  for _, name in ipairs(wanted or self.output_names) do is_wanted[name] = true end
+  for i, name in ipairs(self.output_names) do flags[i] = is_wanted[name] == true end
+  local results = self.compiled:run(arrays, flags)
+  self.steps = self.steps + 1
+  local named = {}
+  for i, name in ipairs(self.output_names) do
+    if flags[i] then named[name] = results[i] end
+  end
+  return named
+end
+
+Program.__call = Program.run
+
+---@return string the plan as text
+function Program:plan_text()
+  return self:compile().compiled:plan_text()
+end
+
+---@param pass string? the graph after this pass; default: as traced
+---@return string
+function Program:graph_text(pass)
+  local graph = self:trace().graph
+  return pass and graph:text_after(pass) or graph:text()
+end
+
+local program = {}
+
+---@param name string
+---@param inputs table<string, {shape: integer[]?, dtype: string?}>
+---@param body fun(inputs: table<string, Tensor>): table<string, Tensor>?
+---@param given? {host_bindings: boolean?, seed: integer?}
+---@return Program
+function program.new(name, inputs, body, given)
+  local chosen = options.read("mv.program", given, { host_bindings = true, seed = 0 })
+  return setmetatable({
+    name = name, inputs = inputs, body = body, steps = 0, host_bindings = chosen.host_bindings, seed = chosen.seed,
+  }, Program)
+end
+
+---Every public name of tracing and running.
+program.exports = {
+  program = program.new, grad = trace.grad, assign = trace.assign, with_path = trace.with_path,
+  parameter = state.parameter, buffer = state.buffer,
+}
+
+return program

@@ -1,0 +1,89 @@
+-- States: named tensors on the device that outlive a run. Parameters are trained, buffers are not.
+local core = require "mvgraph.core"
+local tensor = require "mvgraph.tensor"
+local trace = require "mvgraph.trace"
+
+---@class State
+---@field name string own name: "weight"
+---@field shape integer[]
+---@field dtype string
+---@field is_parameter boolean
+---@field requires_grad boolean a hint for whoever collects parameters; see nn.Module:requires_grad_
+---@field owner Module? the first module it was given to
+local State = { is_state = true, __name = "State" }
+
+local state = {}
+
+local METHODS <const> = {}
+
+function State:__index(key)
+  local own = METHODS[key]
+  if own ~= nil then return own end
+  return tensor.methods[key]
+end
+
+METHODS.is_state = true
+
+---Name with the path of the module that owns it: "encoder.layers.0.weight".
+---@return string
+function METHODS:path()
+  local prefix = self.owner and self.owner:module_path() or ""
+  return prefix ~= "" and prefix .. "." .. self.name or self.name
+end
+
+---@return userdata array a copy of the values
+function METHODS:read()
+  return self.handle:read()
+end
+
+---@param array userdata of the state's shape and dtype
+function METHODS:write(array)
+  local given = array.shape
+  if tensor.format_shape(given) ~= tensor.format_shape(self.shape) then
+    error(("%s is %s, the array written to it %s"):format(self:path(), tensor.format_shape(self.shape),
+      tensor.format_shape(given)), 2)
+  end
+  self.handle:write(array)
+end
+
+---The leaf of this state in the program being traced.
+---@return Tensor
+function METHODS:tensor()
+  return trace.current():leaf(self)
+end
+
+function State:__tostring()
+  return ("%s %s %s"):format(self.is_parameter and "Parameter" or "Buffer", self:path(),
+    tensor.format_shape(self.shape))
+end
+
+for _, name in ipairs { "__add", "__sub", "__mul", "__div", "__mod", "__pow", "__unm" } do
+  State[name] = tensor.class[name]
+end
+
+local function make(name, array, is_parameter)
+  if type(name) ~= "string" or type(array) ~= "userdata" then
+    error(("a %s needs a name and an array, got %s and %s"):format(is_parameter and "parameter" or "buffer",
+      type(name), type(array)), 3)
+  end
+  return setmetatable({
+    name = name, handle = core.state(name, array), shape = array.shape, dtype = array.dtype,
+    is_parameter = is_parameter, requires_grad = is_parameter,
+  }, State)
+end
+
+---@param name string
+---@param array userdata initial values
+---@return State
+function state.parameter(name, array)
+  return make(name, array, true)
+end
+
+---@param name string
+---@param array userdata initial values
+---@return State
+function state.buffer(name, array)
+  return make(name, array, false)
+end
+
+return state
