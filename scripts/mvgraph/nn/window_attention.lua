@@ -1,0 +1,127 @@
+-- Attention inside (shifted) windows of a token map, with a relative position bias.
+local Linear = require("mvgraph.nn.linear").Linear
+local core = require "mvgraph.core"
+local initializer = require "mvgraph.nn.initializer"
+local module = require "mvgraph.nn.module"
+local options = require "mvgraph.core.options"
+local ops = require "mvgraph.ops"
+local state = require "mvgraph.state"
+
+local MASKED <const> = -100 -- added between tokens that are neighbours only through the roll
+
+local window_attention = {}
+
+---Linear as Swin starts it: truncated normal of deviation 0.02, bias 0.
+---@return Linear
+function window_attention.linear(in_features, out_features, given)
+  local made = Linear(in_features, out_features, given)
+  made.weight:write(initializer.trunc_normal({ out_features, in_features }, 0.02))
+  if made.bias then made.bias:write(core.array { out_features }) end
+  return made
+end
+
+function window_attention.pair(value)
+  return type(value) == "table" and value or { value, value }
+end
+
+local linear, pair = window_attention.linear, window_attention.pair
+
+---@class ShiftedWindowAttention: Module
+---@field relative_position_bias_table State [(2h-1)(2w-1), heads]
+local ShiftedWindowAttention = module.class("ShiftedWindowAttention")
+
+---@param channels integer C
+---@param num_heads integer
+---@param given table window_size 7, shift_size 0, input_size { H, W } when known, dropout 0, attention_dropout 0
+function ShiftedWindowAttention:__init(channels, num_heads, given)
+  local chosen = options.read("ShiftedWindowAttention", given, { dropout = 0, attention_dropout = 0 },
+    { "window_size", "shift_size", "input_size" })
+  if channels % num_heads ~= 0 then
+    error(("ShiftedWindowAttention: %d channels do not divide into %d heads"):format(channels, num_heads), 0)
+  end
+  local window, shift = pair(chosen.window_size or 7), pair(chosen.shift_size or 0)
+  if chosen.input_size then
+    window = { math.min(window[1], chosen.input_size[1]), math.min(window[2], chosen.input_size[2]) }
+  end
+  self.window, self.shift, self.num_heads = window, shift, num_heads
+  self.dropout, self.attention_dropout = chosen.dropout, chosen.attention_dropout
+  self.qkv = linear(channels, 3 * channels)
+  self.proj = linear(channels, channels)
+  local rows = (2 * window[1] - 1) * (2 * window[2] - 1)
+  self.relative_position_bias_table =
+    state.parameter("relative_position_bias_table", initializer.trunc_normal({ rows, num_heads }, 0.02))
+end
+
+-- Along one axis: 0 for tokens that did not wrap, 1 and 2 for the two parts of the last window.
+local function region(position, size, window, shift)
+  if shift == 0 or position < size - window then return 0 end
+  return position < size - shift and 1 or 2
+end
+
+---Region of every token, by window: only tokens of one region may attend to each other.
+---@return userdata [windows, tokens]
+local function regions(h, w, window, shift)
+  local rows, columns = h // window[1], w // window[2]
+  local ids = core.array { rows * columns, window[1] * window[2] }
+  local i = 0
+  for wy = 0, rows - 1 do
+    for wx = 0, columns - 1 do
+      for y = wy * window[1], wy * window[1] + window[1] - 1 do
+        for x = wx * window[2], wx * window[2] + window[2] - 1 do
+          i = i + 1
+          ids[i] = 3 * region(y, h, window[1], shift[1]) + region(x, w, window[2], shift[2])
+        end
+      end
+    end
+  end
+  return ids
+end
+
+---@param x Tensor tokens by window, [B * windows, N, C]
+---@param ids userdata? regions [windows, N] of shifted windows
+---@return Tensor [B * windows, N, C]
+function ShiftedWindowAttention:attend(x, ids)
+  local count, n, c = table.unpack(x.shape)
+  local heads = self.num_heads
+  local qkv = self.qkv(x):reshape { count, n, 3, heads, c // heads }:permute { 2, 0, 3, 1, 4 }
+  local q, k, v = qkv:select(0, 0), qkv:select(0, 1), qkv:select(0, 2) -- [count, heads, N, d]
+  local scores = ops.matmul(q * (c // heads) ^ -0.5, k, { transpose_b = true })
+  scores = scores + ops.relative_position_bias(self.relative_position_bias_table, self.window[1], self.window[2])
+  if ids then
+    local windows = ids.shape[1]
+    local region_of = ops.constant(ids)
+    local differs = ops.ne(region_of:reshape { windows, 1, n, 1 }, region_of:reshape { windows, 1, 1, n })
+    scores = scores:reshape { count // windows, windows, heads, n, n } + differs * MASKED
+    scores = scores:reshape { count, heads, n, n }
+  end
+  local weights = ops.softmax(scores, -1)
+  if self.training then weights = ops.dropout(weights, self.attention_dropout) end
+  local mixed = ops.matmul(weights, v):permute { 0, 2, 1, 3 }:reshape { count, n, c }
+  mixed = self.proj(mixed)
+  return self.training and ops.dropout(mixed, self.dropout) or mixed
+end
+
+---@param x Tensor [B, H, W, C]
+---@return Tensor [B, H, W, C]
+function ShiftedWindowAttention:forward(x)
+  local b, h, w, c = table.unpack(x.shape)
+  local wh, ww = self.window[1], self.window[2]
+  local down, right = -h % wh, -w % ww
+  local padded = (down > 0 or right > 0) and ops.pad(x, { { 0, 0 }, { 0, down }, { 0, right } }) or x
+  local ph, pw = h + down, w + right
+  local shift = { wh < ph and self.shift[1] or 0, ww < pw and self.shift[2] or 0 }
+  local is_shifted = shift[1] > 0 or shift[2] > 0
+  if is_shifted then padded = ops.roll(padded, { -shift[1], -shift[2] }, { 1, 2 }) end
+  local rows, columns = ph // wh, pw // ww
+  local tokens = padded:reshape { b, rows, wh, columns, ww, c }:permute { 0, 1, 3, 2, 4, 5 }
+  tokens = tokens:reshape { b * rows * columns, wh * ww, c }
+  tokens = self:attend(tokens, is_shifted and regions(ph, pw, self.window, shift) or nil)
+  local map = tokens:reshape { b, rows, columns, wh, ww, c }:permute { 0, 1, 3, 2, 4, 5 }:reshape { b, ph, pw, c }
+  if is_shifted then map = ops.roll(map, shift, { 1, 2 }) end
+  if down > 0 or right > 0 then map = ops.pad(map, { { 0, 0 }, { 0, -down }, { 0, -right } }) end
+  return map
+end
+
+window_attention.ShiftedWindowAttention = ShiftedWindowAttention
+
+return window_attention
