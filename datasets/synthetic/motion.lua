@@ -307,4 +307,27 @@ function motion.sample_poses(seed, count)
   return mv.array.from(poses, { count, 23, 6 })
 end
 
+---Where a network may start: the mean of the poses, upright and facing the camera, average shape, the body filling
+---the crop.
+---@param poses Array of motion.sample_poses, [n, 23, 6]
+---@return { theta: Array, beta: Array, camera: Array } [24, 6] global first, [10], [3] as (s, tx, ty)
+function motion.mean_parameters(poses)
+  local host, n, values = mv.rotations.host, poses.shape[1], poses:totable()
+  local theta = host.upright_6d(0)
+  for j = 0, 22 do
+    local sum = { 0, 0, 0, 0, 0, 0 }
+    for i = 0, n - 1 do
+      for d = 1, 6 do
+        sum[d] = sum[d] + values[(i * 23 + j) * 6 + d] / n
+      end
+    end
+    table.move(host.matrix_to_rotation_6d(host.rotation_6d_to_matrix(sum)), 1, 6, #theta + 1, theta)
+  end
+  return {
+    theta = mv.array.from(theta, { 24, 6 }),
+    beta = mv.array { 10 },
+    camera = mv.array.from { 0.95, 0, 0 },
+  }
+end
+
 return motion

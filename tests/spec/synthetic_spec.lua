@@ -131,3 +131,12 @@ end)
 t.test("an unknown key names the nearest one", function()
   t.error_matches(function() synthetic.open { data = { train_cuont = 3 } } end, "train_count")
 end)
+
+t.test("mean parameters are rotations, upright and facing the camera", function()
+  local mean = motion.mean_parameters(motion.sample_poses(1, 110))
+  t.equal(mean.theta.shape, { 24, 6 })
+  t.near(mean.theta:row(0), mv.rotations.host.upright_6d(0), 1e-6)
+  for j = 0, 23 do
+    t.is_true(mv.geometry.is_rotation(mv.rotations.host.rotation_6d_to_matrix(mean.theta:row(j):totable()), 1e-6))
+  end
+end)
