@@ -18,6 +18,12 @@ void mvg_shader_deinit(mvg_shader *shader) {
   shader->glsl = NULL;
 }
 
+static uint32_t find_write(const mvg_group *group, mvg_value value) {
+  uint32_t i = 0;
+  while (group->writes[i].node != value.node || group->writes[i].output != value.output) ++i;
+  return group->read_count + i;
+}
+
 static mvg_status print_part(mvg_emitter *e, const mvg_group *group, const mvg_part *part,
                              char **out_text) {
   MVG_RETURN_IF_ERROR(mvg_emitter_open(e, false));
@@ -29,10 +35,8 @@ static mvg_status print_part(mvg_emitter *e, const mvg_group *group, const mvg_p
     mvg_value value = part->roots[i].value;
     mvg_name name;
     status = mvg_emitter_print_root(e, value, element, &name);
-    for (uint32_t w = 0; w < group->write_count && !status; ++w) {
-      bool is_it = group->writes[w].node == value.node && group->writes[w].output == value.output;
-      if (is_it) mvg_str_appendf(&stores, "b%u[v] = %s;\n", group->read_count + w, name.text);
-    }
+    if (status || !part->roots[i].is_stored) continue;
+    mvg_str_appendf(&stores, "b%u[v] = %s;\n", find_write(group, value), name.text);
   }
   if (stores.text) mvg_str_append(&e->scope->text, stores.text);
   mvg_str_deinit(&stores);
@@ -79,6 +83,74 @@ static uint64_t lay_out_parts(const mvg_group *group, uint32_t local_size, mvg_s
   return total;
 }
 
+// ---- four elements an invocation: buffers of llvmpipe cost by the access, not by the byte ----
+
+#define MIN_VECTOR_COUNT 8192
+#define MAX_VECTOR_WORK 200.0  // operations an element; the body is printed four times
+
+static bool can_vectorise(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps) {
+  if (!caps->is_cpu || group->part_count != 1) return false;
+  int64_t count = group->parts[0].count;
+  if (count % 4 != 0 || count < MIN_VECTOR_COUNT) return false;
+  if (group->has_loop || group->work > MAX_VECTOR_WORK * (double)count) return false;
+  for (uint32_t i = 0; i < group->read_count; ++i) {
+    const mvg_type *type = mvg_graph_get_type(fusion->graph, group->reads[i].value);
+    if (group->reads[i].is_pointwise && mvg_shape_get_size(&type->shape) != count) return false;
+  }
+  return true;
+}
+
+static mvg_status print_lane(const mvg_fusion *fusion, const mvg_group *group, uint32_t lane,
+                             mvg_str *body) {
+  const mvg_part *part = &group->parts[0];
+  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group, .lane = "xyzw"[lane]};
+  const mvg_index *element;
+  mvg_str stores = {0};
+  char *text = NULL;
+  mvg_status status = mvg_emitter_open(&e, false);
+  if (!status) status = mvg_emitter_add_element(&e, "v", part->count, &element);
+  for (uint32_t i = 0; i < part->root_count && !status; ++i) {
+    mvg_name name;
+    status = mvg_emitter_print_root(&e, part->roots[i].value, element, &name);
+    if (status || !part->roots[i].is_stored) continue;
+    uint32_t binding = find_write(group, part->roots[i].value);
+    mvg_str_appendf(&stores, "w%u.%c = %s;\n", binding, e.lane, name.text);
+  }
+  status = mvg_status_join(status, mvg_index_pool_take_failure(&e.pool));
+  if (!status) status = mvg_emitter_close(&e, &text);
+  if (!status) {
+    mvg_str_appendf(body, "{\nint v = int(e) * 4 + %u;\n", lane);
+    mvg_str_append(body, text);
+    mvg_str_append(body, stores.text ? stores.text : "");
+    mvg_str_append(body, "}\n");
+  }
+  mvg_free(text);
+  mvg_str_deinit(&stores);
+  mvg_emitter_deinit(&e);
+  return status;
+}
+
+static const char *get_vector_name(const mvg_fusion *fusion, mvg_value value) {
+  return mvg_graph_get_type(fusion->graph, value)->dtype == MVG_DTYPE_I32 ? "ivec4" : "vec4";
+}
+
+static mvg_status print_vectors(const mvg_fusion *fusion, const mvg_group *group, mvg_str *body) {
+  mvg_str_append(body, "uint e = flat_;\nif (e < push_.n[0]) {\n");
+  for (uint32_t i = 0; i < group->read_count; ++i) {
+    if (!group->reads[i].is_pointwise) continue;
+    mvg_str_appendf(body, "%s q%u = b%u[e];\n", get_vector_name(fusion, group->reads[i].value), i, i);
+  }
+  for (uint32_t i = 0; i < group->write_count; ++i) {
+    mvg_str_appendf(body, "%s w%u;\n", get_vector_name(fusion, group->writes[i]), group->read_count + i);
+  }
+  for (uint32_t lane = 0; lane < 4; ++lane) MVG_RETURN_IF_ERROR(print_lane(fusion, group, lane, body));
+  for (uint32_t i = 0; i < group->write_count; ++i) {
+    mvg_str_appendf(body, "b%u[e] = w%u;\n", group->read_count + i, group->read_count + i);
+  }
+  mvg_str_append(body, "}\n");
+  return NULL;
+}
+
 static void name_shader(const mvg_fusion *fusion, const mvg_group *group, mvg_shader *shader) {
   size_t length = 0, limit = sizeof shader->name;
   for (uint32_t i = 0; i < group->write_count && length + 2 < limit; ++i) {
@@ -90,16 +162,18 @@ static void name_shader(const mvg_fusion *fusion, const mvg_group *group, mvg_sh
 
 static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
                                const mvg_caps *caps, mvg_shader *shader) {
-  bool has_loop = false;
+  bool has_loop = false, has_vectors = can_vectorise(fusion, group, caps);
   mvg_str body = {0}, text = {0};
-  mvg_status status = print_parts(fusion, group, caps->is_cpu, &body, &has_loop);
+  mvg_status status = has_vectors ? print_vectors(fusion, group, &body)
+                                  : print_parts(fusion, group, caps->is_cpu, &body, &has_loop);
   uint32_t local_size = !has_loop ? LOCAL_SIZE_MAP : caps->is_cpu ? LOCAL_SIZE_LOOP_CPU : LOCAL_SIZE_LOOP;
   if (local_size > caps->max_local_size && caps->max_local_size) local_size = caps->max_local_size;
   uint64_t total = lay_out_parts(group, local_size, shader);
+  if (has_vectors) shader->push[0] = (uint32_t)(total /= 4);
   bool needs_zero = has_loop && caps->is_cpu;
   if (needs_zero) shader->push[shader->push_count++] = 0;
   if (!status) {
-    mvg_shader_print_head(&text, fusion, group, local_size, shader->push_count);
+    mvg_shader_print_head(&text, fusion, group, local_size, shader->push_count, has_vectors);
     status = mvg_shader_print_helpers(&text, body.text ? body.text : "");
   }
   if (!status) {

@@ -214,11 +214,14 @@ static mvg_status print_load(mvg_emitter *e, mvg_value value, const mvg_index *l
   if (binding == group->read_count) {
     return MVG_ERROR(MVG_INTERNAL, "a kernel reads a value that it does not bind");
   }
+  const char *type = get_type_name(mvg_graph_get_type(e->graph, value)->dtype);
+  if (e->lane && group->reads[binding].is_pointwise) {
+    mvg_str_appendf(&e->scope->text, "%s %s = q%u.%c;\n", type, out->text, binding, e->lane);
+    return NULL;
+  }
   mvg_name index;
   MVG_RETURN_IF_ERROR(mvg_emitter_print_index(e, linear, &index));
-  mvg_str_appendf(&e->scope->text, "%s %s = b%u[%s];\n",
-                  get_type_name(mvg_graph_get_type(e->graph, value)->dtype), out->text, binding,
-                  index.text);
+  mvg_str_appendf(&e->scope->text, "%s %s = b%u[%s];\n", type, out->text, binding, index.text);
   return NULL;
 }
 

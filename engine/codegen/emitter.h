@@ -41,6 +41,8 @@ typedef struct {
   // Text added to the bounds of loops, 0 in value but unknown to the driver's compiler: llvmpipe unrolls what it can
   // count, and compiling a thousand copies of a body takes it seconds. NULL: bounds are constants.
   const char *opaque_zero;
+  // A component of the vectors q0, q1, ... that hold four elements of each pointwise read; 0: elements are loaded singly.
+  char lane;
   bool has_loop;
 } mvg_emitter;
 

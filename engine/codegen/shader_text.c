@@ -6,20 +6,22 @@
 #include "codegen/kernel_files.h"
 
 static void print_buffer(mvg_str *out, const mvg_fusion *fusion, mvg_value value, uint32_t binding,
-                         const char *access) {
-  const char *type = mvg_graph_get_type(fusion->graph, value)->dtype == MVG_DTYPE_I32 ? "int" : "float";
+                         const char *access, bool is_vector) {
+  bool is_integer = mvg_graph_get_type(fusion->graph, value)->dtype == MVG_DTYPE_I32;
+  const char *type = is_vector ? (is_integer ? "ivec4" : "vec4") : is_integer ? "int" : "float";
   mvg_str_appendf(out, "layout(std430, set = 0, binding = %u) %s buffer B%u { %s b%u[]; };\n", binding,
                   access, binding, type, binding);
 }
 
 void mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
-                           uint32_t local_size, uint32_t push_count) {
+                           uint32_t local_size, uint32_t push_count, bool has_vectors) {
   mvg_str_appendf(out, "#version 450\nlayout(local_size_x = %u) in;\n", local_size);
   for (uint32_t i = 0; i < group->read_count; ++i) {
-    print_buffer(out, fusion, group->reads[i].value, i, "readonly");
+    print_buffer(out, fusion, group->reads[i].value, i, "readonly",
+                 has_vectors && group->reads[i].is_pointwise);
   }
   for (uint32_t i = 0; i < group->write_count; ++i) {
-    print_buffer(out, fusion, group->writes[i], group->read_count + i, "writeonly");
+    print_buffer(out, fusion, group->writes[i], group->read_count + i, "writeonly", has_vectors);
   }
   if (push_count) mvg_str_appendf(out, "layout(push_constant) uniform Push { uint n[%u]; } push_;\n", push_count);
 }

@@ -5,8 +5,9 @@
 #include "base/str.h"
 #include "passes/fuse.h"
 
+// `has_vectors`: pointwise reads and all writes are arrays of vectors of four.
 void mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
-                           uint32_t local_size, uint32_t push_count);
+                           uint32_t local_size, uint32_t push_count, bool has_vectors);
 // The files of kernels/include/ that `body` calls.
 mvg_status mvg_shader_print_helpers(mvg_str *out, const char *body) MVG_MUST_USE;
 // Opens main() and defines flat_, the number of the invocation in a grid of one or two dimensions.

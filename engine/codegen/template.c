@@ -124,7 +124,7 @@ static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
                                         "include/integer.glsl", "include/erf.glsl",
                                         "include/random.glsl"};
   bool is_flat = node->kernel.invocations > 0;
-  mvg_shader_print_head(out, fusion, group, local_size, is_flat ? 1 : 0);
+  mvg_shader_print_head(out, fusion, group, local_size, is_flat ? 1 : 0, false);
   for (size_t i = 0; i < sizeof helpers / sizeof helpers[0]; ++i) {
     MVG_RETURN_IF_ERROR(mvg_kernel_file_append(helpers[i], out));
   }

@@ -182,7 +182,8 @@ static mvg_status freeze_parts(mvg_fusion *fusion, const draft *from, mvg_group 
 
 static mvg_status freeze_group(mvg_fusion *fusion, const draft *from, mvg_group *to) {
   mvg_arena *arena = &fusion->arena;
-  *to = (mvg_group){.kind = from->kind, .node = from->node, .key = UINT32_MAX, .work = from->work};
+  *to = (mvg_group){.kind = from->kind, .node = from->node, .key = UINT32_MAX, .work = from->work,
+                    .has_loop = from->has_loop};
   MVG_RETURN_IF_ERROR(freeze_parts(fusion, from, to));
   MVG_RETURN_IF_ERROR(
       mvg_arena_alloc(arena, from->roots.count, sizeof *to->writes, (void **)&to->writes));

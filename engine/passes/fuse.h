@@ -45,6 +45,7 @@ typedef struct {
   uint32_t write_count;
   uint32_t key;  // the lowest node it computes: its place in the order the script wrote
   double work;   // about how many operations
+  bool has_loop;  // contains a reduction
 } mvg_group;
 
 typedef struct {

@@ -6,8 +6,8 @@
 #include "base/alloc.h"
 #include "program/host_matmul.h"
 
-// Switching between device and host costs as much as a shader's 1 to 2 million operations.
-#define MIN_OPERATIONS 2e6
+// Switching between device and host costs as much as about a million operations of a shader.
+#define MIN_OPERATIONS 1e6
 
 static int64_t get_constant(const mvg_node *node, const char *name) {
   for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {

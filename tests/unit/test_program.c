@@ -210,6 +210,20 @@ static void test_random_numbers_are_the_hosts(void **state) {
   fixture_close(&f);
 }
 
+static void test_large_maps_run_four_elements_at_a_time(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(66, 256)), bias = make_input(&f, DIMS(256)), lr = make_input(&f, SCALAR);
+  mvg_value p = make_state(&f, DIMS(66, 256));
+  mvg_value y = MAP(&f, "a + b + random_uniform(1, 2, 3, i) * 0.25", x, bias);
+  add_output(&f, "y", y);
+  add_output(&f, "turned", MAP(&f, "a - b", y, VIEW(&f, x, DIMS(66, 256), NULL, "65 - i", "255 - j")));
+  add_update(&f, 0, MAP(&f, "a - b * c", p, lr, y));
+  expect_like_reference(&f, 1e-5);
+  fixture_close(&f);
+}
+
 // y = op(a) op(b) as a kernel node and as the reference: expand, multiply, sum.
 static mvg_value add_matmul(fixture *f, mvg_value a, mvg_value b, int64_t batch, int64_t m, int64_t n,
                             int64_t k, bool ta, bool tb, bool with_groups) {
@@ -319,6 +333,12 @@ static void test_wrong_arrays_are_refused_by_name(void **state) {
   fixture_close(&f);
 }
 
+static int pretend_gpu(void **state) {
+  (void)state;
+  ((mvg_caps *)mvg_device_get_caps(device))->is_cpu = false;
+  return 0;
+}
+
 int main(void) {
   device = open_device();
   if (!device) {
@@ -337,11 +357,23 @@ int main(void) {
       cmocka_unit_test(test_empty_and_single_elements),
       cmocka_unit_test(test_nan_and_infinity_pass_through),
       cmocka_unit_test(test_random_numbers_are_the_hosts),
+      cmocka_unit_test(test_large_maps_run_four_elements_at_a_time),
       cmocka_unit_test(test_matmul_with_prologue_and_epilogue),
       cmocka_unit_test(test_same_bits_run_after_run),
       cmocka_unit_test(test_wrong_arrays_are_refused_by_name),
   };
-  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  // Where the device is a CPU, everything runs once more by the path of GPUs: staging, shared memory, no bindings.
+  enum { COUNT = sizeof tests / sizeof tests[0] };
+  struct CMUnitTest all[2 * COUNT];
+  char names[COUNT][96];
+  bool is_cpu = mvg_device_get_caps(device)->is_cpu;
+  for (int i = 0; i < COUNT; ++i) {
+    all[i] = all[COUNT + i] = tests[i];
+    snprintf(names[i], sizeof names[i], "%s_as_a_gpu", tests[i].name);
+    all[COUNT + i].name = names[i];
+    all[COUNT + i].setup_func = pretend_gpu;
+  }
+  int failed = _cmocka_run_group_tests("program", all, is_cpu ? 2 * COUNT : COUNT, NULL, NULL);
   mvg_device_release(device);
   return failed;
 }
