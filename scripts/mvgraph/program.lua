@@ -4,6 +4,7 @@ local options = require "mvgraph.core.options"
 local state = require "mvgraph.state"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
+require "mvgraph.ops" -- tensors get their operators and methods
 
 ---@class Program
 ---@field name string

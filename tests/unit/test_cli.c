@@ -69,10 +69,10 @@ static void write_script(const char *text, char folder[64], char path[96]) {
   fclose(file);
 }
 
-static void expect_script(const char *text, int exit_code, const char *part) {
+static void expect_script(const char *verb, const char *text, int exit_code, const char *part) {
   char folder[64], path[96];
   write_script(text, folder, path);
-  outcome result = run((const char *const[]){"test", path, NULL});
+  outcome result = run((const char *const[]){verb, path, NULL});
   unlink(path);
   rmdir(folder);
   if (result.exit_code != exit_code || !strstr(result.output, part)) {
@@ -106,15 +106,29 @@ static void test_null_device_is_always_listed(void **state) {
 
 static void test_failing_spec_exits_with_one(void **state) {
   (void)state;
-  expect_script("require('spec').test('x', function() error('boom') end)", 1, "not ok 1 - x");
-  expect_script("require('spec').test('x', function() end)", 0, "ok 1 - x");
+  expect_script("test", "require('spec').test('x', function() error('boom') end)", 1, "not ok 1 - x");
+  expect_script("test", "require('spec').test('x', function() end)", 0, "ok 1 - x");
 }
 
 static void test_script_mistakes_are_told_with_their_line(void **state) {
   (void)state;
-  expect_script("local x = 1\nlocal y = = 2\n", 1, "script.lua:2:");
-  expect_script("local x = nil\nprint(x.y)\n", 1, "script.lua:2:");
-  expect_script("\33Lua", 1, "attempt to load a binary chunk");
+  expect_script("test", "local x = 1\nlocal y = = 2\n", 1, "script.lua:2:");
+  expect_script("test", "local x = nil\nprint(x.y)\n", 1, "script.lua:2:");
+  expect_script("test", "\33Lua", 1, "attempt to load a binary chunk");
+}
+
+static void test_shape_mistakes_are_told_with_line_and_module(void **state) {
+  (void)state;
+  expect_script("graph",
+                "local mv = require 'mvgraph'\n"
+                "return mv.program('p', { x = { shape = { 2, 3 } } }, function(inputs)\n"
+                "  return mv.with_path('net.head', function()\n"
+                "    return { y = inputs.x + mv.array({ 4 }) }\n"
+                "  end)\n"
+                "end)\n",
+                1, "script.lua:4 (net.head): add");
+  expect_script("graph", "return {}\n", 1, "the script makes no program");
+  expect_script("graph", "local mv = require 'mvgraph'\nmv.progam('p')\n", 1, "script.lua:2");
 }
 
 static void test_device_that_does_not_exist_is_told(void **state) {
@@ -148,6 +162,7 @@ int main(void) {
       cmocka_unit_test(test_null_device_is_always_listed),
       cmocka_unit_test(test_failing_spec_exits_with_one),
       cmocka_unit_test(test_script_mistakes_are_told_with_their_line),
+      cmocka_unit_test(test_shape_mistakes_are_told_with_line_and_module),
       cmocka_unit_test(test_device_that_does_not_exist_is_told),
       cmocka_unit_test(test_guests_have_no_processes_unless_trusted),
   };

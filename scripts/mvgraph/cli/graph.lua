@@ -31,9 +31,8 @@ local function record_programs(body)
     made[#made + 1] = program
     return program
   end)
-  local passed, problem = pcall(body, made)
+  body(made) -- unprotected: the message keeps its script line, and a failure ends the process
   rawset(mv, "program", new)
-  if not passed then error(problem, 0) end
   return made
 end
 
