@@ -1,0 +1,211 @@
+-- SMPLify (Bogo et al. 2016) as SPIN runs it in the loop: batched, on the device, as two small programs replayed many
+-- times. With views = 1 it fits every view by itself; with views = N one body pose and shape is shared by N cameras
+-- (multi-view SMPLify). Rotations are 6D; pixel constants refer to a crop of 224 pixels.
+
+local mv = require "mvgraph"
+local options = require "mvgraph.core.options"
+local ops = mv.ops
+
+local smplify = {}
+
+local PIXELS_PER_UNIT <const> = 112 -- half of SPIN's 224-pixel crop: normalised coordinates to its pixels
+local SIGMA <const> = 100 -- pixels, Geman-McClure
+local ANCHORS <const> = { "right_hip", "left_hip", "right_shoulder", "left_shoulder" }
+-- Where SPIN's bending prior sits: sine of the hinge angle, read off the rotation matrix, and its natural sign.
+local HINGES <const> = {
+  { joint = 18, row = 0, column = 2, sign = 1 }, -- left elbow
+  { joint = 19, row = 0, column = 2, sign = -1 }, -- right elbow
+  { joint = 4, row = 2, column = 1, sign = -1 }, -- left knee
+  { joint = 5, row = 2, column = 1, sign = -1 }, -- right knee
+}
+
+---@class Smplify
+---@field bodies integer batch B
+---@field views integer cameras V that share one body
+local Smplify = {}
+Smplify.__index = Smplify
+
+local DEFAULTS <const> = {
+  lr = 0.02,
+  depth_weight = 100, -- of (t_z - t_z,init)^2 in the camera stage, SPIN: 100^2
+  prior_weight = 4.78, -- squared on use, as the next three
+  angle_weight = 15.2,
+  shape_weight = 5,
+  confidence = 0, -- keypoints below it do not count
+}
+
+---Perspective projection of body-frame points through per-view orientation and the network camera.
+---t = (tx + ox tz / f, ty + oy tz / f, tz), tz = f / s: the crop's own focal length and offset give the full-frame camera.
+---@param points Tensor root-relative keypoints in the body frame, metres, [B, K, 3]
+---@param rotation Tensor global orientations, [B, V, 3, 3]
+---@param camera Tensor network camera (s, tx, ty), [B, V, 3]
+---@param crop Tensor focal length and crop offset in half crops, [B, V, 3]
+---@return Tensor keypoints in crop coordinates in [-1, 1], [B, V, K, 2]
+---@return Tensor points in camera orientation, root-relative, [B, V, K, 3]
+function smplify.project(points, rotation, camera, crop)
+  local b, v = rotation.shape[1], rotation.shape[2]
+  local k = points.shape[2]
+  -- [B, V, K, 3] = sum over c of points [B, 1, K, 1, c] * rotation [B, V, 1, 3, c]
+  local turned = (points:reshape { b, 1, k, 1, 3 } * rotation:reshape { b, v, 1, 3, 3 }):sum { 4 }
+  local function column(t, i)
+    return t:slice(2, i, 1):reshape { b, v, 1 }
+  end
+  local scale = ops.maximum(column(camera, 0), 1e-3)
+  local focal, ox, oy = column(crop, 0), column(crop, 1), column(crop, 2)
+  local tz = focal / scale
+  local tx = column(camera, 1) + ox / scale
+  local ty = column(camera, 2) + oy / scale
+  local depth = ops.maximum(turned:slice(3, 2, 1):reshape { b, v, k } + tz, 0.1)
+  local x = (turned:slice(3, 0, 1):reshape { b, v, k } + tx) * focal / depth - ox
+  local y = (turned:slice(3, 1, 1):reshape { b, v, k } + ty) * focal / depth - oy
+  return ops.stack({ x, y }, 3), turned
+end
+
+---@param settings table
+---  layer Smpl body model; skeleton string joint set of the keypoints; prior table of pose_prior.fit;
+---  bodies integer B; views integer V; and the weights of DEFAULTS
+function smplify.new(settings)
+  local required = { layer = true, skeleton = true, prior = true, bodies = true, views = true }
+  local chosen = {}
+  for key, value in pairs(settings) do
+    if not required[key] then
+      chosen[key] = value
+    end
+  end
+  local self = setmetatable(options.read("smplify.new", chosen, DEFAULTS), Smplify)
+  for key in pairs(required) do
+    self[key] = settings[key]
+  end
+  local b, v = self.bodies, self.views
+  local joints = mv.skeletons.get(self.skeleton).joints
+  self.keypoint_count = #joints
+  local function state(name, shape)
+    return mv.parameter("smplify." .. name, mv.array(shape))
+  end
+  self.theta = state("theta", { b, 23, 6 })
+  self.global = state("global", { b, v, 6 })
+  self.beta = state("beta", { b, 10 })
+  self.camera = state("camera", { b, v, 3 })
+  self.keypoints = mv.buffer("smplify.keypoints", mv.array { b, v, #joints, 3 })
+  self.crop = mv.buffer("smplify.crop", mv.array { b, v, 3 })
+  self.scale = mv.buffer("smplify.initial_scale", mv.array { b, v })
+  self.prior_mean = mv.buffer("smplify.prior_mean", self.prior.mean)
+  self.whitening = mv.buffer("smplify.whitening", self.prior.whitening)
+  self.anchor = mv.array { #joints }
+  for i, name in ipairs(joints) do
+    for _, anchor in ipairs(ANCHORS) do
+      if name == anchor then
+        self.anchor[i] = 1
+      end
+    end
+  end
+  self:compile()
+  return self
+end
+
+---Squared pixel errors [B, V, K] and confidences [B, V, K] at the present parameters.
+function Smplify:residuals()
+  local b, v, k = self.bodies, self.views, self.keypoint_count
+  local body = mv.rotations.rotation_6d_to_matrix(self.theta:tensor())
+  local points = self.layer:body_keypoints(self.beta:tensor(), body, self.skeleton)
+  local rotation = mv.rotations.rotation_6d_to_matrix(self.global:tensor())
+  local projected = smplify.project(points, rotation, self.camera:tensor(), self.crop:tensor())
+  local detected = self.keypoints:tensor()
+  local difference = (projected - detected:slice(3, 0, 2)) * PIXELS_PER_UNIT
+  local confidence = detected:slice(3, 2, 1):reshape { b, v, k }
+  confidence = ops.where(ops.lt(confidence, self.confidence), 0, confidence)
+  return difference:square():sum { 3 }, confidence, body
+end
+
+---Stage 1: hips and shoulders, and the depth kept near its start. Per body, [B].
+function Smplify:camera_objective()
+  local b, v, k = self.bodies, self.views, self.keypoint_count
+  local squared, confidence = self:residuals()
+  local counted = confidence * ops.constant(self.anchor):reshape { 1, 1, k }
+  local focal = self.crop:tensor():slice(2, 0, 1):reshape { b, v }
+  local scale = ops.maximum(self.camera:tensor():slice(2, 0, 1):reshape { b, v }, 1e-3)
+  local moved = focal / scale - focal / ops.maximum(self.scale:tensor(), 1e-3)
+  return (squared * counted):sum { 1, 2 } + (moved * self.depth_weight):square():sum { 1 }
+end
+
+---Stage 2: robust reprojection, pose prior, hinges that bend one way, shape. Per body, [B].
+function Smplify:body_objective()
+  local b = self.bodies
+  local squared, confidence, body = self:residuals()
+  local robust = squared * (SIGMA * SIGMA) / (squared + SIGMA * SIGMA)
+  local data = (confidence:square() * robust):sum { 1, 2 }
+  local offset = self.theta:tensor():reshape { b, 138 } - self.prior_mean:tensor():reshape { 1, 138 }
+  local whitened = ops.matmul(offset, self.whitening:tensor(), { transpose_b = true })
+  local prior = whitened:square():sum { 1 } * (0.5 * self.prior_weight ^ 2)
+  local bending
+  for _, hinge in ipairs(HINGES) do
+    local sine = body:slice(1, hinge.joint - 1, 1):slice(2, hinge.row, 1):slice(3, hinge.column, 1):reshape { b }
+    local penalty = (sine * (2 * hinge.sign)):exp()
+    bending = bending and bending + penalty or penalty
+  end
+  local shape = self.beta:tensor():square():sum { 1 }
+  return data + prior + bending * self.angle_weight ^ 2 + shape * self.shape_weight ^ 2
+end
+
+function Smplify:compile()
+  local inputs = { lr = { shape = {} } }
+  local function step_program(name, parameters, objective)
+    local optimizer = mv.optim.Adam(parameters, { lr = self.lr })
+    local program = mv.program(name, inputs, function(given)
+      local loss = objective(self)
+      local gradients = mv.grad(loss:sum { 0 }, parameters)
+      optimizer:step(gradients, given.lr)
+      return {}
+    end)
+    return program, optimizer
+  end
+  self.camera_step, self.camera_optimizer =
+    step_program("smplify_camera", { self.global, self.camera }, self.camera_objective)
+  self.body_step, self.body_optimizer =
+    step_program("smplify_body", { self.global, self.camera, self.theta, self.beta }, self.body_objective)
+  self.measure = mv.program("smplify_measure", {}, function()
+    local squared, confidence = self:residuals()
+    local weight = confidence:sum { 2 }
+    local per_view = (squared * confidence):sum { 2 } / ops.maximum(weight, 1e-6)
+    return { objective = self:body_objective(), pixels = per_view }
+  end)
+end
+
+---Runs both stages from the given start; every array has B rows.
+---@param start table { theta [B,23,6], global [B,V,6], beta [B,10], camera [B,V,3], keypoints [B,V,K,3], crop [B,V,3] }
+---@param iterations table { camera = integer, body = integer, report = function(done, total)? }
+---@return table fit the same parameter arrays, objective [B] and pixels [B, V] (mean squared error, pixels^2)
+function Smplify:fit(start, iterations)
+  for _, name in ipairs { "theta", "global", "beta", "camera", "keypoints", "crop" } do
+    self[name]:write(start[name])
+  end
+  local b, v = self.bodies, self.views
+  local scale = mv.array { b, v }
+  for i = 1, b * v do
+    scale[i] = start.camera[(i - 1) * 3 + 1]
+  end
+  self.scale:write(scale)
+  local total = iterations.camera + iterations.body
+  local function run(program, optimizer, count, done)
+    optimizer:reset()
+    for i = 1, count do
+      program { lr = self.lr }
+      if iterations.report then
+        iterations.report(done + i, total)
+      end
+    end
+  end
+  run(self.camera_step, self.camera_optimizer, iterations.camera, 0)
+  run(self.body_step, self.body_optimizer, iterations.body, iterations.camera)
+  local measured = self.measure {}
+  return {
+    theta = self.theta:read(),
+    global = self.global:read(),
+    beta = self.beta:read(),
+    camera = self.camera:read(),
+    objective = measured.objective,
+    pixels = measured.pixels,
+  }
+end
+
+return smplify
