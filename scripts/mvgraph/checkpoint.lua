@@ -1,0 +1,102 @@
+-- Checkpoints of a run: names that sort by position, what is kept and what is dropped. Nothing in a checkpoint depends
+-- on time or place, so equal runs leave equal bytes.
+local mv = require "mvgraph"
+
+local checkpoint = {}
+
+local FORMAT <const> = "mvgraph-checkpoint-1"
+local KEPT <const> = 2
+
+---@class Position where training stands
+---@field stage integer 1-based
+---@field epoch integer 1-based; one more than the stage has when it is done
+---@field step integer steps done in this epoch
+---@field has_begun boolean this epoch's preparation is done and part of the state
+---@field is_final boolean the stage is done
+
+---@param position Position
+---@param stage_name string
+---@return string file name
+function checkpoint.name(position, stage_name)
+  local stage = ("%02d-%s"):format(position.stage, stage_name:gsub("[^%w%-]", "_"))
+  if position.is_final then return stage .. ".safetensors" end
+  return ("%s-epoch%04d-step%06d.safetensors"):format(stage, position.epoch, position.step)
+end
+
+local function parse_name(name)
+  if not name:find "%.safetensors$" then return nil end
+  local epoch, step = name:match "%-epoch(%d+)%-step(%d+)%.safetensors$"
+  local stage = math.tointeger(tonumber(name:match "^(%d+)%-"))
+  if not stage then return nil end
+  return { name = name, stage = stage, epoch = tonumber(epoch) or math.huge, step = tonumber(step) or 0,
+    is_final = epoch == nil }
+end
+
+local function is_earlier(a, b)
+  if a.stage ~= b.stage then return a.stage < b.stage end
+  if a.epoch ~= b.epoch then return a.epoch < b.epoch end
+  return a.step < b.step
+end
+
+---Checkpoints of a folder, the earliest first.
+---@param directory string
+---@return table[] entries name, stage, epoch, step, is_final
+function checkpoint.list(directory)
+  local entries = {}
+  if not mv.file.is_directory(directory) then return entries end
+  for _, name in ipairs(mv.file.list(directory)) do
+    entries[#entries + 1] = parse_name(name)
+  end
+  table.sort(entries, is_earlier)
+  return entries
+end
+
+---Writes a checkpoint, then drops all but the newest few of those inside a stage.
+---@param directory string
+---@param position Position
+---@param stage_name string
+---@param tensors table name -> Array
+---@param metadata table name -> string, kept beside the position
+---@return string path
+function checkpoint.save(directory, position, stage_name, tensors, metadata)
+  local full = { format = FORMAT, stage = tostring(position.stage), stage_name = stage_name,
+    epoch = tostring(position.epoch), step = tostring(position.step), has_begun = tostring(position.has_begun),
+    is_final = tostring(position.is_final) }
+  for key, value in pairs(metadata) do full[key] = value end
+  local path = directory .. "/" .. checkpoint.name(position, stage_name)
+  mv.safetensors.save(path, tensors, full)
+  local inside = {}
+  for _, entry in ipairs(checkpoint.list(directory)) do
+    if not entry.is_final then inside[#inside + 1] = entry end
+  end
+  for i = 1, #inside - (position.is_final and 0 or KEPT) do
+    mv.file.remove(directory .. "/" .. inside[i].name)
+  end
+  return path
+end
+
+---The newest checkpoint that can be read. One that cannot is passed over, and said so.
+---@param directory string
+---@param warn fun(message: string)
+---@return {position: Position, tensors: table, metadata: table, path: string}?
+function checkpoint.load_newest(directory, warn)
+  local entries = checkpoint.list(directory)
+  for i = #entries, 1, -1 do
+    local path = directory .. "/" .. entries[i].name
+    local loaded, tensors, metadata = pcall(mv.safetensors.load, path)
+    if loaded and metadata.format == FORMAT then
+      return { path = path, tensors = tensors, metadata = metadata, position = {
+        stage = math.tointeger(tonumber(metadata.stage)),
+        epoch = math.tointeger(tonumber(metadata.epoch)),
+        step = math.tointeger(tonumber(metadata.step)),
+        has_begun = metadata.has_begun == "true",
+        is_final = metadata.is_final == "true",
+      } }
+    end
+    warn(("%s cannot be used (%s); trying the one before it"):format(path,
+      loaded and "not a checkpoint of this program" or tostring(tensors)))
+  end
+  return nil
+end
+
+return checkpoint

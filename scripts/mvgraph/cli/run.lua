@@ -1,0 +1,187 @@
+-- mvgraph run: trains and evaluates the experiments of model scripts.
+local cli = require "mvgraph.cli"
+local evaluation = require "mvgraph.evaluation"
+local mv = require "mvgraph"
+local progress = require "mvgraph.progress"
+
+local run = {
+  summary = "train and evaluate the experiment of a model script",
+  usage = "FILE.lua...",
+  options = {
+    { "data", "DIR", "a capture: a video or images per camera and a detector's JSON per camera" },
+    { "preset", "NAME", "which preset of the script; default: tiny on a CPU, else paper" },
+    { "set", "KEY=VALUE", "override a configuration key, such as irv.lr=1e-4; may be repeated", repeated = true },
+    { "seed", "N", "seed of everything random", type = "integer" },
+    { "seeds", "N", "run N seeds one after another, from --seed on", type = "integer" },
+    { "out", "DIR", "folder of the run; default: runs/NAME, then runs/NAME-2 ..." },
+    { "resume", false, "continue the newest unfinished run, or the one at --out" },
+    { "table", false, "print one table that compares the scripts" },
+  },
+}
+
+local INTERRUPTED <const> = 130
+
+local function read_text(path)
+  return mv.file.exists(path) and mv.file.read(path) or nil
+end
+
+local function folder_of(path)
+  return path:match "^(.*)/[^/]*$" or "."
+end
+
+-- A script finds its neighbours: its folder, the folder above (models/ablations/x.lua), and the bundled models.
+local function search_path(script)
+  local folder, parts = folder_of(script), {}
+  for _, root in ipairs { folder, folder .. "/..", mv.core.root_dir .. "/models" } do
+    parts[#parts + 1] = root .. "/?.lua"
+    parts[#parts + 1] = root .. "/?/init.lua"
+  end
+  return table.concat(parts, ";")
+end
+
+local function is_library(name)
+  return name == "mvgraph" or name:find "^mvgraph%." ~= nil
+end
+
+local function loaded_names()
+  local names = {}
+  for name in pairs(package.loaded) do names[name] = true end
+  return names
+end
+
+local function module_text(name)
+  local relative = name:gsub("%.", "/")
+  for template in package.path:gmatch "[^;]+" do
+    local text = read_text((template:gsub("%?", relative)))
+    if text then return text, relative .. ".lua" end
+  end
+  return nil
+end
+
+-- Texts of the script and of every module it brought along.
+local function scripts_used(script, before)
+  local used = { { name = script:match "[^/]*$", text = mv.file.read(script) } }
+  local names = {}
+  for name in pairs(package.loaded) do
+    if not before[name] and not is_library(name) then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local text, path = module_text(name)
+    if text then used[#used + 1] = { name = path, text = text } end
+  end
+  return used
+end
+
+-- Runs `body(experiment, scripts)` with the script's modules loaded, and forgets them after: the next starts clean.
+local function with_script(script, body)
+  local before, path = loaded_names(), package.path
+  if not mv.file.exists(script) then error(("%s: no such script"):format(script), 0) end
+  package.path = search_path(script) .. ";" .. path
+  local chunk, problem = mv.core.load_script(script)
+  if not chunk then error(problem, 0) end
+  local experiment = chunk()
+  if not mv.experiment.is_experiment(experiment) then
+    error(("%s: a model script ends with `return M`, where M = mv.experiment \"name\""):format(script), 0)
+  end
+  local result = body(experiment, function() return scripts_used(script, before) end)
+  for name in pairs(loaded_names()) do
+    if not before[name] and not is_library(name) then package.loaded[name] = nil end
+  end
+  package.path = path
+  return result
+end
+
+local function new_progress()
+  return progress.new {
+    write = mv.core.write_error, clock = mv.clock, is_terminal = mv.is_tty(),
+    is_coloured = not mv.core.getenv "NO_COLOR", width = mv.core.terminal_width(),
+  }
+end
+
+local function say_interrupted(bar, script, result)
+  bar:line(result.checkpoint and "interrupted; saved as " .. result.checkpoint
+    or "interrupted before the first checkpoint")
+  bar:line(("continue with: mvgraph run %s --resume --out %s"):format(script, result.run.path))
+end
+
+local function print_result(result)
+  print(("\n%s"):format(evaluation.table(result.rows, "result"):gsub("\n$", "")))
+  print(("\nresults: %s/ (metrics.json, metrics.jsonl, predictions.safetensors, checkpoints/)"):format(result.run.path))
+  print(("a picture: mvgraph show %s"):format(result.run.path))
+end
+
+local function mean_and_spread(values)
+  local sum, squares = 0, 0
+  for _, value in ipairs(values) do sum = sum + value end
+  local mean = sum / #values
+  for _, value in ipairs(values) do squares = squares + (value - mean) ^ 2 end
+  return mean, #values > 1 and math.sqrt(squares / (#values - 1)) or 0
+end
+
+-- One row a script: the last stage, mean over seeds.
+local function comparison_row(name, results)
+  local row = { name = name }
+  for key, value in pairs(results[1].rows[#results[1].rows]) do
+    if type(value) == "number" then
+      local values = {}
+      for i, result in ipairs(results) do values[i] = result.rows[#result.rows][key] end
+      local mean, spread = mean_and_spread(values)
+      row[key] = mean
+      if key == "pa_mpjpe_mm" and #results > 1 then row.name = ("%s (PA-MPJPE +- %.1f)"):format(name, spread) end
+    elseif key == "identifier" then
+      row.identifier = value
+    end
+  end
+  return row
+end
+
+local function default_preset()
+  return mv.device().is_cpu and "tiny" or "paper"
+end
+
+local function given_for(options, script, seed)
+  return {
+    preset = options.preset, set = options.set, seed = seed, data = options.data, out = options.out,
+    resume = options.resume, runs = "runs", script = script, default_preset = default_preset(),
+  }
+end
+
+local function check_usage(options)
+  local count = math.max(options.seeds or 1, #options.files)
+  if #options.files == 0 then cli.usage_error("run needs a model script, such as models/cmanet.lua") end
+  if options.seeds and options.seeds < 1 then cli.usage_error("--seeds must be at least 1") end
+  if options.out and count > 1 then cli.usage_error("--out names one folder, but there are %d runs", count) end
+  if options.resume and count > 1 then cli.usage_error("--resume continues one run; name one script") end
+end
+
+function run.run(options)
+  check_usage(options)
+  local rows = {}
+  for _, script in ipairs(options.files) do
+    local results, name = {}, nil
+    for i = 1, options.seeds or 1 do
+      local bar = new_progress()
+      local seed = options.seeds and (options.seed or 0) + i - 1 or options.seed
+      local result = with_script(script, function(experiment, scripts)
+        name = experiment.name
+        local given = given_for(options, script, seed)
+        given.progress, given.scripts = bar, scripts
+        return experiment:run(given)
+      end)
+      if not result.is_finished then
+        say_interrupted(bar, script, result)
+        return INTERRUPTED
+      end
+      print_result(result)
+      results[i] = result
+    end
+    rows[#rows + 1] = comparison_row(name, results)
+  end
+  if options.table or (options.seeds or 1) > 1 then
+    print(("\n%s"):format(evaluation.table(rows, "experiment"):gsub("\n$", "")))
+  end
+  return 0
+end
+
+return run

@@ -1,0 +1,285 @@
+-- Experiments: what a model script declares and `mvgraph run` runs.
+--
+--   local M = mv.experiment "lifter"
+--   M.config = { views = 4, hidden = 256, lr = 1e-3 }      -- every key can be overridden: --set hidden=512
+--   M.presets = { tiny = { hidden = 32 }, paper = {} }     -- overrides; --preset; "tiny" is the default on a CPU
+--   M.dataset = "synthetic"                                -- datasets/<name>.lua; --data DIR makes it "capture"
+--   function M.build(config, dataset) return model end     -- has state_dict() and load_state_dict()
+--   M.stages = { {
+--     name = "lifting",
+--     epochs = function(config) return config.epochs end,  -- a number or a function of the configuration
+--     batch = 16,                                          -- likewise; default: config.batch
+--     lr = function(config, step, total) ... end,          -- a number, or the rate of a step counted from 0
+--     setup = function(ctx) return object end,
+--   } }
+--   M.baselines = { { name = "mean pose", predict = function(ctx, split, indices) ... end } }   -- optional rows
+--   M.joints = { "pelvis", ... }                           -- names of predicted joints; default: the object's
+--   M.root = "pelvis"                                      -- joint that MPJPE aligns
+--
+-- The runner owns order, batching, progress, checkpoints, resume and evaluation; the object that setup(ctx) returns
+-- does the work. It has
+--   step(self, indices, lr, overall)   one training step on these zero-based samples of ctx.dataset.train; `overall`
+--                                      counts the stage's steps from 1, across epochs and resumes: feed it to dropout.
+--                                      Returns a table of numbers (losses).
+--   epoch_begin(self, epoch)           optional; true when it did so much that a checkpoint should follow at once
+--   predict(self, split, indices)      predictions of samples: table of arrays [#indices, ...]; `joints` [n, J, 3] in
+--                                      metres is evaluated, `reprojection` [n, V, K, 2] in crop coordinates too
+--   joints                             names of the J joints
+--   state(self), load_state(self, t)   optional: arrays that a checkpoint keeps besides the model: optimizer moments,
+--                                      stores. Whatever influences training must be in the model or here.
+-- ctx has config, dataset, model, seed, stage, ctx:report(label, done, total), ctx:print(...), ctx:generator(tag).
+-- setup runs again on resume, before the state is loaded, so it must not depend on training so far.
+local checkpoint = require "mvgraph.checkpoint"
+local config = require "mvgraph.config"
+local evaluation = require "mvgraph.evaluation"
+local mv = require "mvgraph"
+local options = require "mvgraph.core.options"
+local run_directory = require "mvgraph.run_directory"
+local stages = require "mvgraph.stages"
+
+local experiment = {}
+
+-- Keys that every configuration has.
+local COMMON <const> = {
+  seed = 0,
+  dataset = "synthetic",
+  path = "", -- of a capture or another dataset on disk
+  checkpoint_every = 100, -- steps
+  log_every = 10, -- steps
+}
+
+local FIELDS <const> = { "name", "config", "presets", "dataset", "build", "stages", "baselines", "joints", "root" }
+local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup" }
+
+---@class Experiment
+---@field name string
+---@field config table
+---@field presets table
+---@field stages table[]
+local Experiment = {}
+Experiment.__index = Experiment
+
+---@param name string of the folder below runs/
+---@return Experiment
+function experiment.new(name)
+  if type(name) ~= "string" or not name:find "^[%w][%w%-_.]*$" then
+    error(("an experiment's name is letters, digits, '-', '_' and '.', got %s"):format(config.format(name)), 2)
+  end
+  return setmetatable({ name = name, config = {}, presets = {}, stages = {} }, Experiment)
+end
+
+function experiment.is_experiment(value)
+  return getmetatable(value) == Experiment
+end
+
+local function check_fields(given, known, what)
+  for key in pairs(given) do
+    local is_known = false
+    for _, name in ipairs(known) do is_known = is_known or name == key end
+    if not is_known then error(("%s: %s"):format(what, options.unknown("field", tostring(key), known)), 0) end
+  end
+end
+
+---Raises when the script left something out.
+function Experiment:check()
+  local what = ("experiment '%s'"):format(self.name)
+  check_fields(self, FIELDS, what)
+  if type(self.build) ~= "function" then
+    error(what .. ": needs a function build(config, dataset) that returns the model", 0)
+  end
+  if #self.stages == 0 then error(what .. ": needs at least one stage in its list `stages`", 0) end
+  local seen = {}
+  for i, stage in ipairs(self.stages) do
+    local where = ("%s, stage %d"):format(what, i)
+    check_fields(stage, STAGE_FIELDS, where)
+    if type(stage.name) ~= "string" then error(where .. ": needs a name", 0) end
+    if seen[stage.name] then error(("%s: the name '%s' is taken by another stage"):format(where, stage.name), 0) end
+    seen[stage.name] = true
+    if type(stage.setup) ~= "function" then error(where .. ": needs a function setup(ctx)", 0) end
+  end
+end
+
+---The configuration of a run.
+---@param given table preset, set, seed, data as on the command line
+---@param default_preset string used where the script has a preset of this name
+---@return table values
+---@return string? preset
+function Experiment:resolve(given, default_preset)
+  local defaults = config.copy(COMMON)
+  if self.dataset then defaults.dataset = self.dataset end
+  for key, value in pairs(self.config) do defaults[key] = config.copy(value) end
+  local preset = given.preset or self.presets[default_preset] and default_preset or nil
+  local values = config.resolve(defaults, self.presets, preset, given.set)
+  if given.seed then values.seed = given.seed end
+  if given.data then
+    values.path = given.data
+    if values.dataset == "synthetic" then values.dataset = "capture" end
+  end
+  return values, preset
+end
+
+local function open_dataset(values, preset)
+  local found, adapter = pcall(require, "datasets." .. values.dataset)
+  if not found then
+    if tostring(adapter):find("module 'datasets." .. values.dataset .. "' not found", 1, true) then
+      error(("no dataset '%s': there is no datasets/%s.lua"):format(values.dataset, values.dataset), 0)
+    end
+    error(adapter, 0)
+  end
+  local given = config.copy(values)
+  given.preset = preset
+  if given.path == "" then given.path = nil end
+  return adapter.open(given)
+end
+
+-- The stored configuration of a run that is resumed; what the command line says must agree with it.
+local function stored_configuration(self, run, given)
+  local stored = run:read_json "config.json"
+  if stored.experiment ~= self.name then
+    error(("%s: is a run of '%s', not of '%s'"):format(run.path, stored.experiment, self.name), 0)
+  end
+  local asked = { preset = stored.preset, set = given.set, seed = given.seed, data = given.data }
+  if given.preset and given.preset ~= stored.preset then
+    error(("%s: was started with preset '%s', not '%s'; resume without --preset or start a new run"):format(
+      run.path, tostring(stored.preset), given.preset), 0)
+  end
+  local current = self:resolve(asked, "")
+  local values = config.merge(current, stored.config, run.path .. "/config.json")
+  local key, was, now = config.difference(values, current)
+  local is_asked = given.seed and key == "seed" or given.data and (key == "path" or key == "dataset")
+  for _, assignment in ipairs(given.set or {}) do is_asked = is_asked or assignment:match "^%s*([^=]-)%s*=" == key end
+  if is_asked then
+    error(("%s: was started with %s = %s, not %s; resume without it or start a new run"):format(run.path, key,
+      config.format(was), config.format(now)), 0)
+  end
+  return values, stored.preset
+end
+
+local function restore(run, values, warn)
+  local saved = checkpoint.load_newest(run.checkpoints, warn)
+  if not saved then return nil end
+  if saved.metadata.config ~= config.format(values) then
+    error(("%s: was made with another configuration than %s/config.json; start a new run"):format(saved.path, run.path), 0)
+  end
+  return saved
+end
+
+-- Whether a record was logged before a checkpoint.
+local function is_before(record, position, stage_index)
+  local stage = stage_index[record.stage]
+  if not stage or stage > position.stage then return false end
+  if stage < position.stage then return true end
+  if record.event ~= "step" then return position.is_final end
+  return position.is_final or record.epoch < position.epoch
+    or record.epoch == position.epoch and record.step <= position.step
+end
+
+function Experiment:read_past(run, saved)
+  local index, seconds, evaluations = {}, {}, {}
+  for i, stage in ipairs(self.stages) do index[stage.name] = i end
+  local records = run:trim_log(function(record) return saved ~= nil and is_before(record, saved.position, index) end)
+  for _, record in ipairs(records) do
+    if record.event == "step" then seconds[record.stage] = record.seconds end
+    if record.event == "evaluation" then evaluations[record.stage] = record.metrics end
+  end
+  return seconds, evaluations
+end
+
+local function joint_names(self, object)
+  local names = object.joints or self.joints
+  if not names then
+    error("predictions need the names of their joints: set `joints` on the stage's object or on the experiment", 0)
+  end
+  return names
+end
+
+local function encode_names(names)
+  return mv.json.encode(mv.json.array and mv.json.array(names) or names)
+end
+
+-- Evaluates a trained stage, logs it and keeps its predictions.
+local function evaluate_stage(runner, stage, object, seconds, batch)
+  local self, split = runner.experiment, runner.dataset.test
+  runner.progress:close()
+  local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count, batch)
+  local names = joint_names(self, object)
+  local row, errors = evaluation.score(predictions, names, split, self.root)
+  row.name, row.seconds = stage.name, seconds
+  if errors then predictions.error = mv.array.from(errors, { #errors }) end
+  mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
+    stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names),
+    error_unit = split.reference and "PA-MPJPE mm" or "reprojection px" })
+  runner.run:log { event = "evaluation", stage = stage.name, metrics = row, seconds = seconds }
+  runner.evaluations[stage.name] = row
+  runner.progress:line(evaluation.table({ row }, "stage"):gsub("\n$", ""))
+end
+
+local function baseline_rows(self, runner)
+  local rows, split = {}, runner.dataset.test
+  for _, baseline in ipairs(split.reference and self.baselines or {}) do
+    local ctx = runner:context(baseline)
+    local predictions = stages.predict(function(indices) return baseline.predict(ctx, split, indices) end, split.count,
+      math.min(split.count, 64))
+    local row = evaluation.score(predictions, joint_names(self, baseline), split, self.root)
+    row.name = baseline.name
+    rows[#rows + 1] = row
+  end
+  return rows
+end
+
+---@class RunResult
+---@field is_finished boolean
+---@field run RunDirectory
+---@field rows table[] baselines, then stages
+---@field values table configuration
+
+---Trains and evaluates.
+---@param given table preset, set, seed, data, out, resume as on the command line; runs: folder of runs;
+---  progress: Progress; script: path of the model script; scripts: function returning {name, text} of every script used;
+---  default_preset: string
+---@return RunResult
+function Experiment:run(given)
+  self:check()
+  local bar, started = given.progress, mv.clock()
+  local run, values, preset, saved
+  if given.resume then
+    run = run_directory.find(given.runs, self.name, given.out)
+    values, preset = stored_configuration(self, run, given)
+    saved = restore(run, values, function(message) bar:line("warning: " .. message) end)
+  else
+    values, preset = self:resolve(given, given.default_preset)
+  end
+  local dataset = open_dataset(values, preset)
+  mv.nn.manual_seed(values.seed)
+  local model = self.build(values, dataset)
+  run = run or run_directory.create(given.runs, self.name, given.out)
+  local past_seconds, past_evaluations = self:read_past(run, saved)
+  if not given.resume then
+    run:write_json("config.json", { experiment = self.name, preset = preset, script = given.script, config = values })
+    run:write_scripts(given.scripts and given.scripts() or {})
+  end
+  bar:line(("%s%s, seed %d, dataset %s: %d training and %d test samples of %d views\n%s %s"):format(self.name,
+    preset and " (" .. preset .. ")" or "", values.seed, dataset.name or values.dataset, dataset.train.count,
+    dataset.test.count, dataset.views or 1, saved and "continuing " .. saved.path .. " in" or "writing", run.path .. "/"))
+  local runner = stages.new { experiment = self, config = values, dataset = dataset, model = model, run = run,
+    progress = bar, resume = saved, seconds_before = past_seconds, evaluate = evaluate_stage }
+  runner.evaluations = past_evaluations
+  local result = { run = run, values = values, preset = preset, is_finished = runner:run_all(), rows = {} }
+  if not result.is_finished then
+    result.checkpoint = runner.last_checkpoint
+    return result
+  end
+  result.rows = baseline_rows(self, runner)
+  local final = { experiment = self.name, preset = preset, seed = values.seed, dataset = dataset.name or values.dataset,
+    baselines = { table.unpack(result.rows) }, stages = {}, seconds = 0 }
+  for i, stage in ipairs(self.stages) do
+    local row = runner.evaluations[stage.name]
+    final.stages[i], final.seconds = row, final.seconds + row.seconds
+    result.rows[#result.rows + 1] = row
+  end
+  result.session_seconds = mv.clock() - started
+  run:write_json("metrics.json", final)
+  return result
+end
+
+return setmetatable(experiment, { __call = function(_, name) return experiment.new(name) end })

@@ -1,0 +1,138 @@
+-- The folder of a run: where it lies, what is in it, and which one to resume.
+--   config.json  metrics.jsonl  metrics.json (when finished)  predictions.safetensors  checkpoints/  scripts/
+local checkpoint = require "mvgraph.checkpoint"
+local mv = require "mvgraph"
+
+local run_directory = {}
+
+---@class RunDirectory
+---@field path string
+local RunDirectory = {}
+RunDirectory.__index = RunDirectory
+
+local function open(path)
+  return setmetatable({ path = path, checkpoints = path .. "/checkpoints" }, RunDirectory)
+end
+
+local function has_results(path)
+  return mv.file.exists(path .. "/metrics.json") or #checkpoint.list(path .. "/checkpoints") > 0
+end
+
+-- runs/NAME, runs/NAME-2, runs/NAME-3 ...
+local function numbered(root, name, number)
+  return ("%s/%s"):format(root, name) .. (number > 1 and "-" .. number or "")
+end
+
+---A folder for a new run. Results of an earlier run are never overwritten: runs/NAME-2 follows runs/NAME.
+---@param root string "runs"
+---@param name string the experiment's
+---@param out string? the folder itself, instead of a numbered one
+---@return RunDirectory
+function run_directory.create(root, name, out)
+  local path = out
+  if out then
+    if has_results(out) then
+      error(("%s: holds the results of an earlier run; continue it with --resume or name another --out"):format(out), 0)
+    end
+  else
+    local number = 1
+    repeat
+      path = numbered(root, name, number)
+      number = number + 1
+    until not has_results(path)
+  end
+  local run = open(path)
+  mv.file.make_directory(run.checkpoints)
+  mv.file.write(path .. "/metrics.jsonl", "")
+  return run
+end
+
+---The run to resume: the one at `out`, else the newest unfinished one of this experiment.
+---@return RunDirectory
+function run_directory.find(root, name, out)
+  if out then
+    if not mv.file.exists(out .. "/config.json") then
+      error(("%s: no run to resume here, it has no config.json; see the folders in %s/"):format(out, root), 0)
+    end
+    if mv.file.exists(out .. "/metrics.json") then
+      error(("%s: this run has finished; nothing to resume"):format(out), 0)
+    end
+    return open(out)
+  end
+  local newest
+  local number = 1
+  while mv.file.exists(numbered(root, name, number) .. "/config.json") do
+    local path = numbered(root, name, number)
+    if not mv.file.exists(path .. "/metrics.json") then newest = path end
+    number = number + 1
+  end
+  if not newest then
+    error(("no unfinished run of '%s' in %s/; start one without --resume"):format(name, root), 0)
+  end
+  return open(newest)
+end
+
+---A run that `mvgraph show` reads.
+---@param path string
+---@return RunDirectory
+function run_directory.open(path)
+  if not mv.file.exists(path .. "/config.json") then
+    error(("%s: not the folder of a run, it has no config.json"):format(path), 0)
+  end
+  return open(path)
+end
+
+function RunDirectory:write_json(name, value)
+  mv.file.write(self.path .. "/" .. name, mv.json.encode(value, { indent = true }) .. "\n")
+end
+
+function RunDirectory:read_json(name)
+  local path = self.path .. "/" .. name
+  return mv.json.decode(mv.file.read(path), path)
+end
+
+---Adds a line to metrics.jsonl.
+---@param record table
+function RunDirectory:log(record)
+  mv.file.append(self.path .. "/metrics.jsonl", mv.json.encode(record) .. "\n")
+end
+
+---Records of metrics.jsonl. A last line that was cut by a kill is left out.
+---@return table[]
+function RunDirectory:read_log()
+  local records = {}
+  local path = self.path .. "/metrics.jsonl"
+  if not mv.file.exists(path) then return records end
+  for line in mv.file.read(path):gmatch "([^\n]*)\n" do
+    local is_whole, record = pcall(mv.json.decode, line, path)
+    if is_whole then records[#records + 1] = record end
+  end
+  return records
+end
+
+---Forgets what was logged after a checkpoint, so that a resumed run logs each step once.
+---@param is_kept fun(record: table): boolean
+---@return table[] kept
+function RunDirectory:trim_log(is_kept)
+  local kept, lines = {}, {}
+  for _, record in ipairs(self:read_log()) do
+    if is_kept(record) then
+      kept[#kept + 1] = record
+      lines[#lines + 1] = mv.json.encode(record) .. "\n"
+    end
+  end
+  mv.file.write(self.path .. "/metrics.jsonl", table.concat(lines))
+  return kept
+end
+
+---Keeps a copy of each script.
+---@param scripts {name: string, text: string}[] names as below scripts/
+function RunDirectory:write_scripts(scripts)
+  for _, script in ipairs(scripts) do
+    local path = self.path .. "/scripts/" .. script.name
+    mv.file.make_directory(path:match "^(.*)/")
+    mv.file.write(path, script.text)
+  end
+end
+
+return run_directory

@@ -1,0 +1,258 @@
+-- The stage runner: epochs, shuffled batches, checkpoints, resume, evaluation. What a step computes is the stage's.
+local checkpoint = require "mvgraph.checkpoint"
+local config = require "mvgraph.config"
+local mv = require "mvgraph"
+
+local stages = {}
+
+local MODEL <const>, STAGE <const> = "model.", "stage."
+
+---@class Context what a stage's setup gets
+---@field config table resolved configuration
+---@field dataset table
+---@field model table what the experiment's build returned
+---@field seed integer
+---@field stage string name
+local Context = {}
+Context.__index = Context
+
+---Shows how far a long preparation is; cheap enough to call often.
+---@param label string
+---@param done integer
+---@param total integer
+function Context:report(label, done, total)
+  local bar = self.progress
+  if bar.label ~= label or bar.total ~= total then bar:begin(label, total) end
+  bar:update(done)
+  if done == total then bar:close() end
+  if not self.has_noted_interrupt and mv.core.interrupted() then
+    self.has_noted_interrupt = true
+    bar:line("interrupted: stopping after this preparation")
+  end
+end
+
+---Prints a line above the progress bar.
+function Context:print(message, ...)
+  self.progress:line(message:format(...))
+end
+
+---A random generator that depends on the seed and the tag alone.
+---@param tag string
+function Context:generator(tag)
+  return mv.generator(self.seed):fork(tag)
+end
+
+---@class Runner
+local Runner = {}
+Runner.__index = Runner
+
+---@param settings table
+---  experiment (name, stages), config, dataset, model, run RunDirectory, progress, resume (a loaded checkpoint or nil)
+function stages.new(settings)
+  local self = setmetatable(settings, Runner)
+  self.config_text = config.format(self.config)
+  self.evaluations = {}
+  return self
+end
+
+function Runner:context(stage)
+  return setmetatable({ config = self.config, dataset = self.dataset, model = self.model, seed = self.config.seed,
+    stage = stage.name, progress = self.progress }, Context)
+end
+
+local function value_of(setting, values, fallback)
+  if type(setting) == "function" then setting = setting(values) end
+  if setting == nil then return fallback end
+  return setting
+end
+
+local function batch_size(stage, values)
+  return value_of(stage.batch, values, values.batch or 1)
+end
+
+-- Batches are always full, so that one compiled shape serves: what does not fill one waits for another epoch's order,
+-- and a set smaller than a batch repeats.
+local function epoch_order(seed, stage_name, epoch, count, batch)
+  local order = {}
+  for i = 1, math.max(count, batch) do order[i] = (i - 1) % count end
+  mv.generator(seed):fork(("order/%s/%d"):format(stage_name, epoch)):shuffle(order)
+  return order
+end
+
+local function prefixed(tensors, prefix, into)
+  for name, array in pairs(tensors) do into[prefix .. name] = array end
+end
+
+local function without_prefix(tensors, prefix)
+  local own = {}
+  for name, array in pairs(tensors) do
+    if name:sub(1, #prefix) == prefix then own[name:sub(#prefix + 1)] = array end
+  end
+  return own
+end
+
+local function check_finite(tensors, place)
+  for name, array in pairs(tensors) do
+    if array.dtype ~= "u8" and array.dtype ~= "i32" and not array:is_finite() then
+      error(("%s: '%s' holds NaN or infinity, so no checkpoint is written; the one before is intact. Lower the "
+        .. "learning rate or look at the data of the last batches"):format(place, name), 0)
+    end
+  end
+end
+
+function Runner:save(position, stage, object)
+  local tensors = {}
+  prefixed(self.model:state_dict(), MODEL, tensors)
+  if object.state then prefixed(object:state(), STAGE, tensors) end
+  check_finite(tensors, ("stage '%s', epoch %d, step %d"):format(stage.name, position.epoch, position.step))
+  self.last_checkpoint = checkpoint.save(self.run.checkpoints, position, stage.name, tensors,
+    { experiment = self.experiment.name, config = self.config_text })
+end
+
+-- Makes the stage's object, with the state of a checkpoint where there is one.
+function Runner:prepare(stage, saved)
+  local weights = saved and without_prefix(saved.tensors, MODEL)
+  if weights then self.model:load_state_dict(weights) end
+  local object = stage.setup(self:context(stage))
+  if saved then
+    self.model:load_state_dict(weights)
+    if object.load_state then object:load_state(without_prefix(saved.tensors, STAGE)) end
+  end
+  return object
+end
+
+local function sorted_losses(losses)
+  local fields = {}
+  for name, value in pairs(losses) do fields[#fields + 1] = { name, value } end
+  table.sort(fields, function(a, b) return a[1] < b[1] end)
+  return fields
+end
+
+function Runner:check_losses(losses, place, indices)
+  for name, value in pairs(losses) do
+    if value ~= value or value == math.huge or value == -math.huge then
+      local samples = {}
+      for i, index in ipairs(indices) do samples[i] = tostring(self.dataset.train.frame_ids[index + 1] or index) end
+      error(("%s: loss '%s' is %s\n  batch: samples %s\n  %s\n  Try a lower learning rate, or look at these samples.")
+        :format(place, name, tostring(value), table.concat(samples, ", "), self.last_checkpoint
+          and "the checkpoint before it is intact: " .. self.last_checkpoint or "there was no checkpoint yet"), 0)
+    end
+  end
+end
+
+local function is_interrupted()
+  return mv.core.interrupted()
+end
+
+-- One epoch from `position.step` on; false when interrupted.
+function Runner:run_epoch(stage, object, position, plan)
+  local bar = self.progress
+  if not position.has_begun then
+    local is_heavy = object.epoch_begin and object:epoch_begin(position.epoch)
+    position.has_begun = true
+    if is_heavy then self:save(position, stage, object) end
+    if is_interrupted() then return false end
+  end
+  local order = epoch_order(self.config.seed, stage.name, position.epoch, plan.count, plan.batch)
+  local before = (position.epoch - 1) * plan.steps
+  bar:begin(stage.name, plan.epochs * plan.steps, before + position.step, "samples", plan.batch)
+  for step = position.step + 1, plan.steps do
+    local indices = table.move(order, (step - 1) * plan.batch + 1, step * plan.batch, 1, {})
+    local overall = before + step
+    local lr = plan.lr(overall - 1, plan.epochs * plan.steps)
+    local losses = object:step(indices, lr, overall)
+    self:check_losses(losses, ("stage '%s', epoch %d, step %d"):format(stage.name, position.epoch, step), indices)
+    position.step = step
+    bar:update(overall, ("epoch %d/%d"):format(position.epoch, plan.epochs), sorted_losses(losses))
+    if overall % self.config.log_every == 0 or step == plan.steps then
+      self.run:log { event = "step", stage = stage.name, epoch = position.epoch, step = step, lr = lr, losses = losses,
+        seconds = plan.seconds_before + mv.clock() - plan.started }
+    end
+    local is_stopping = is_interrupted()
+    if step < plan.steps and (is_stopping or overall % self.config.checkpoint_every == 0) then
+      self:save(position, stage, object)
+    end
+    if is_stopping and step < plan.steps then return false end
+  end
+  return true
+end
+
+function Runner:plan(stage, seconds_before)
+  local values = self.config
+  local count, batch = self.dataset.train.count, batch_size(stage, values)
+  if count < 1 then error(("stage '%s': the dataset has no training sample"):format(stage.name), 0) end
+  local rate = stage.lr
+  return {
+    epochs = value_of(stage.epochs, values, 1), count = count, batch = batch, steps = math.max(count // batch, 1),
+    lr = type(rate) == "function" and function(step, total) return rate(values, step, total) end
+      or function() return rate or 0 end,
+    seconds_before = seconds_before, started = mv.clock(),
+  }
+end
+
+-- Trains a stage from `position`; false when interrupted.
+function Runner:train(stage, object, position, plan)
+  while position.epoch <= plan.epochs do
+    if not self:run_epoch(stage, object, position, plan) then
+      return false
+    end
+    position.epoch, position.step, position.has_begun = position.epoch + 1, 0, false
+    if position.epoch <= plan.epochs then self:save(position, stage, object) end
+    if is_interrupted() and position.epoch <= plan.epochs then return false end
+  end
+  position.is_final = true
+  self:save(position, stage, object)
+  self.progress:close()
+  return true
+end
+
+---Runs a predictor over a split in batches of one size.
+---@param predict fun(indices: integer[]): table<string, Array> rows in the order of the indices
+---@param count integer samples
+---@param batch integer
+---@return table<string, Array> predictions [count, ...]
+function stages.predict(predict, count, batch)
+  local whole = {}
+  for first = 0, count - 1, batch do
+    local indices = {}
+    for i = 1, batch do indices[i] = math.min(first + i - 1, count - 1) end
+    local used = math.min(batch, count - first)
+    for name, array in pairs(predict(indices)) do
+      if not whole[name] then
+        local shape = array.shape
+        shape[1] = count
+        whole[name] = mv.array(shape, array.dtype)
+      end
+      whole[name]:narrow(first, used):copy_(array:narrow(0, used))
+    end
+  end
+  return whole
+end
+
+---Trains and evaluates what is left to do.
+---@return boolean is_finished false when interrupted
+function Runner:run_all()
+  local saved = self.resume
+  local first = saved and saved.position.stage or 1
+  if saved then self.last_checkpoint = saved.path end
+  for k = first, #self.experiment.stages do
+    if k > first and is_interrupted() then return false end
+    local stage = self.experiment.stages[k]
+    local position = { stage = k, epoch = 1, step = 0, has_begun = false, is_final = false }
+    if saved then position = saved.position end
+    local is_done = position.is_final and self.evaluations[stage.name] and k < #self.experiment.stages
+    if not is_done then
+      local plan = self:plan(stage, self.seconds_before and self.seconds_before[stage.name] or 0)
+      local object = self:prepare(stage, saved)
+      if not position.is_final and not self:train(stage, object, position, plan) then return false end
+      local seconds = plan.seconds_before + (saved and saved.position.is_final and 0 or mv.clock() - plan.started)
+      self:evaluate(stage, object, seconds, plan.batch)
+    else
+      self.model:load_state_dict(without_prefix(saved.tensors, MODEL))
+    end
+    saved = nil
+  end
+  return true
+end
+
+return stages
