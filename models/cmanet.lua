@@ -1,0 +1,67 @@
+-- CMANet: self-supervised cascaded multi-view aggregation (Li et al. 2024, arXiv 2403.12440). Stage one trains the
+-- intra-view module (IRV) on each view's confident 2D keypoints with SMPLify in the loop; stage two freezes it and
+-- trains the inter-view module (IEV), which fuses all views into one body. What the paper leaves open is a config key.
+
+local mv = require "mvgraph"
+local IEV = require "cmanet.iev"
+local IRV = require "cmanet.irv"
+local stages = require "cmanet.stages"
+
+local M = mv.experiment "cmanet"
+
+M.config = {
+  views = 4,
+  image = 256, -- crop side, pixels
+  batch = 8, -- samples of `views` images
+  skeleton = "", -- empty: the dataset's own
+  encoder = { patch_size = 4, embed_dim = 96, depths = { 2, 2, 6, 2 }, num_heads = { 3, 6, 12, 24 }, window_size = 8 },
+  features = "mean", -- how a feature map becomes a vector: "mean" (global average pooling) or "flatten"
+  hidden = 1024, -- width of the regressors' two layers
+  iterations = 3, -- refinements of a regressor
+  dropout = 0.5,
+  fusion = { layout = "tiled", window_size = 8, num_heads = 24 }, -- tokens of the views: "tiled" 2x2 or "row"
+  screening = true, -- IEV starts from the view with least reprojection error; false: from mean parameters
+  lambda = 0.3, -- keypoints of lower confidence do not count, eq. (1)
+  weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 }, -- eq. (3) and (6), SPIN's values
+  fit_threshold = 100, -- SMPLify fits with a larger mean squared error (pixels of a 224 crop) do not supervise
+  smplify = { camera = 60, body = 100, batch = 64, every = 1 }, -- iterations, bodies a batch, epochs between rounds
+  augment = 0, -- strength of colour jitter, 0 to 1
+  irv = { epochs = 10, lr = 1e-5 },
+  iev = { epochs = 20, lr = 1e-5 },
+  schedule = "constant", -- or "cosine", over each stage
+  data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default
+}
+
+M.presets = {
+  paper = {},
+  tiny = {
+    image = 64,
+    batch = 16,
+    encoder = { embed_dim = 32, depths = { 2, 2, 2 }, num_heads = { 2, 4, 8 }, window_size = 4 },
+    features = "flatten",
+    hidden = 256,
+    dropout = 0.1,
+    fusion = { window_size = 8, num_heads = 8 },
+    smplify = { camera = 40, body = 60, batch = 2048, every = 6 },
+    irv = { epochs = 18, lr = 5e-4 },
+    iev = { epochs = 18, lr = 5e-4 },
+    schedule = "cosine",
+  },
+}
+
+---@class CMANet: Module
+local CMANet = mv.nn.class("CMANet", mv.nn.Module)
+
+function CMANet:__init(config, shared)
+  self.irv = IRV(config, shared.mean)
+  self.iev = IEV(config, self.irv, shared.mean)
+  self.shared = shared
+end
+
+function M.build(config, dataset)
+  return CMANet(config, stages.shared(config, dataset))
+end
+
+M.stages = { stages.intra_view, stages.inter_view }
+
+return M

@@ -1,0 +1,159 @@
+-- SMPLify in the loop with SPIN's best-fit store: a round refits every training sample, starting from what the network
+-- says now; a new fit replaces the stored one only where it reprojects better.
+
+local mv = require "mvgraph"
+
+local fits = {}
+
+---@class Fits
+---@field theta Array [n, 23, 6]
+---@field global Array [n, V, 6]
+---@field beta Array [n, 10]
+---@field camera Array [n, V, 3]
+---@field pixels Array mean squared reprojection error of the stored fit, pixels^2, [n, V]
+local Fits = {}
+Fits.__index = Fits
+
+local FIELDS <const> = { "theta", "global", "beta", "camera", "pixels", "objective" }
+local YAWS <const> = 4
+
+---@param settings table layer, skeleton, prior, views V, count n, mean, iterations, batch, confidence
+function fits.new(settings)
+  local self = setmetatable(settings, Fits)
+  local n, v = self.count, self.views
+  self.theta, self.global = mv.array { n, 23, 6 }, mv.array { n, v, 6 }
+  self.beta, self.camera = mv.array { n, 10 }, mv.array { n, v, 3 }
+  self.pixels, self.objective = mv.array { n, v }, mv.array { n }
+  self.pixels:fill(1e9)
+  self.objective:fill(1e30)
+  self.bodies = math.min(self.batch, n)
+  return self
+end
+
+function Fits:fitter()
+  if not self.smplify then
+    self.smplify = mv.smplify.new {
+      layer = self.layer,
+      skeleton = self.skeleton,
+      prior = self.prior,
+      bodies = self.bodies,
+      views = self.views,
+      confidence = self.confidence,
+    }
+  end
+  return self.smplify
+end
+
+---Upright bodies facing `yaw` radians around, the camera where the crop says: a start that needs no network.
+function Fits:upright(yaw, count)
+  local v = self.views
+  local start = {
+    theta = mv.array { count, 23, 6 },
+    global = mv.array { count, v, 6 },
+    beta = mv.array { count, 10 },
+    camera = mv.array { count, v, 3 },
+  }
+  local pose = self.mean.theta:narrow(1, 23)
+  local turn = mv.rotations.host.upright_6d(yaw)
+  for i = 0, count - 1 do
+    start.theta:narrow(i, 1):copy_(pose:reshape { 1, 23, 6 })
+    for view = 0, v - 1 do
+      for d = 1, 6 do
+        start.global[(i * v + view) * 6 + d] = turn[d]
+      end
+      for d = 1, 3 do
+        start.camera[(i * v + view) * 3 + d] = self.mean.camera[d]
+      end
+    end
+  end
+  return start
+end
+
+---Keeps fit `i` of a batch as sample `index` where it beats what is stored. SPIN drops shapes beyond 3 sigma.
+function Fits:offer(fit, i, index)
+  if not (fit.objective[i + 1] < self.objective[index + 1]) then
+    return false
+  end
+  for _, name in ipairs(FIELDS) do
+    self[name]:narrow(index, 1):copy_(fit[name]:narrow(i, 1))
+  end
+  local beta = self.beta:narrow(index, 1)
+  for d = 1, 10 do
+    if math.abs(beta[d]) > 3 then
+      beta:fill(0)
+      break
+    end
+  end
+  return true
+end
+
+---Refits every sample.
+---@param data table keypoints [n, V, K, 3], crop [n, V, 3]
+---@param starts fun(indices: integer[]): table[] one or more starts for these samples; the best result wins
+---@param report fun(done: integer, total: integer)?
+---@return integer improved samples whose stored fit was replaced
+function Fits:round(data, starts, report)
+  local n, bodies, improved = self.count, self.bodies, 0
+  local smplify = self:fitter()
+  local steps = self.iterations.camera + self.iterations.body
+  local rounds = math.ceil(n / bodies)
+  for round = 0, rounds - 1 do
+    local indices = {}
+    for i = 0, bodies - 1 do
+      indices[i + 1] = math.min(round * bodies + i, n - 1)
+    end
+    local given = starts(indices)
+    for which, start in ipairs(given) do
+      start.keypoints = data.keypoints:gather(indices)
+      start.crop = data.crop:gather(indices)
+      local fit = smplify:fit(start, {
+        camera = self.iterations.camera,
+        body = self.iterations.body,
+        report = report and function(done)
+          report((round * #given + which - 1) * steps + done, rounds * #given * steps)
+        end,
+      })
+      for i = 0, math.min(bodies, n - round * bodies) - 1 do
+        if self:offer(fit, i, indices[i + 1]) then
+          improved = improved + 1
+        end
+      end
+    end
+  end
+  return improved
+end
+
+---The first round's starts: the mean pose facing four ways; left and right of the detections tell which is right.
+function Fits:facing_starts(indices)
+  local starts = {}
+  for k = 0, YAWS - 1 do
+    starts[k + 1] = self:upright(2 * math.pi * k / YAWS, #indices)
+  end
+  return starts
+end
+
+---Share of views whose fit is good enough to supervise.
+function Fits:trusted_share(threshold)
+  local trusted = 0
+  for i = 1, #self.pixels do
+    trusted = trusted + (self.pixels[i] < threshold and 1 or 0)
+  end
+  return trusted / #self.pixels
+end
+
+---What a checkpoint keeps.
+function Fits:state(prefix)
+  local state = {}
+  for _, name in ipairs(FIELDS) do
+    state[prefix .. "." .. name] = self[name]
+  end
+  return state
+end
+
+function Fits:load_state(state, prefix)
+  for _, name in ipairs(FIELDS) do
+    self[name]:copy_(state[prefix .. "." .. name])
+  end
+end
+
+return fits

@@ -1,0 +1,85 @@
+-- Inter-view module (section 3.4): one Swin layer over the tokens of all views, then an iterative regressor in the
+-- canonical parameter space: one body pose and shape, a global orientation and a camera a view.
+
+local mv = require "mvgraph"
+local Regressor = require "cmanet.regressor"
+local nn, ops = mv.nn, mv.ops
+
+---@class IEV: Module
+local IEV = nn.class("IEV", nn.Module)
+
+local BODY <const> = 138 -- 23 body joints x 6
+
+---@param config table the experiment's configuration
+---@param irv IRV whose features are fused
+---@param mean table mean parameters, the start where screening is off
+function IEV:__init(config, irv, mean)
+  local rows, columns = 1, config.views
+  if config.fusion.layout == "tiled" and config.views % 2 == 0 then
+    rows, columns = 2, config.views // 2
+  end
+  self.rows, self.columns, self.views, self.screening = rows, columns, config.views, config.screening
+  self.layer = nn.SwinLayer(irv.channels, {
+    depth = 2,
+    num_heads = config.fusion.num_heads,
+    window_size = config.fusion.window_size,
+    input_size = { rows * irv.side, columns * irv.side },
+  })
+  self.norm = nn.LayerNorm(irv.channels)
+  self.flatten = irv.flatten
+  local tokens = config.views * irv.side * irv.side
+  self.regressor = Regressor {
+    banks = 1,
+    features = self.flatten and tokens * irv.channels or irv.channels,
+    hidden = config.hidden,
+    iterations = config.iterations,
+    dropout = config.dropout,
+    parameters = BODY + 10 + config.views * 9,
+  }
+  self.mean_theta = mv.buffer("mean_theta", mean.theta:narrow(1, 23):clone():reshape { 1, BODY })
+  self.mean_beta = mv.buffer("mean_beta", mean.beta:clone():reshape { 1, 10 })
+end
+
+---Picks the body of the view that reprojects best.
+---@param theta Tensor body poses [B, N, 138]
+---@param beta Tensor [B, N, 10]
+---@param errors Tensor reprojection errors [B, N]
+---@return Tensor theta [B, 138]
+---@return Tensor beta [B, 10]
+function IEV:screen(theta, beta, errors)
+  local b, n = errors.shape[1], errors.shape[2]
+  local best = ops.le(errors, errors:min({ 1 }, { keepdim = true }))
+  local share = (best / best:sum({ 1 }, { keepdim = true })):reshape { b, n, 1 }
+  return (theta * share):sum { 1 }, (beta * share):sum { 1 }
+end
+
+---@param irv table IRV's outputs
+---@param errors Tensor reprojection error of each view's own estimate, [B, N]
+---@return table theta [B, 23, 6], beta [B, 10], global [B, N, 6], camera [B, N, 3]
+function IEV:forward(irv, errors)
+  local b, n = errors.shape[1], errors.shape[2]
+  local h, w, c = irv.map.shape[2], irv.map.shape[3], irv.map.shape[4]
+  local r, k = self.rows, self.columns
+  local map = irv.map:reshape { b, r, k, h, w, c } -- views tiled on a grid
+  map = map:permute { 0, 1, 3, 2, 4, 5 }:reshape { b, r * h, k * w, c }
+  map = self.norm(self.layer(map)) -- [B, rh, kw, C]
+  local vector = self.flatten and map:reshape { 1, b, r * h * k * w * c } or map:mean({ 1, 2 }):reshape { 1, b, c }
+
+  local theta, beta
+  if self.screening then
+    theta, beta = self:screen(irv.theta:slice(2, 1, 23):reshape { b, n, BODY }, irv.beta, errors)
+  else
+    theta, beta = self.mean_theta:tensor():expand { b, BODY }, self.mean_beta:tensor():expand { b, 10 }
+  end
+  local global = irv.theta:slice(2, 0, 1):reshape { b, n * 6 }
+  local start = ops.concat({ theta, beta, global, irv.camera:reshape { b, n * 3 } }, 1) -- [B, P]
+  local out = self.regressor(vector, start:unsqueeze(0)):squeeze(0)
+  return {
+    theta = out:slice(1, 0, BODY):reshape { b, 23, 6 },
+    beta = out:slice(1, BODY, 10),
+    global = out:slice(1, BODY + 10, n * 6):reshape { b, n, 6 },
+    camera = out:slice(1, BODY + 10 + n * 6, n * 3):reshape { b, n, 3 },
+  }
+end
+
+return IEV

@@ -1,0 +1,60 @@
+-- Intra-view module (section 3.3): one Swin encoder shared by all views, one iterative regressor a view.
+
+local mv = require "mvgraph"
+local Regressor = require "cmanet.regressor"
+local nn, ops = mv.nn, mv.ops
+
+---@class IRV: Module
+local IRV = nn.class("IRV", nn.Module)
+
+---@param config table the experiment's configuration
+---@param mean table mean parameters: theta [24, 6], beta [10], camera [3]
+function IRV:__init(config, mean)
+  local side = config.image // config.encoder.patch_size
+  for _ = 2, #config.encoder.depths do
+    side = side // 2
+  end
+  self.side = side
+  self.channels = config.encoder.embed_dim * 2 ^ (#config.encoder.depths - 1) // 1
+  self.views = config.views
+  self.flatten = config.features == "flatten"
+  self.encoder = nn.SwinTransformer(config.image, config.encoder)
+  self.regressors = Regressor {
+    banks = config.views,
+    features = self.flatten and side * side * self.channels or self.channels,
+    hidden = config.hidden,
+    iterations = config.iterations,
+    dropout = config.dropout,
+    mean = { mean.theta:reshape { 144 }, mean.beta, mean.camera },
+  }
+end
+
+---Turns feature maps into fixed-length vectors.
+---@param map Tensor [n, side, side, C]
+---@return Tensor [n, F]
+function IRV:vector(map)
+  local n, c = map.shape[1], map.shape[4]
+  if self.flatten then
+    return map:reshape { n, map.shape[2] * map.shape[3] * c }
+  end
+  return map:mean { 1, 2 }
+end
+
+---@param images Tensor [B, N, 3, S, S], ImageNet-normalised
+---@return table theta [B, N, 24, 6] (global orientation first), beta [B, N, 10], camera [B, N, 3], map [B*N, h, w, C]
+function IRV:forward(images)
+  local b, n = images.shape[1], images.shape[2]
+  local side = images.shape[4]
+  local map = self.encoder:forward_features(images:reshape { b * n, 3, side, side }) -- [B*N, h, w, C]
+  local vector = self:vector(map):reshape { b, n, -1 }:permute { 1, 0, 2 } -- [N, B, F]
+  local out = self.regressors(vector) -- [N, B, 157]
+  out = out:permute { 1, 0, 2 } -- [B, N, 157]
+  return {
+    theta = out:slice(2, 0, 144):reshape { b, n, 24, 6 },
+    beta = out:slice(2, 144, 10),
+    camera = out:slice(2, 154, 3),
+    map = map,
+  }
+end
+
+return IRV
