@@ -36,18 +36,18 @@ static mvg_status print_part(mvg_emitter *e, const mvg_group *group, const mvg_p
     mvg_name name;
     status = mvg_emitter_print_root(e, value, element, &name);
     if (status || !part->roots[i].is_stored) continue;
-    mvg_str_appendf(&stores, "b%u[v] = %s;\n", find_write(group, value), name.text);
+    mvg_shader_print_store(&stores, e->graph, e->caps, value, find_write(group, value), name.text);
   }
   if (stores.text) mvg_str_append(&e->scope->text, stores.text);
   mvg_str_deinit(&stores);
   return mvg_status_join(status, mvg_emitter_close(e, out_text));
 }
 
-static mvg_status print_parts(const mvg_fusion *fusion, const mvg_group *group, bool is_cpu,
-                              mvg_str *body, bool *out_has_loop) {
+static mvg_status print_parts(const mvg_fusion *fusion, const mvg_group *group,
+                              const mvg_caps *caps, mvg_str *body, bool *out_has_loop) {
   for (uint32_t p = 0; p < group->part_count; ++p) {
-    mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group,
-                     .opaque_zero = is_cpu ? " + zero_" : NULL};
+    mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group, .caps = caps,
+                     .opaque_zero = caps->is_cpu ? " + zero_" : NULL};
     char *text = NULL;
     mvg_status status = print_part(&e, group, &group->parts[p], &text);
     status = mvg_status_join(status, mvg_index_pool_take_failure(&e.pool));
@@ -97,13 +97,15 @@ static bool can_vectorise(const mvg_fusion *fusion, const mvg_group *group, cons
     const mvg_type *type = mvg_graph_get_type(fusion->graph, group->reads[i].value);
     if (group->reads[i].is_pointwise && mvg_shape_get_size(&type->shape) != count) return false;
   }
+  if (mvg_count_pieces(caps, (uint64_t)count * sizeof(float)) > 1) return false;
   return true;
 }
 
-static mvg_status print_lane(const mvg_fusion *fusion, const mvg_group *group, uint32_t lane,
-                             mvg_str *body) {
+static mvg_status print_lane(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
+                             uint32_t lane, mvg_str *body) {
   const mvg_part *part = &group->parts[0];
-  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group, .lane = "xyzw"[lane]};
+  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group, .caps = caps,
+                   .lane = "xyzw"[lane]};
   const mvg_index *element;
   mvg_str stores = {0};
   char *text = NULL;
@@ -134,7 +136,8 @@ static const char *get_vector_name(const mvg_fusion *fusion, mvg_value value) {
   return mvg_graph_get_type(fusion->graph, value)->dtype == MVG_DTYPE_I32 ? "ivec4" : "vec4";
 }
 
-static mvg_status print_vectors(const mvg_fusion *fusion, const mvg_group *group, mvg_str *body) {
+static mvg_status print_vectors(const mvg_fusion *fusion, const mvg_group *group,
+                                const mvg_caps *caps, mvg_str *body) {
   mvg_str_append(body, "uint e = flat_;\nif (e < push_.n[0]) {\n");
   for (uint32_t i = 0; i < group->read_count; ++i) {
     if (!group->reads[i].is_pointwise) continue;
@@ -143,7 +146,7 @@ static mvg_status print_vectors(const mvg_fusion *fusion, const mvg_group *group
   for (uint32_t i = 0; i < group->write_count; ++i) {
     mvg_str_appendf(body, "%s w%u;\n", get_vector_name(fusion, group->writes[i]), group->read_count + i);
   }
-  for (uint32_t lane = 0; lane < 4; ++lane) MVG_RETURN_IF_ERROR(print_lane(fusion, group, lane, body));
+  for (uint32_t lane = 0; lane < 4; ++lane) MVG_RETURN_IF_ERROR(print_lane(fusion, group, caps, lane, body));
   for (uint32_t i = 0; i < group->write_count; ++i) {
     mvg_str_appendf(body, "b%u[e] = w%u;\n", group->read_count + i, group->read_count + i);
   }
@@ -164,8 +167,8 @@ static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
                                const mvg_caps *caps, mvg_shader *shader) {
   bool has_loop = false, has_vectors = can_vectorise(fusion, group, caps);
   mvg_str body = {0}, text = {0};
-  mvg_status status = has_vectors ? print_vectors(fusion, group, &body)
-                                  : print_parts(fusion, group, caps->is_cpu, &body, &has_loop);
+  mvg_status status = has_vectors ? print_vectors(fusion, group, caps, &body)
+                                  : print_parts(fusion, group, caps, &body, &has_loop);
   uint32_t local_size = !has_loop ? LOCAL_SIZE_MAP : caps->is_cpu ? LOCAL_SIZE_LOOP_CPU : LOCAL_SIZE_LOOP;
   if (local_size > caps->max_local_size && caps->max_local_size) local_size = caps->max_local_size;
   uint64_t total = lay_out_parts(group, local_size, shader);
@@ -173,7 +176,7 @@ static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
   bool needs_zero = has_loop && caps->is_cpu;
   if (needs_zero) shader->push[shader->push_count++] = 0;
   if (!status) {
-    mvg_shader_print_head(&text, fusion, group, local_size, shader->push_count, has_vectors);
+    mvg_shader_print_head(&text, fusion, group, caps, local_size, shader->push_count, has_vectors);
     status = mvg_shader_print_helpers(&text, body.text ? body.text : "");
   }
   if (!status) {

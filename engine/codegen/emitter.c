@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codegen/shader_text.h"
+
 #define MAX_UNROLLED 4
 
 static const char *get_type_name(mvg_dtype dtype) {
@@ -221,7 +223,9 @@ static mvg_status print_load(mvg_emitter *e, mvg_value value, const mvg_index *l
   }
   mvg_name index;
   MVG_RETURN_IF_ERROR(mvg_emitter_print_index(e, linear, &index));
-  mvg_str_appendf(&e->scope->text, "%s %s = b%u[%s];\n", type, out->text, binding, index.text);
+  mvg_str_appendf(&e->scope->text, "%s %s = ", type, out->text);
+  mvg_shader_print_load(&e->scope->text, e->graph, e->caps, value, binding, index.text);
+  mvg_str_append(&e->scope->text, ";\n");
   return NULL;
 }
 

@@ -34,6 +34,7 @@ typedef struct {
   const mvg_fusion *fusion;
   const mvg_graph *graph;
   const mvg_group *group;
+  const mvg_caps *caps;
   mvg_index_pool pool;
   mvg_scope *scope;        // where statements go
   mvg_scope *open_scopes;  // all that are not closed yet

@@ -1,27 +1,94 @@
 #include "codegen/shader_text.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "codegen/kernel_files.h"
 
-static void print_buffer(mvg_str *out, const mvg_fusion *fusion, mvg_value value, uint32_t binding,
-                         const char *access, bool is_vector) {
-  bool is_integer = mvg_graph_get_type(fusion->graph, value)->dtype == MVG_DTYPE_I32;
+static uint32_t count_pieces(const mvg_graph *graph, const mvg_caps *caps, mvg_value value) {
+  const mvg_type *type = mvg_graph_get_type(graph, value);
+  uint64_t bytes = (uint64_t)mvg_shape_get_size(&type->shape) * mvg_dtype_get_size(type->dtype);
+  return mvg_count_pieces(caps, bytes);
+}
+
+bool mvg_shader_has_pieces(const mvg_graph *graph, const mvg_caps *caps, mvg_value value) {
+  return count_pieces(graph, caps, value) > 1;
+}
+
+void mvg_shader_print_load(mvg_str *out, const mvg_graph *graph, const mvg_caps *caps,
+                           mvg_value value, uint32_t number, const char *index) {
+  bool is_whole = !mvg_shader_has_pieces(graph, caps, value);
+  mvg_str_appendf(out, is_whole ? "b%u[%s]" : "get%u(%s)", number, index);
+}
+
+void mvg_shader_print_store(mvg_str *out, const mvg_graph *graph, const mvg_caps *caps,
+                            mvg_value value, uint32_t number, const char *text) {
+  bool is_whole = !mvg_shader_has_pieces(graph, caps, value);
+  mvg_str_appendf(out, is_whole ? "b%u[v] = %s;\n" : "put%u(v, %s);\n", number, text);
+}
+
+static void print_buffer(mvg_str *out, uint32_t binding, const char *access, const char *type,
+                         const char *name) {
+  mvg_str_appendf(out, "layout(std430, set = 0, binding = %u) %s buffer B%s { %s b%s[]; };\n", binding,
+                  access, name, type, name);
+}
+
+// The pieces of one tensor, and get or put over all of them.
+static void print_pieces(mvg_str *out, uint32_t binding, uint32_t pieces, uint64_t piece_elements,
+                         uint32_t number, bool is_read, const char *type) {
+  for (uint32_t i = 0; i < pieces; ++i) {
+    char name[32];
+    snprintf(name, sizeof name, "%u_%u", number, i);
+    print_buffer(out, binding + i, is_read ? "readonly" : "writeonly", type, name);
+  }
+  if (is_read) {
+    mvg_str_appendf(out, "%s get%u(int i) {\n", type, number);
+  } else {
+    mvg_str_appendf(out, "void put%u(int i, %s x) {\n", number, type);
+  }
+  for (uint32_t i = 0; i < pieces; ++i) {
+    uint64_t first = i * piece_elements;
+    if (i + 1 < pieces) mvg_str_appendf(out, "if (i < %" PRIu64 ") ", first + piece_elements);
+    mvg_str_appendf(out, is_read ? "return b%u_%u[i - %" PRIu64 "];\n" : "{ b%u_%u[i - %" PRIu64 "] = x; return; }\n",
+                    number, i, first);
+  }
+  mvg_str_append(out, "}\n");
+}
+
+typedef struct {
+  mvg_str *out;
+  const mvg_fusion *fusion;
+  const mvg_caps *caps;
+  uint32_t binding, number;
+} head;
+
+static void print_binding(head *h, mvg_value value, bool is_read, bool is_vector) {
+  bool is_integer = mvg_graph_get_type(h->fusion->graph, value)->dtype == MVG_DTYPE_I32;
   const char *type = is_vector ? (is_integer ? "ivec4" : "vec4") : is_integer ? "int" : "float";
-  mvg_str_appendf(out, "layout(std430, set = 0, binding = %u) %s buffer B%u { %s b%u[]; };\n", binding,
-                  access, binding, type, binding);
+  uint32_t pieces = count_pieces(h->fusion->graph, h->caps, value);
+  if (pieces > 1) {
+    uint64_t elements = mvg_get_piece_bytes(h->caps) / sizeof(float);
+    print_pieces(h->out, h->binding, pieces, elements, h->number, is_read, type);
+  } else {
+    char name[16];
+    snprintf(name, sizeof name, "%u", h->number);
+    print_buffer(h->out, h->binding, is_read ? "readonly" : "writeonly", type, name);
+  }
+  h->binding += pieces;
+  ++h->number;
 }
 
 void mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
-                           uint32_t local_size, uint32_t push_count, bool has_vectors) {
+                           const mvg_caps *caps, uint32_t local_size, uint32_t push_count,
+                           bool has_vectors) {
   mvg_str_appendf(out, "#version 450\nlayout(local_size_x = %u) in;\n", local_size);
+  head h = {out, fusion, caps, 0, 0};
   for (uint32_t i = 0; i < group->read_count; ++i) {
-    print_buffer(out, fusion, group->reads[i].value, i, "readonly",
-                 has_vectors && group->reads[i].is_pointwise);
+    print_binding(&h, group->reads[i].value, true, has_vectors && group->reads[i].is_pointwise);
   }
   for (uint32_t i = 0; i < group->write_count; ++i) {
-    print_buffer(out, fusion, group->writes[i], group->read_count + i, "writeonly", has_vectors);
+    print_binding(&h, group->writes[i], false, has_vectors);
   }
   if (push_count) mvg_str_appendf(out, "layout(push_constant) uniform Push { uint n[%u]; } push_;\n", push_count);
 }

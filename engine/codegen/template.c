@@ -24,9 +24,9 @@ static mvg_status print_load_body(mvg_emitter *e, mvg_value input, mvg_name *out
   return mvg_emitter_close(e, out_text);
 }
 
-static mvg_status print_load(const mvg_fusion *fusion, const mvg_group *group, const char *name,
-                             mvg_value input, mvg_str *out) {
-  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group};
+static mvg_status print_load(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
+                             const char *name, mvg_value input, mvg_str *out) {
+  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group, .caps = caps};
   mvg_name result;
   char *body = NULL;
   mvg_status status = print_load_body(&e, input, &result, &body);
@@ -60,7 +60,8 @@ static mvg_status print_store_body(mvg_emitter *e, const mvg_part *part, char **
     status = i == 0 ? mvg_emitter_define(e, root->value, element, "x")
                     : mvg_emitter_print_root(e, root->value, element, &name);
     if (status || !root->is_stored) continue;
-    mvg_str_appendf(&stores, "b%u[v] = %s;\n", find_binding(e->group, root->value), name.text);
+    mvg_shader_print_store(&stores, e->graph, e->caps, root->value, find_binding(e->group, root->value),
+                           name.text);
   }
   if (stores.text) mvg_str_append(&e->scope->text, stores.text);
   mvg_str_deinit(&stores);
@@ -68,9 +69,9 @@ static mvg_status print_store_body(mvg_emitter *e, const mvg_part *part, char **
   return status ? status : mvg_emitter_close(e, out_text);
 }
 
-static mvg_status print_store(const mvg_fusion *fusion, const mvg_group *group, const char *name,
-                              uint32_t output, mvg_str *out) {
-  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group};
+static mvg_status print_store(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
+                              const char *name, uint32_t output, mvg_str *out) {
+  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group, .caps = caps};
   mvg_dtype dtype = mvg_graph_get_type(fusion->graph, (mvg_value){group->node, output})->dtype;
   char *body = NULL;
   mvg_status status = print_store_body(&e, &group->parts[output], &body);
@@ -106,30 +107,30 @@ static void print_constants(const mvg_kernel_body *kernel, uint32_t local_size, 
 }
 
 static mvg_status print_accessors(const mvg_fusion *fusion, const mvg_group *group,
-                                  const mvg_node *node, mvg_str *out) {
+                                  const mvg_caps *caps, const mvg_node *node, mvg_str *out) {
   for (uint32_t i = 0; i < node->input_count; ++i) {
     MVG_RETURN_IF_ERROR(
-        print_load(fusion, group, node->kernel.input_names[i], node->inputs[i], out));
+        print_load(fusion, group, caps, node->kernel.input_names[i], node->inputs[i], out));
   }
   for (uint32_t i = 0; i < node->output_count; ++i) {
-    MVG_RETURN_IF_ERROR(print_store(fusion, group, node->kernel.output_names[i], i, out));
+    MVG_RETURN_IF_ERROR(print_store(fusion, group, caps, node->kernel.output_names[i], i, out));
   }
   return NULL;
 }
 
 static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
-                               const mvg_node *node, uint32_t local_size, bool is_cpu,
+                               const mvg_node *node, uint32_t local_size, const mvg_caps *caps,
                                mvg_str *out) {
   static const char *const helpers[] = {"include/constants.glsl", "include/math.glsl",
                                         "include/integer.glsl", "include/erf.glsl",
                                         "include/random.glsl"};
   bool is_flat = node->kernel.invocations > 0;
-  mvg_shader_print_head(out, fusion, group, local_size, is_flat ? 1 : 0, false);
+  mvg_shader_print_head(out, fusion, group, caps, local_size, is_flat ? 1 : 0, false);
   for (size_t i = 0; i < sizeof helpers / sizeof helpers[0]; ++i) {
     MVG_RETURN_IF_ERROR(mvg_kernel_file_append(helpers[i], out));
   }
-  print_constants(&node->kernel, local_size, is_cpu, out);
-  MVG_RETURN_IF_ERROR(print_accessors(fusion, group, node, out));
+  print_constants(&node->kernel, local_size, caps->is_cpu, out);
+  MVG_RETURN_IF_ERROR(print_accessors(fusion, group, caps, node, out));
   MVG_RETURN_IF_ERROR(mvg_kernel_file_append(node->kernel.source, out));
   if (is_flat) {
     mvg_shader_print_main(out, local_size);
@@ -149,7 +150,7 @@ mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, c
   const mvg_kernel_body *kernel = &node->kernel;
   uint32_t local_size = kernel->local_size ? kernel->local_size : LOCAL_SIZE;
   mvg_str text = {0};
-  mvg_status status = print_shader(fusion, group, node, local_size, caps->is_cpu, &text);
+  mvg_status status = print_shader(fusion, group, node, local_size, caps, &text);
   if (!status && kernel->invocations > 0) {
     shader->push[shader->push_count++] = (uint32_t)kernel->invocations;
     status = mvg_shader_choose_grid(caps, kernel->invocations, local_size, shader->groups);

@@ -13,6 +13,18 @@ bool mvg_fusion_is_loaded(const mvg_fusion *fusion, mvg_value value) {
   return node->kind < MVG_KIND_CONST || fusion->is_root[mvg_fusion_number(fusion, value)];
 }
 
+#define PIECE_ALIGNMENT 256  // the largest alignment of offsets that devices ask for
+
+uint64_t mvg_get_piece_bytes(const mvg_caps *caps) {
+  uint64_t limit = caps->max_storage_range_bytes;
+  return limit < PIECE_ALIGNMENT ? UINT64_MAX : limit - limit % PIECE_ALIGNMENT;
+}
+
+uint32_t mvg_count_pieces(const mvg_caps *caps, uint64_t size_bytes) {
+  uint64_t piece = mvg_get_piece_bytes(caps);
+  return size_bytes == 0 ? 1 : (uint32_t)((size_bytes - 1) / piece + 1);
+}
+
 mvg_value mvg_fusion_resolve(const mvg_fusion *fusion, mvg_value value) {
   const mvg_node *node = mvg_graph_get_node(fusion->graph, value.node);
   while (!mvg_fusion_is_loaded(fusion, value) && mvg_node_is_reshape(fusion->graph, node)) {

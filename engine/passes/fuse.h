@@ -78,4 +78,8 @@ mvg_value mvg_fusion_resolve(const mvg_fusion *fusion, mvg_value value);
 // A value that kernels load from memory: a leaf, a table, or a root. Single constants are printed instead.
 bool mvg_fusion_is_loaded(const mvg_fusion *fusion, mvg_value value);
 
+// A tensor larger than the device's largest binding is bound in pieces of this many bytes, one after another.
+uint64_t mvg_get_piece_bytes(const mvg_caps *caps);
+uint32_t mvg_count_pieces(const mvg_caps *caps, uint64_t size_bytes);
+
 #endif  // MVGRAPH_PASSES_FUSE_H_

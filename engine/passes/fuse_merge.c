@@ -56,11 +56,24 @@ static bool has_root(const draft *group, mvg_value value) {
   return false;
 }
 
-static bool fits(const fuser *f, const draft *a, draft *b) {
-  uint32_t bindings = (uint32_t)(a->roots.count + a->reads.count + b->roots.count);
-  for (uint32_t i = 0; i < b->reads.count; ++i) {
-    mvg_value value = b->reads.items[i].value;
-    if (!find_read((draft *)a, value) && !has_root(a, value)) ++bindings;
+static uint32_t count_bindings(const fuser *f, mvg_value value) {
+  const mvg_type *type = mvg_graph_get_type(f->graph, value);
+  uint64_t bytes = (uint64_t)mvg_shape_get_size(&type->shape) * mvg_dtype_get_size(type->dtype);
+  return mvg_count_pieces(f->caps, bytes);
+}
+
+static bool fits(const fuser *f, draft *a, draft *b) {
+  uint32_t bindings = 0;
+  const draft *groups[2] = {a, b};
+  for (int g = 0; g < 2; ++g) {
+    for (uint32_t i = 0; i < groups[g]->roots.count; ++i) {
+      bindings += count_bindings(f, groups[g]->roots.items[i].value);
+    }
+    for (uint32_t i = 0; i < groups[g]->reads.count; ++i) {
+      mvg_value value = groups[g]->reads.items[i].value;
+      bool is_counted = g == 1 && (find_read(a, value) || has_root(a, value));
+      if (!is_counted) bindings += count_bindings(f, value);
+    }
   }
   return bindings <= f->max_bindings && a->size + b->size <= MVG_MAX_GROUP_SIZE;
 }

@@ -122,27 +122,53 @@ static mvg_status create_kernels(mvg_program *p) {
       mvg_shader_deinit(&shader);
       continue;
     }
-    MVG_RETURN_IF_ERROR(mvg_kernel_set_add(&p->kernels, &shader, step->read_count + step->write_count,
-                                           &l->kernel));
+    uint32_t binding_count = 0;
+    for (uint32_t k = 0; k < step->read_count + step->write_count; ++k) {
+      binding_count += mvg_count_pieces(caps, step->spans[k].size_bytes);
+    }
+    MVG_RETURN_IF_ERROR(mvg_kernel_set_add(&p->kernels, &shader, binding_count, &l->kernel));
   }
   return mvg_kernel_set_compile(&p->kernels, p->device);
+}
+
+#define MAX_STEP_BINDINGS 64
+
+// Each span in as many bindings as codegen gave it.
+static mvg_status list_bindings(const mvg_program *p, const mvg_step *step, mvg_binding *bindings,
+                                uint32_t *out_count) {
+  const mvg_caps *caps = mvg_device_get_caps(p->device);
+  uint64_t piece = mvg_get_piece_bytes(caps);
+  *out_count = 0;
+  for (uint32_t i = 0; i < step->read_count + step->write_count; ++i) {
+    const mvg_span *span = &step->spans[i];
+    for (uint64_t done = 0; done < span->size_bytes; done += piece) {
+      if (*out_count == MAX_STEP_BINDINGS) {
+        return MVG_ERROR(MVG_UNSUPPORTED, "a step needs more than %d bindings of at most %" PRIu64
+                         " bytes; use a smaller batch", MAX_STEP_BINDINGS, piece);
+      }
+      uint64_t rest = span->size_bytes - done;
+      bindings[(*out_count)++] =
+          (mvg_binding){get_buffer(p, span), span->offset + done, rest < piece ? rest : piece};
+      if (rest <= piece) break;
+    }
+  }
+  return NULL;
 }
 
 static mvg_status record_step(mvg_program *p, mvg_commands *commands, uint32_t number) {
   const mvg_step *step = &p->plan->steps[number];
   const launch *l = &p->launches[number];
   if (step->barrier) MVG_RETURN_IF_ERROR(mvg_commands_barrier(commands));
-  mvg_binding bindings[64];
-  uint32_t count = step->read_count + step->write_count;
-  if (count > sizeof bindings / sizeof bindings[0]) {
-    return MVG_ERROR(MVG_UNSUPPORTED, "a kernel binds %u buffers", count);
+  if (step->kind == MVG_STEP_COPY) {
+    const mvg_span *from = &step->spans[0], *to = &step->spans[1];
+    mvg_binding source = {get_buffer(p, from), from->offset, from->size_bytes};
+    mvg_binding target = {get_buffer(p, to), to->offset, to->size_bytes};
+    return mvg_commands_copy(commands, &source, &target);
   }
-  for (uint32_t i = 0; i < count; ++i) {
-    const mvg_span *span = &step->spans[i];
-    bindings[i] = (mvg_binding){get_buffer(p, span), span->offset, span->size_bytes};
-  }
-  if (step->kind == MVG_STEP_COPY) return mvg_commands_copy(commands, &bindings[0], &bindings[1]);
   if (l->kernel == UINT32_MAX) return NULL;
+  mvg_binding bindings[MAX_STEP_BINDINGS];
+  uint32_t count;
+  MVG_RETURN_IF_ERROR(list_bindings(p, step, bindings, &count));
   return mvg_commands_dispatch(commands, p->kernels.entries.items[l->kernel].kernel, bindings, count,
                                l->push, l->push_count * (uint32_t)sizeof(uint32_t), l->groups);
 }

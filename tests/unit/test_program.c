@@ -339,6 +339,12 @@ static int pretend_gpu(void **state) {
   return 0;
 }
 
+static int pretend_short_bindings(void **state) {
+  (void)state;
+  ((mvg_caps *)mvg_device_get_caps(device))->max_storage_range_bytes = 40000;
+  return 0;
+}
+
 int main(void) {
   device = open_device();
   if (!device) {
@@ -362,18 +368,23 @@ int main(void) {
       cmocka_unit_test(test_same_bits_run_after_run),
       cmocka_unit_test(test_wrong_arrays_are_refused_by_name),
   };
-  // Where the device is a CPU, everything runs once more by the path of GPUs: staging, shared memory, no bindings.
+  // Everything runs again as on a device whose bindings are too short for the larger tensors, and, where the device is a
+  // CPU, by the path of GPUs: staging, shared memory, no bindings to host code.
   enum { COUNT = sizeof tests / sizeof tests[0] };
-  struct CMUnitTest all[2 * COUNT];
-  char names[COUNT][96];
-  bool is_cpu = mvg_device_get_caps(device)->is_cpu;
+  struct CMUnitTest all[3 * COUNT];
+  char names[2 * COUNT][96];
   for (int i = 0; i < COUNT; ++i) {
-    all[i] = all[COUNT + i] = tests[i];
-    snprintf(names[i], sizeof names[i], "%s_as_a_gpu", tests[i].name);
+    all[i] = all[COUNT + i] = all[2 * COUNT + i] = tests[i];
+    snprintf(names[i], sizeof names[i], "%s_with_short_bindings", tests[i].name);
+    snprintf(names[COUNT + i], sizeof names[i], "%s_as_a_gpu", tests[i].name);
     all[COUNT + i].name = names[i];
-    all[COUNT + i].setup_func = pretend_gpu;
+    all[COUNT + i].setup_func = pretend_short_bindings;
+    all[2 * COUNT + i].name = names[COUNT + i];
+    all[2 * COUNT + i].setup_func = pretend_gpu;
   }
-  int failed = _cmocka_run_group_tests("program", all, is_cpu ? 2 * COUNT : COUNT, NULL, NULL);
+  int runs = mvg_device_get_caps(device)->is_cpu ? 3 : 2;
+  int failed = _cmocka_run_group_tests("program", all, (size_t)(runs * COUNT), NULL, NULL);
+  if (mvg_device_get_validation_count(device)) failed = 1;
   mvg_device_release(device);
   return failed;
 }
