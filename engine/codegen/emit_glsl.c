@@ -1,4 +1,5 @@
-// Whole shaders of fused groups: head, one block a part, stores last so that a state may be updated in place.
+// Whole shaders of fused groups: head, one block a part, stores last so that a state may be updated
+// in place.
 #include "codegen/emit_glsl.h"
 
 #include <inttypes.h>
@@ -11,7 +12,7 @@
 
 #define LOCAL_SIZE_MAP 256
 #define LOCAL_SIZE_LOOP 64
-#define LOCAL_SIZE_LOOP_CPU 8  // one vector: rows spread over the driver's threads
+#define LOCAL_SIZE_LOOP_CPU 8 // one vector: rows spread over the driver's threads
 
 void mvg_shader_deinit(mvg_shader *shader) {
   mvg_free(shader->glsl);
@@ -20,7 +21,8 @@ void mvg_shader_deinit(mvg_shader *shader) {
 
 static uint32_t find_write(const mvg_group *group, mvg_value value) {
   uint32_t i = 0;
-  while (group->writes[i].node != value.node || group->writes[i].output != value.output) ++i;
+  while (group->writes[i].node != value.node || group->writes[i].output != value.output)
+    ++i;
   return group->read_count + i;
 }
 
@@ -46,7 +48,10 @@ static mvg_status print_part(mvg_emitter *e, const mvg_group *group, const mvg_p
 static mvg_status print_parts(const mvg_fusion *fusion, const mvg_group *group,
                               const mvg_caps *caps, mvg_str *body, bool *out_has_loop) {
   for (uint32_t p = 0; p < group->part_count; ++p) {
-    mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group, .caps = caps,
+    mvg_emitter e = {.fusion = fusion,
+                     .graph = fusion->graph,
+                     .group = group,
+                     .caps = caps,
                      .opaque_zero = caps->is_cpu ? " + zero_" : NULL};
     char *text = NULL;
     mvg_status status = print_part(&e, group, &group->parts[p], &text);
@@ -86,7 +91,7 @@ static uint64_t lay_out_parts(const mvg_group *group, uint32_t local_size, mvg_s
 // ---- four elements an invocation: buffers of llvmpipe cost by the access, not by the byte ----
 
 #define MIN_VECTOR_COUNT 8192
-#define MAX_VECTOR_WORK 200.0  // operations an element; the body is printed four times
+#define MAX_VECTOR_WORK 200.0 // operations an element; the body is printed four times
 
 static bool can_vectorise(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps) {
   if (!caps->is_cpu || group->part_count != 1) return false;
@@ -104,8 +109,8 @@ static bool can_vectorise(const mvg_fusion *fusion, const mvg_group *group, cons
 static mvg_status print_lane(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
                              uint32_t lane, mvg_str *body) {
   const mvg_part *part = &group->parts[0];
-  mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group, .caps = caps,
-                   .lane = "xyzw"[lane]};
+  mvg_emitter e = {
+      .fusion = fusion, .graph = fusion->graph, .group = group, .caps = caps, .lane = "xyzw"[lane]};
   const mvg_index *element;
   mvg_str stores = {0};
   char *text = NULL;
@@ -141,12 +146,15 @@ static mvg_status print_vectors(const mvg_fusion *fusion, const mvg_group *group
   mvg_str_append(body, "uint e = flat_;\nif (e < push_.n[0]) {\n");
   for (uint32_t i = 0; i < group->read_count; ++i) {
     if (!group->reads[i].is_pointwise) continue;
-    mvg_str_appendf(body, "%s q%u = b%u[e];\n", get_vector_name(fusion, group->reads[i].value), i, i);
+    mvg_str_appendf(body, "%s q%u = b%u[e];\n", get_vector_name(fusion, group->reads[i].value), i,
+                    i);
   }
   for (uint32_t i = 0; i < group->write_count; ++i) {
-    mvg_str_appendf(body, "%s w%u;\n", get_vector_name(fusion, group->writes[i]), group->read_count + i);
+    mvg_str_appendf(body, "%s w%u;\n", get_vector_name(fusion, group->writes[i]),
+                    group->read_count + i);
   }
-  for (uint32_t lane = 0; lane < 4; ++lane) MVG_RETURN_IF_ERROR(print_lane(fusion, group, caps, lane, body));
+  for (uint32_t lane = 0; lane < 4; ++lane)
+    MVG_RETURN_IF_ERROR(print_lane(fusion, group, caps, lane, body));
   for (uint32_t i = 0; i < group->write_count; ++i) {
     mvg_str_appendf(body, "b%u[e] = w%u;\n", group->read_count + i, group->read_count + i);
   }
@@ -169,7 +177,9 @@ static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
   mvg_str body = {0}, text = {0};
   mvg_status status = has_vectors ? print_vectors(fusion, group, caps, &body)
                                   : print_parts(fusion, group, caps, &body, &has_loop);
-  uint32_t local_size = !has_loop ? LOCAL_SIZE_MAP : caps->is_cpu ? LOCAL_SIZE_LOOP_CPU : LOCAL_SIZE_LOOP;
+  uint32_t local_size = !has_loop      ? LOCAL_SIZE_MAP
+                        : caps->is_cpu ? LOCAL_SIZE_LOOP_CPU
+                                       : LOCAL_SIZE_LOOP;
   if (local_size > caps->max_local_size && caps->max_local_size) local_size = caps->max_local_size;
   uint64_t total = lay_out_parts(group, local_size, shader);
   if (has_vectors) shader->push[0] = (uint32_t)(total /= 4);
@@ -181,7 +191,8 @@ static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
   }
   if (!status) {
     mvg_shader_print_main(&text, local_size);
-    if (needs_zero) mvg_str_appendf(&text, "int zero_ = int(push_.n[%u]);\n", shader->push_count - 1);
+    if (needs_zero)
+      mvg_str_appendf(&text, "int zero_ = int(push_.n[%u]);\n", shader->push_count - 1);
     mvg_str_append(&text, group->part_count == 1 ? "" : "uint e;\n");
     mvg_str_append(&text, body.text ? body.text : "");
     mvg_str_append(&text, "}\n");

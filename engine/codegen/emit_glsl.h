@@ -1,4 +1,5 @@
-// Groups of fused nodes as GLSL text: deterministic, with normalised names, so that equal kernels have equal text.
+// Groups of fused nodes as GLSL text: deterministic, with normalised names, so that equal kernels
+// have equal text.
 #ifndef MVGRAPH_CODEGEN_EMIT_GLSL_H_
 #define MVGRAPH_CODEGEN_EMIT_GLSL_H_
 
@@ -8,11 +9,11 @@
 
 // A kernel and the grid it is dispatched with. Bindings are the group's reads, then its writes.
 typedef struct {
-  char *glsl;  // owned
+  char *glsl; // owned
   char name[64];
-  uint32_t push[MVG_SHADER_MAX_PUSH];  // words
+  uint32_t push[MVG_SHADER_MAX_PUSH]; // words
   uint32_t push_count;
-  uint32_t groups[3];  // all zero: nothing to do
+  uint32_t groups[3]; // all zero: nothing to do
 } mvg_shader;
 
 // `group` is FUSED or KERNEL.
@@ -20,4 +21,4 @@ mvg_status mvg_shader_create(const mvg_fusion *fusion, const mvg_group *group, c
                              mvg_shader *out_shader) MVG_MUST_USE;
 void mvg_shader_deinit(mvg_shader *shader);
 
-#endif  // MVGRAPH_CODEGEN_EMIT_GLSL_H_
+#endif // MVGRAPH_CODEGEN_EMIT_GLSL_H_

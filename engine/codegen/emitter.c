@@ -1,5 +1,6 @@
-// Scopes and statements. Every value and index is printed at the shallowest scope where its variables exist, which
-// hoists invariants out of loops; values (not indices) never leave the guard that makes their loads legal.
+// Scopes and statements. Every value and index is printed at the shallowest scope where its
+// variables exist, which hoists invariants out of loops; values (not indices) never leave the guard
+// that makes their loads legal.
 #include "codegen/emitter.h"
 
 #include <inttypes.h>
@@ -45,7 +46,8 @@ mvg_status mvg_emitter_close(mvg_emitter *e, char **out_text) {
   mvg_scope *scope = e->scope;
   e->scope = scope->parent;
   mvg_scope **link = &e->open_scopes;
-  while (*link != scope) link = &(*link)->next_open;
+  while (*link != scope)
+    link = &(*link)->next_open;
   *link = scope->next_open;
   mvg_str_append(&scope->text, "");
   mvg_status status = mvg_str_take(&scope->text, out_text);
@@ -64,7 +66,8 @@ void mvg_emitter_deinit(mvg_emitter *e) {
 
 static mvg_scope *get_scope_at(mvg_emitter *e, uint32_t depth) {
   mvg_scope *scope = e->scope;
-  while (scope->depth > depth) scope = scope->parent;
+  while (scope->depth > depth)
+    scope = scope->parent;
   return scope;
 }
 
@@ -166,10 +169,12 @@ mvg_status mvg_emitter_print_index(mvg_emitter *e, const mvg_index *index, mvg_n
   if (index->kind == MVG_INDEX_SUM) status = print_sum(e, index, &text);
   if (index->kind == MVG_INDEX_DIGIT) status = print_digit(e, index, &text);
   if (index->kind == MVG_INDEX_OP) status = print_op(e, index, &text);
-  if (index->kind == MVG_INDEX_VAR) status = MVG_ERROR(MVG_INTERNAL, "an index variable has no name");
+  if (index->kind == MVG_INDEX_VAR)
+    status = MVG_ERROR(MVG_INTERNAL, "an index variable has no name");
   *out = make_name(e, "i");
   mvg_str_appendf(&e->scope->text, "int %s = %s;\n", out->text, text.text ? text.text : "0");
-  status = mvg_status_join(status, mvg_array_push(&e->scope->indices, ((mvg_known_index){index, *out})));
+  status =
+      mvg_status_join(status, mvg_array_push(&e->scope->indices, ((mvg_known_index){index, *out})));
   e->scope = here;
   mvg_str_deinit(&text);
   return status;
@@ -257,7 +262,7 @@ static mvg_status print_map(mvg_emitter *e, const mvg_node *node, const mvg_plac
   bool is_integer = node->outputs[0].dtype == MVG_DTYPE_I32;
   bool is_copy = expr->op == MVG_EXPR_VAR && expr->var < node->input_count && is_integer &&
                  mvg_graph_get_type(e->graph, node->inputs[expr->var])->dtype == MVG_DTYPE_I32;
-  if (is_copy) {  // integers beyond 2^24 stay whole
+  if (is_copy) { // integers beyond 2^24 stay whole
     mvg_str_appendf(&e->scope->text, "int %s = int(%.*s);\n", out->text,
                     (int)strlen(texts[expr->var]) - 7, texts[expr->var] + 6);
   } else {
@@ -321,8 +326,8 @@ static mvg_status open_loops(mvg_emitter *e, const mvg_node *node, loops *nest) 
     }
     nest->names[k] = make_name(e, "r");
     nest->vars[k] = mvg_index_make_var(&e->pool, shape->dims[i], e->scope->depth);
-    MVG_RETURN_IF_ERROR(mvg_array_push(&e->scope->indices,
-                                       ((mvg_known_index){nest->vars[k], nest->names[k]})));
+    MVG_RETURN_IF_ERROR(
+        mvg_array_push(&e->scope->indices, ((mvg_known_index){nest->vars[k], nest->names[k]})));
   }
   return NULL;
 }
@@ -359,7 +364,8 @@ static mvg_status print_reduce(mvg_emitter *e, const mvg_node *node, const mvg_p
   mvg_place_through_reduce(e->graph, node, place, nest.vars, &inner);
   if (!status) status = print_at(e, node->inputs[0], &inner, false, &element);
   double count = 1;
-  for (uint32_t k = 0; k < nest.count; ++k) count *= (double)nest.sizes[k];
+  for (uint32_t k = 0; k < nest.count; ++k)
+    count *= (double)nest.sizes[k];
   if (!status) {
     char text[56];
     bool is_integer = mvg_graph_get_type(e->graph, node->inputs[0])->dtype == MVG_DTYPE_I32;

@@ -20,7 +20,8 @@ static mvg_status append_file(const char *path, mvg_str *out, int nesting) {
   const char *nearest = "(none)";
   const char *text = find_text(path, &nearest);
   if (!text) {
-    return MVG_ERROR(MVG_NOT_FOUND, "there is no kernel file '%s'; did you mean '%s'?", path, nearest);
+    return MVG_ERROR(MVG_NOT_FOUND, "there is no kernel file '%s'; did you mean '%s'?", path,
+                     nearest);
   }
   if (nesting > MAX_NESTING) return MVG_ERROR(MVG_INVALID_ARGUMENT, "'%s' includes itself", path);
   static const char directive[] = "#include \"";

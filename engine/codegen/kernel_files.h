@@ -5,13 +5,14 @@
 #include "base/str.h"
 
 typedef struct {
-  const char *path;  // "matmul/matmul.comp"
+  const char *path; // "matmul/matmul.comp"
   const char *text;
 } mvg_kernel_file;
 
-extern const mvg_kernel_file mvg_kernel_files[];  // sorted by path; ends with a NULL path
+extern const mvg_kernel_file mvg_kernel_files[]; // sorted by path; ends with a NULL path
 
-// Appends a file with its `#include "..."` lines replaced by the files they name (relative to kernels/).
+// Appends a file with its `#include "..."` lines replaced by the files they name (relative to
+// kernels/).
 mvg_status mvg_kernel_file_append(const char *path, mvg_str *out) MVG_MUST_USE;
 
-#endif  // MVGRAPH_CODEGEN_KERNEL_FILES_H_
+#endif // MVGRAPH_CODEGEN_KERNEL_FILES_H_

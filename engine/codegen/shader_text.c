@@ -30,8 +30,8 @@ void mvg_shader_print_store(mvg_str *out, const mvg_graph *graph, const mvg_caps
 
 static void print_buffer(mvg_str *out, uint32_t binding, const char *access, const char *type,
                          const char *name) {
-  mvg_str_appendf(out, "layout(std430, set = 0, binding = %u) %s buffer B%s { %s b%s[]; };\n", binding,
-                  access, name, type, name);
+  mvg_str_appendf(out, "layout(std430, set = 0, binding = %u) %s buffer B%s { %s b%s[]; };\n",
+                  binding, access, name, type, name);
 }
 
 // The pieces of one tensor, and get or put over all of them.
@@ -50,7 +50,9 @@ static void print_pieces(mvg_str *out, uint32_t binding, uint32_t pieces, uint64
   for (uint32_t i = 0; i < pieces; ++i) {
     uint64_t first = i * piece_elements;
     if (i + 1 < pieces) mvg_str_appendf(out, "if (i < %" PRIu64 ") ", first + piece_elements);
-    mvg_str_appendf(out, is_read ? "return b%u_%u[i - %" PRIu64 "];\n" : "{ b%u_%u[i - %" PRIu64 "] = x; return; }\n",
+    mvg_str_appendf(out,
+                    is_read ? "return b%u_%u[i - %" PRIu64 "];\n"
+                            : "{ b%u_%u[i - %" PRIu64 "] = x; return; }\n",
                     number, i, first);
   }
   mvg_str_append(out, "}\n");
@@ -90,16 +92,17 @@ void mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_gro
   for (uint32_t i = 0; i < group->write_count; ++i) {
     print_binding(&h, group->writes[i], false, has_vectors);
   }
-  if (push_count) mvg_str_appendf(out, "layout(push_constant) uniform Push { uint n[%u]; } push_;\n", push_count);
+  if (push_count)
+    mvg_str_appendf(out, "layout(push_constant) uniform Push { uint n[%u]; } push_;\n", push_count);
 }
 
 mvg_status mvg_shader_print_helpers(mvg_str *out, const char *body) {
   static const char constants[] = "include/constants.glsl";
   static const struct {
     const char *call, *file;
-  } helpers[] = {{"INF_", constants},                 {"NAN_", constants},
-                 {"_(", "include/math.glsl"},         {"floor_", "include/integer.glsl"},
-                 {"erf_(", "include/erf.glsl"},       {"philox_uniform(", "include/random.glsl"}};
+  } helpers[] = {{"INF_", constants},           {"NAN_", constants},
+                 {"_(", "include/math.glsl"},   {"floor_", "include/integer.glsl"},
+                 {"erf_(", "include/erf.glsl"}, {"philox_uniform(", "include/random.glsl"}};
   const char *previous = NULL;
   for (size_t i = 0; i < sizeof helpers / sizeof helpers[0]; ++i) {
     if (!strstr(body, helpers[i].call) || helpers[i].file == previous) continue;
@@ -123,7 +126,8 @@ mvg_status mvg_shader_choose_grid(const mvg_caps *caps, uint64_t total, uint32_t
   uint64_t rows = (needed + limit - 1) / limit;
   uint64_t most = caps->max_group_count[1] ? caps->max_group_count[1] : 65535;
   if (rows > most) {
-    return MVG_ERROR(MVG_UNSUPPORTED, "%" PRIu64 " workgroups are more than the device takes", needed);
+    return MVG_ERROR(MVG_UNSUPPORTED, "%" PRIu64 " workgroups are more than the device takes",
+                     needed);
   }
   out_groups[0] = (uint32_t)(rows > 1 ? limit : needed);
   out_groups[1] = needed ? (uint32_t)rows : 0;

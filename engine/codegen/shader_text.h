@@ -1,12 +1,14 @@
-// The parts every generated shader shares: bindings, push constants, helper functions, the flat invocation number.
+// The parts every generated shader shares: bindings, push constants, helper functions, the flat
+// invocation number.
 #ifndef MVGRAPH_CODEGEN_SHADER_TEXT_H_
 #define MVGRAPH_CODEGEN_SHADER_TEXT_H_
 
 #include "base/str.h"
 #include "passes/fuse.h"
 
-// Read i is called b<i>, write i b<read_count + i>. `has_vectors`: pointwise reads and all writes are arrays of vectors of
-// four. A tensor beyond the device's largest binding takes several bindings and a function that chooses between them.
+// Read i is called b<i>, write i b<read_count + i>. `has_vectors`: pointwise reads and all writes
+// are arrays of vectors of four. A tensor beyond the device's largest binding takes several
+// bindings and a function that chooses between them.
 void mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
                            const mvg_caps *caps, uint32_t local_size, uint32_t push_count,
                            bool has_vectors);
@@ -25,4 +27,4 @@ void mvg_shader_print_main(mvg_str *out, uint32_t local_size);
 mvg_status mvg_shader_choose_grid(const mvg_caps *caps, uint64_t total, uint32_t local_size,
                                   uint32_t out_groups[3]) MVG_MUST_USE;
 
-#endif  // MVGRAPH_CODEGEN_SHADER_TEXT_H_
+#endif // MVGRAPH_CODEGEN_SHADER_TEXT_H_

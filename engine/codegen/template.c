@@ -14,7 +14,8 @@ static const char *get_type_name(mvg_dtype dtype) {
 }
 
 // `float load_NAME(uint element)`: what computes `input` at `element`.
-static mvg_status print_load_body(mvg_emitter *e, mvg_value input, mvg_name *out_name, char **out_text) {
+static mvg_status print_load_body(mvg_emitter *e, mvg_value input, mvg_name *out_name,
+                                  char **out_text) {
   const mvg_shape *shape = &mvg_graph_get_type(e->graph, input)->shape;
   MVG_RETURN_IF_ERROR(mvg_emitter_open(e, false));
   const mvg_index *element;
@@ -43,11 +44,13 @@ static mvg_status print_load(const mvg_fusion *fusion, const mvg_group *group, c
 
 static uint32_t find_binding(const mvg_group *group, mvg_value value) {
   uint32_t i = 0;
-  while (group->writes[i].node != value.node || group->writes[i].output != value.output) ++i;
+  while (group->writes[i].node != value.node || group->writes[i].output != value.output)
+    ++i;
   return group->read_count + i;
 }
 
-// `void store_NAME(uint element, float x)`: the output itself and everything that follows from it alone.
+// `void store_NAME(uint element, float x)`: the output itself and everything that follows from it
+// alone.
 static mvg_status print_store_body(mvg_emitter *e, const mvg_part *part, char **out_text) {
   MVG_RETURN_IF_ERROR(mvg_emitter_open(e, false));
   const mvg_index *element;
@@ -60,8 +63,8 @@ static mvg_status print_store_body(mvg_emitter *e, const mvg_part *part, char **
     status = i == 0 ? mvg_emitter_define(e, root->value, element, "x")
                     : mvg_emitter_print_root(e, root->value, element, &name);
     if (status || !root->is_stored) continue;
-    mvg_shader_print_store(&stores, e->graph, e->caps, root->value, find_binding(e->group, root->value),
-                           name.text);
+    mvg_shader_print_store(&stores, e->graph, e->caps, root->value,
+                           find_binding(e->group, root->value), name.text);
   }
   if (stores.text) mvg_str_append(&e->scope->text, stores.text);
   mvg_str_deinit(&stores);
@@ -69,8 +72,9 @@ static mvg_status print_store_body(mvg_emitter *e, const mvg_part *part, char **
   return status ? status : mvg_emitter_close(e, out_text);
 }
 
-static mvg_status print_store(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
-                              const char *name, uint32_t output, mvg_str *out) {
+static mvg_status print_store(const mvg_fusion *fusion, const mvg_group *group,
+                              const mvg_caps *caps, const char *name, uint32_t output,
+                              mvg_str *out) {
   mvg_emitter e = {.fusion = fusion, .graph = fusion->graph, .group = group, .caps = caps};
   mvg_dtype dtype = mvg_graph_get_type(fusion->graph, (mvg_value){group->node, output})->dtype;
   char *body = NULL;
@@ -136,10 +140,9 @@ static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
     mvg_shader_print_main(out, local_size);
     mvg_str_append(out, "if (flat_ < push_.n[0]) kernel_main(flat_);\n}\n");
   } else {
-    mvg_str_append(out,
-                   "void main() {\nuint group_ = gl_WorkGroupID.x + gl_NumWorkGroups.x * "
-                   "(gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);\n"
-                   "kernel_main(group_ * LOCAL_SIZE + gl_LocalInvocationIndex);\n}\n");
+    mvg_str_append(out, "void main() {\nuint group_ = gl_WorkGroupID.x + gl_NumWorkGroups.x * "
+                        "(gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);\n"
+                        "kernel_main(group_ * LOCAL_SIZE + gl_LocalInvocationIndex);\n}\n");
   }
   return NULL;
 }

@@ -1,13 +1,16 @@
-// Kernel templates: text from kernels/ with the accessors, constants and grid of one node around it.
+// Kernel templates: text from kernels/ with the accessors, constants and grid of one node around
+// it.
 //
 // A template defines `void kernel_main(uint id)`. Before it stand, generated from the node:
-//   float load_NAME(uint element)           for each input (int for i32): the input's prologue at that element
-//   void store_NAME(uint element, float x)  for each output: its epilogue, then the store
-//   const uint NAME = 8u; / const float NAME = 0.5;   for each constant; LOCAL_SIZE
-//   #define MVG_IS_CPU 0 or 1               CPU devices want no shared memory and no barriers
-//   #define MVG_HAS_GROUPS 0 or 1           1: the node asked for workgroups, kernel_main may use gl_WorkGroupID
-// and the helpers of kernels/include/math.glsl, erf.glsl and random.glsl. With a flat grid kernel_main is called for
-// ids below the node's invocations only; with workgroups, by every invocation.
+//   float load_NAME(uint element)           for each input (int for i32): the input's prologue at
+//   that element void store_NAME(uint element, float x)  for each output: its epilogue, then the
+//   store const uint NAME = 8u; / const float NAME = 0.5;   for each constant; LOCAL_SIZE #define
+//   MVG_IS_CPU 0 or 1               CPU devices want no shared memory and no barriers #define
+//   MVG_HAS_GROUPS 0 or 1           1: the node asked for workgroups, kernel_main may use
+//   gl_WorkGroupID
+// and the helpers of kernels/include/math.glsl, erf.glsl and random.glsl. With a flat grid
+// kernel_main is called for ids below the node's invocations only; with workgroups, by every
+// invocation.
 #ifndef MVGRAPH_CODEGEN_TEMPLATE_H_
 #define MVGRAPH_CODEGEN_TEMPLATE_H_
 
@@ -16,4 +19,4 @@
 mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
                              mvg_shader *out_shader) MVG_MUST_USE;
 
-#endif  // MVGRAPH_CODEGEN_TEMPLATE_H_
+#endif // MVGRAPH_CODEGEN_TEMPLATE_H_

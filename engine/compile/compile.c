@@ -16,7 +16,8 @@ mvg_status mvg_compile(const mvg_graph *graph, mvg_device *device, mvg_state *co
   *out_program = NULL;
   const mvg_caps *caps = mvg_device_get_caps(device);
   bool has_observer = options && options->on_pass;
-  bool has_bindings = caps->is_cpu && !caps->is_null && !(options && options->keep_host_bindings_off);
+  bool has_bindings =
+      caps->is_cpu && !caps->is_null && !(options && options->keep_host_bindings_off);
   mvg_fuse_options fuse = {.accepts_binding = has_bindings ? mvg_host_step_accepts : NULL};
   mvg_graph *optimised = NULL;
   mvg_fusion *fusion = NULL;

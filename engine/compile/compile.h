@@ -5,7 +5,7 @@
 #include "program/program.h"
 
 typedef struct {
-  bool keep_host_bindings_off;  // every node runs its shader, also on CPU devices
+  bool keep_host_bindings_off; // every node runs its shader, also on CPU devices
   // Called after each pass with the graph's text form, when not NULL (mvgraph graph --after PASS).
   void (*on_pass)(void *context, const char *pass, const mvg_graph *graph);
   void *on_pass_context;
@@ -16,4 +16,4 @@ mvg_status mvg_compile(const mvg_graph *graph, mvg_device *device, mvg_state *co
                        size_t state_count, const mvg_compile_options *options,
                        mvg_program **out_program) MVG_MUST_USE;
 
-#endif  // MVGRAPH_COMPILE_COMPILE_H_
+#endif // MVGRAPH_COMPILE_COMPILE_H_

@@ -13,7 +13,7 @@ bool mvg_fusion_is_loaded(const mvg_fusion *fusion, mvg_value value) {
   return node->kind < MVG_KIND_CONST || fusion->is_root[mvg_fusion_number(fusion, value)];
 }
 
-#define PIECE_ALIGNMENT 256  // the largest alignment of offsets that devices ask for
+#define PIECE_ALIGNMENT 256 // the largest alignment of offsets that devices ask for
 
 uint64_t mvg_get_piece_bytes(const mvg_caps *caps) {
   uint64_t limit = caps->max_storage_range_bytes;
@@ -65,7 +65,8 @@ static void mark_live(fuser *f) {
   for (uint32_t id = mvg_graph_get_node_count(f->graph); id-- > 0;) {
     const mvg_node *node = mvg_graph_get_node(f->graph, id);
     if (!f->fusion->is_live[id]) continue;
-    for (uint32_t i = 0; i < node->input_count; ++i) f->fusion->is_live[node->inputs[i].node] = true;
+    for (uint32_t i = 0; i < node->input_count; ++i)
+      f->fusion->is_live[node->inputs[i].node] = true;
   }
 }
 
@@ -96,7 +97,8 @@ static mvg_status list_users(fuser *f) {
       }
     }
     if (pass == 1) break;
-    for (uint32_t v = 0; v < f->fusion->value_count; ++v) next[v + 1] += next[v];
+    for (uint32_t v = 0; v < f->fusion->value_count; ++v)
+      next[v + 1] += next[v];
     uint32_t total = next[f->fusion->value_count];
     MVG_RETURN_IF_ERROR(mvg_array_reserve(&f->users, total));
     f->users.count = total;
@@ -157,7 +159,7 @@ static mvg_status draft_groups(fuser *f) {
 
 // A root that only its own part reads need not be stored.
 static void drop_private_stores(fuser *f) {
-  bool *is_read = f->is_target;  // targets count as read from outside
+  bool *is_read = f->is_target; // targets count as read from outside
   for (uint32_t g = 0; g < f->drafts.count; ++g) {
     draft *group = &f->drafts.items[g];
     for (uint32_t i = 0; i < group->reads.count && !group->is_gone; ++i) {
@@ -194,7 +196,10 @@ static mvg_status freeze_parts(mvg_fusion *fusion, const draft *from, mvg_group 
 
 static mvg_status freeze_group(mvg_fusion *fusion, const draft *from, mvg_group *to) {
   mvg_arena *arena = &fusion->arena;
-  *to = (mvg_group){.kind = from->kind, .node = from->node, .key = UINT32_MAX, .work = from->work,
+  *to = (mvg_group){.kind = from->kind,
+                    .node = from->node,
+                    .key = UINT32_MAX,
+                    .work = from->work,
                     .has_loop = from->has_loop};
   MVG_RETURN_IF_ERROR(freeze_parts(fusion, from, to));
   MVG_RETURN_IF_ERROR(
@@ -264,7 +269,8 @@ mvg_status mvg_fusion_create(const mvg_graph *graph, const mvg_caps *caps,
   MVG_RETURN_IF_ERROR(MVG_NEW(&fusion));
   fuser f = {.fusion = fusion, .caps = caps, .options = options};
   f.max_bindings = caps->max_bindings < 4 ? 4 : caps->max_bindings > 32 ? 32 : caps->max_bindings;
-  f.max_tree_loads = f.max_bindings - 2 < MVG_MAX_TREE_LOADS ? f.max_bindings - 2 : MVG_MAX_TREE_LOADS;
+  f.max_tree_loads =
+      f.max_bindings - 2 < MVG_MAX_TREE_LOADS ? f.max_bindings - 2 : MVG_MAX_TREE_LOADS;
   mvg_status status = mvg_lower(graph, &fusion->graph);
   f.graph = fusion->graph;
   if (!status) status = fuse(&f);

@@ -1,11 +1,12 @@
-// Merges groups into fewer dispatches: elementwise users into the kernel that feeds them, chains of equal size into one
-// group, groups of equal size that share an input, and small independent groups side by side (batch kernels).
+// Merges groups into fewer dispatches: elementwise users into the kernel that feeds them, chains of
+// equal size into one group, groups of equal size that share an input, and small independent groups
+// side by side (batch kernels).
 #include <stdlib.h>
 #include <string.h>
 
 #include "passes/fuse_internal.h"
 
-#define BATCH_WORK 2e6  // operations beyond which a dispatch of its own costs nothing
+#define BATCH_WORK 2e6 // operations beyond which a dispatch of its own costs nothing
 
 static draft *get_producer(fuser *f, mvg_value value) {
   uint32_t g = f->producer[mvg_fusion_number(f->fusion, value)];
@@ -78,7 +79,8 @@ static bool fits(const fuser *f, draft *a, draft *b) {
   return bindings <= f->max_bindings && a->size + b->size <= MVG_MAX_GROUP_SIZE;
 }
 
-// Would joining make an update of `a` lose its place, because `b` reads the old state elsewhere than where it is written?
+// Would joining make an update of `a` lose its place, because `b` reads the old state elsewhere
+// than where it is written?
 static bool spoils_update(const fuser *f, const draft *a, const draft *b, bool is_other_part) {
   for (uint32_t i = 0; i < a->roots.count; ++i) {
     uint32_t slot = f->update_slot[mvg_fusion_number(f->fusion, a->roots.items[i].value)];
@@ -123,10 +125,12 @@ static mvg_status absorb(fuser *f, draft *into, draft *from, uint32_t first_part
   qsort(into->roots.items, into->roots.count, sizeof *into->roots.items, compare_roots);
   uint32_t kept = 0;
   for (uint32_t i = 0; i < into->reads.count; ++i) {
-    if (!has_root(into, into->reads.items[i].value)) into->reads.items[kept++] = into->reads.items[i];
+    if (!has_root(into, into->reads.items[i].value))
+      into->reads.items[kept++] = into->reads.items[i];
   }
   into->reads.count = kept;
-  for (uint32_t p = 0; p < from->part_count; ++p) into->counts[first_part + p] = from->counts[p];
+  for (uint32_t p = 0; p < from->part_count; ++p)
+    into->counts[first_part + p] = from->counts[p];
   if (first_part + from->part_count > into->part_count) {
     into->part_count = first_part + from->part_count;
   }
@@ -187,7 +191,8 @@ static mvg_status attach_epilogues(fuser *f) {
   for (uint32_t g = 0; g < f->drafts.count; ++g) {
     draft *kernel = &f->drafts.items[g];
     if (kernel->kind != MVG_GROUP_KERNEL) continue;
-    for (uint32_t r = g + 1; r < f->drafts.count; ++r) {  // readers come later, each after what it reads
+    for (uint32_t r = g + 1; r < f->drafts.count;
+         ++r) { // readers come later, each after what it reads
       draft *reader = &f->drafts.items[r];
       uint32_t part;
       if (reader->is_gone || !can_follow(f, kernel, reader, &part)) continue;
@@ -219,7 +224,7 @@ static mvg_status merge_chains(fuser *f) {
       draft *source = get_producer(f, user->reads.items[i].value);
       if (!can_join_chain(f, user, source)) continue;
       MVG_RETURN_IF_ERROR(absorb(f, user, source, 0));
-      i = UINT32_MAX;  // the reads changed: from the start
+      i = UINT32_MAX; // the reads changed: from the start
     }
   }
   return NULL;
@@ -241,7 +246,8 @@ static uint32_t find_level(fuser *f, draft *group) {
   return group->level;
 }
 
-// Small groups that nothing follows wait for the last level, where they meet (optimizer steps of small parameters).
+// Small groups that nothing follows wait for the last level, where they meet (optimizer steps of
+// small parameters).
 static mvg_status find_levels(fuser *f) {
   uint32_t last = 0;
   bool *is_source;
@@ -322,7 +328,8 @@ static mvg_status merge_neighbours(fuser *f) {
   if (count) qsort(places, count, sizeof *places, compare_levels);
   mvg_status status = NULL;
   for (uint32_t begin = 0, end = 0; begin < count && !status; begin = end) {
-    while (end < count && places[end].level == places[begin].level) ++end;
+    while (end < count && places[end].level == places[begin].level)
+      ++end;
     status = merge_level(f, &places[begin], end - begin);
   }
   mvg_free(places);

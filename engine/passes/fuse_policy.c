@@ -1,14 +1,19 @@
-// Which values become roots: the policy of fusion, a function of the graph and the limits of the device.
+// Which values become roots: the policy of fusion, a function of the graph and the limits of the
+// device.
 //
 // A value is stored when
 // - a target, a host step or a bound kernel needs it in memory;
-// - a kernel reads it and what is behind it is more than a cheap chain of views and maps (kernels may read an element
+// - a kernel reads it and what is behind it is more than a cheap chain of views and maps (kernels
+// may read an element
 //   many times);
-// - it is, or contains, a reduction, unless its only user reads it element by element (then that user is the epilogue);
-// - several users read it and computing it again would cost more than COST_AGAIN operations or LOADS_AGAIN loads;
+// - it is, or contains, a reduction, unless its only user reads it element by element (then that
+// user is the epilogue);
+// - several users read it and computing it again would cost more than COST_AGAIN operations or
+// LOADS_AGAIN loads;
 // - a broadcast or an expanding view reads it repeatedly and it is not nearly free;
 // - the tree behind its user would load more tensors than a kernel may bind, or grow out of bounds.
-// Everything else is computed where it is read. A reduction is thus never computed again inside a loop.
+// Everything else is computed where it is read. A reduction is thus never computed again inside a
+// loop.
 #include "passes/fuse_internal.h"
 
 #define COST_AGAIN 12
@@ -43,7 +48,8 @@ static void add_input(const fuser *f, const tree *trees, tree *t, mvg_value inpu
   t->nodes += behind->nodes;
   t->has_map = t->has_map || behind->has_map;
   t->has_reduce = t->has_reduce || behind->has_reduce;
-  for (uint32_t i = 0; i < behind->load_count; ++i) add_load(t, behind->loads[i]);
+  for (uint32_t i = 0; i < behind->load_count; ++i)
+    add_load(t, behind->loads[i]);
 }
 
 static void sum_up(const fuser *f, const tree *trees, const mvg_node *node, tree *t) {
@@ -54,7 +60,8 @@ static void sum_up(const fuser *f, const tree *trees, const mvg_node *node, tree
   }
   if (node->kind == MVG_KIND_VIEW && !node->view.is_reshape) t->cost = 2;
   if (node->kind == MVG_KIND_REDUCE) t->has_reduce = true;
-  for (uint32_t i = 0; i < node->input_count; ++i) add_input(f, trees, t, node->inputs[i]);
+  for (uint32_t i = 0; i < node->input_count; ++i)
+    add_input(f, trees, t, node->inputs[i]);
 }
 
 // Stores the largest inputs until the tree is within bounds.
@@ -73,7 +80,7 @@ static void bound_tree(fuser *f, const tree *trees, const mvg_node *node, tree *
         largest = number;
       }
     }
-    if (largest == UINT32_MAX) return;  // an operator of its own that loads this much
+    if (largest == UINT32_MAX) return; // an operator of its own that loads this much
     f->fusion->is_root[largest] = true;
   }
 }
@@ -101,7 +108,7 @@ static bool is_read_by_host(const fuser *f, mvg_value value) {
 }
 
 static bool must_store_for(const fuser *f, const tree *t, mvg_value value, const mvg_node *user) {
-  if (user->kind == MVG_KIND_HOST) return false;  // is_read_by_host decides
+  if (user->kind == MVG_KIND_HOST) return false; // is_read_by_host decides
   if (user->kind == MVG_KIND_KERNEL) {
     bool is_bound = f->options->accepts_binding && f->options->accepts_binding(user);
     bool is_cheap = t->cost <= COST_KERNEL_INPUT && t->load_count <= 1 && !t->has_reduce;
@@ -145,7 +152,8 @@ mvg_status mvg_fuse_mark_roots(fuser *f) {
     uint32_t number = f->fusion->value_base[id];
     if (!f->fusion->is_live[id] || node->kind <= MVG_KIND_CONST) continue;
     if (node->kind >= MVG_KIND_KERNEL) {
-      for (uint32_t i = 0; i < node->output_count; ++i) f->fusion->is_root[number + i] = true;
+      for (uint32_t i = 0; i < node->output_count; ++i)
+        f->fusion->is_root[number + i] = true;
       continue;
     }
     bound_tree(f, trees, node, &trees[number]);

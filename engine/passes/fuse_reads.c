@@ -1,4 +1,5 @@
-// What the expression tree behind a value loads from memory, found by walking it with symbolic indices.
+// What the expression tree behind a value loads from memory, found by walking it with symbolic
+// indices.
 #include "passes/fuse_internal.h"
 
 typedef struct {
@@ -10,15 +11,15 @@ typedef struct {
   fuser *f;
   draft *group;
   uint32_t part;
-  const mvg_index *element;  // NULL: nothing counts as pointwise
+  const mvg_index *element; // NULL: nothing counts as pointwise
   mvg_index_pool pool;
   MVG_ARRAY(visit) visited;
-  double repeats;            // iterations of the loops around
+  double repeats; // iterations of the loops around
 } walk;
 
 static mvg_status add_read(walk *w, mvg_value value, bool is_pointwise) {
   draft *group = w->group;
-  for (uint32_t i = 0; i < group->roots.count; ++i) {  // a root of the same part is at hand
+  for (uint32_t i = 0; i < group->roots.count; ++i) { // a root of the same part is at hand
     mvg_value root = group->roots.items[i].value;
     if (root.node == value.node && root.output == value.output) return NULL;
   }
@@ -61,8 +62,8 @@ static mvg_status walk_node(walk *w, mvg_value value, const mvg_place *place) {
     for (uint32_t i = 0; i < node->input_count; ++i) {
       if (!mvg_expr_uses_var(node->map.expr, i)) continue;
       mvg_place inner;
-      mvg_place_broadcast(&w->pool, place,
-                          &mvg_graph_get_type(w->f->graph, node->inputs[i])->shape, &inner);
+      mvg_place_broadcast(&w->pool, place, &mvg_graph_get_type(w->f->graph, node->inputs[i])->shape,
+                          &inner);
       MVG_RETURN_IF_ERROR(walk_value(w, node->inputs[i], &inner));
     }
     return NULL;
@@ -74,8 +75,10 @@ static mvg_status walk_node(walk *w, mvg_value value, const mvg_place *place) {
     if (valid && mvg_index_is_const(valid, 0)) return NULL;
     return walk_value(w, node->inputs[0], &inner);
   }
-  case MVG_KIND_REDUCE: return walk_reduce(w, node, place);
-  default: return NULL;
+  case MVG_KIND_REDUCE:
+    return walk_reduce(w, node, place);
+  default:
+    return NULL;
   }
 }
 

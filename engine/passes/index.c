@@ -38,7 +38,8 @@ static uint64_t hash_index(const mvg_index *index) {
     hash = mvg_hash_u64(hash, (uint64_t)index->terms[i].coefficient);
     hash = mvg_hash_u64(hash, index->terms[i].index->id);
   }
-  for (uint32_t i = 0; i < 3; ++i) hash = mvg_hash_u64(hash, index->args[i] ? index->args[i]->id : ~0u);
+  for (uint32_t i = 0; i < 3; ++i)
+    hash = mvg_hash_u64(hash, index->args[i] ? index->args[i]->id : ~0u);
   return hash;
 }
 
@@ -61,7 +62,8 @@ static mvg_status rehash(mvg_index_pool *pool, size_t capacity) {
   for (uint32_t i = 0; i < pool->nodes.count; ++i) {
     if (pool->nodes.items[i]->kind == MVG_INDEX_VAR) continue;
     size_t slot = hash_index(pool->nodes.items[i]) & (capacity - 1);
-    while (pool->table.items[slot] != UINT32_MAX) slot = (slot + 1) & (capacity - 1);
+    while (pool->table.items[slot] != UINT32_MAX)
+      slot = (slot + 1) & (capacity - 1);
     pool->table.items[slot] = i;
   }
   return NULL;
@@ -107,8 +109,8 @@ const mvg_index *mvg_index_make_var(mvg_index_pool *pool, int64_t size, uint32_t
 }
 
 const mvg_index *mvg_index_make_const(mvg_index_pool *pool, int64_t value) {
-  return intern(pool, &(mvg_index){.kind = MVG_INDEX_SUM, .constant = value, .low = value,
-                                   .high = value});
+  return intern(
+      pool, &(mvg_index){.kind = MVG_INDEX_SUM, .constant = value, .low = value, .high = value});
 }
 
 bool mvg_index_is_const(const mvg_index *index, int64_t value) {
@@ -164,7 +166,8 @@ static digit as_digit(const mvg_index *index) {
   return (digit){index, 1, 0};
 }
 
-// (x / (d m)) * c m + (x / d % m) * c is (x / d) * c: undoes the splitting of an index into coordinates.
+// (x / (d m)) * c m + (x / d % m) * c is (x / d) * c: undoes the splitting of an index into
+// coordinates.
 static bool recombine_pair(mvg_index_pool *pool, sum *s) {
   for (uint32_t i = 0; i < s->count; ++i) {
     digit low = as_digit(s->terms[i].index);
@@ -186,16 +189,22 @@ static bool recombine_pair(mvg_index_pool *pool, sum *s) {
 
 static const mvg_index *intern_sum(mvg_index_pool *pool, sum *s) {
   remove_zero_terms(s);
-  while (s->count > 1 && recombine_pair(pool, s)) remove_zero_terms(s);
+  while (s->count > 1 && recombine_pair(pool, s))
+    remove_zero_terms(s);
   if (s->count == 1 && s->constant == 0 && s->terms[0].coefficient == 1) return s->terms[0].index;
-  for (uint32_t i = 1; i < s->count; ++i) {  // one order, whatever the way the sum was built
+  for (uint32_t i = 1; i < s->count; ++i) { // one order, whatever the way the sum was built
     mvg_index_term term = s->terms[i];
     uint32_t j = i;
-    for (; j > 0 && s->terms[j - 1].index->id > term.index->id; --j) s->terms[j] = s->terms[j - 1];
+    for (; j > 0 && s->terms[j - 1].index->id > term.index->id; --j)
+      s->terms[j] = s->terms[j - 1];
     s->terms[j] = term;
   }
-  mvg_index draft = {.kind = MVG_INDEX_SUM, .constant = s->constant, .low = s->constant,
-                     .high = s->constant, .term_count = s->count, .terms = s->terms};
+  mvg_index draft = {.kind = MVG_INDEX_SUM,
+                     .constant = s->constant,
+                     .low = s->constant,
+                     .high = s->constant,
+                     .term_count = s->count,
+                     .terms = s->terms};
   for (uint32_t i = 0; i < s->count; ++i) {
     const mvg_index *index = s->terms[i].index;
     int64_t c = s->terms[i].coefficient;
@@ -212,7 +221,7 @@ const mvg_index *mvg_index_make_sum(mvg_index_pool *pool, const mvg_index *a, in
                                     const mvg_index *b, int64_t b_factor) {
   sum s = {0};
   if (add_index(&s, a, a_factor) && add_index(&s, b, b_factor)) return intern_sum(pool, &s);
-  const mvg_index *scaled[2] = {a, b};  // too many terms: an opaque addition
+  const mvg_index *scaled[2] = {a, b}; // too many terms: an opaque addition
   if (a_factor != 1) scaled[0] = mvg_index_make_sum(pool, a, a_factor, a, 0);
   if (b_factor != 1) scaled[1] = mvg_index_make_sum(pool, b, b_factor, b, 0);
   return make_op(pool, MVG_EXPR_ADD, scaled);
@@ -315,16 +324,24 @@ const mvg_index *mvg_index_make_digit(mvg_index_pool *pool, const mvg_index *bas
     simpler = simplify_nested_digit(pool, base, d, m);
   }
   if (simpler) return simpler;
-  mvg_index draft = {.kind = MVG_INDEX_DIGIT, .divisor = d, .modulus = m, .args = {base},
-                     .depth = base->depth, .low = m ? 0 : low, .high = m ? m - 1 : high};
+  mvg_index draft = {.kind = MVG_INDEX_DIGIT,
+                     .divisor = d,
+                     .modulus = m,
+                     .args = {base},
+                     .depth = base->depth,
+                     .low = m ? 0 : low,
+                     .high = m ? m - 1 : high};
   return intern(pool, &draft);
 }
 
 const mvg_index *mvg_index_make_assume(mvg_index_pool *pool, const mvg_index *base, int64_t low,
                                        int64_t high) {
   if (lies_in(base, low, high)) return base;
-  return intern(pool, &(mvg_index){.kind = MVG_INDEX_ASSUME, .args = {base}, .depth = base->depth,
-                                   .low = low, .high = high});
+  return intern(pool, &(mvg_index){.kind = MVG_INDEX_ASSUME,
+                                   .args = {base},
+                                   .depth = base->depth,
+                                   .low = low,
+                                   .high = high});
 }
 
 // ---- expressions ----
@@ -355,20 +372,28 @@ static void bound_op(mvg_index *draft) {
 // -1: the ranges do not decide it.
 static int decide(mvg_expr_op op, const mvg_index *a, const mvg_index *b) {
   switch (op) {
-  case MVG_EXPR_LT: return a->high < b->low ? 1 : a->low >= b->high ? 0 : -1;
-  case MVG_EXPR_LE: return a->high <= b->low ? 1 : a->low > b->high ? 0 : -1;
-  case MVG_EXPR_GT: return decide(MVG_EXPR_LT, b, a);
-  case MVG_EXPR_GE: return decide(MVG_EXPR_LE, b, a);
-  case MVG_EXPR_EQ: return a == b ? 1 : a->high < b->low || b->high < a->low ? 0 : -1;
-  case MVG_EXPR_NE: return a == b ? 0 : a->high < b->low || b->high < a->low ? 1 : -1;
+  case MVG_EXPR_LT:
+    return a->high < b->low ? 1 : a->low >= b->high ? 0 : -1;
+  case MVG_EXPR_LE:
+    return a->high <= b->low ? 1 : a->low > b->high ? 0 : -1;
+  case MVG_EXPR_GT:
+    return decide(MVG_EXPR_LT, b, a);
+  case MVG_EXPR_GE:
+    return decide(MVG_EXPR_LE, b, a);
+  case MVG_EXPR_EQ:
+    return a == b ? 1 : a->high < b->low || b->high < a->low ? 0 : -1;
+  case MVG_EXPR_NE:
+    return a == b ? 0 : a->high < b->low || b->high < a->low ? 1 : -1;
   case MVG_EXPR_AND:
     if (mvg_index_is_const(a, 0) || mvg_index_is_const(b, 0)) return 0;
     return mvg_index_is_const(a, 1) && mvg_index_is_const(b, 1) ? 1 : -1;
   case MVG_EXPR_OR:
     if (mvg_index_is_const(a, 1) || mvg_index_is_const(b, 1)) return 1;
     return mvg_index_is_const(a, 0) && mvg_index_is_const(b, 0) ? 0 : -1;
-  case MVG_EXPR_NOT: return mvg_index_is_const(a, 0) ? 1 : a->low > 0 ? 0 : -1;
-  default: return -1;
+  case MVG_EXPR_NOT:
+    return mvg_index_is_const(a, 0) ? 1 : a->low > 0 ? 0 : -1;
+  default:
+    return -1;
   }
 }
 
@@ -413,10 +438,16 @@ const mvg_index *mvg_index_from_expr(mvg_index_pool *pool, const mvg_expr *expr,
   }
   bool has_constant = args[1] && args[1]->kind == MVG_INDEX_SUM && args[1]->term_count == 0;
   switch (expr->op) {
-  case MVG_EXPR_ADD: return mvg_index_make_sum(pool, args[0], 1, args[1], 1);
-  case MVG_EXPR_SUB: return mvg_index_make_sum(pool, args[0], 1, args[1], -1);
-  case MVG_EXPR_NEG: return mvg_index_make_sum(pool, args[0], -1, args[0], 0);
-  case MVG_EXPR_FLOOR: case MVG_EXPR_CEIL: case MVG_EXPR_ROUND: return args[0];
+  case MVG_EXPR_ADD:
+    return mvg_index_make_sum(pool, args[0], 1, args[1], 1);
+  case MVG_EXPR_SUB:
+    return mvg_index_make_sum(pool, args[0], 1, args[1], -1);
+  case MVG_EXPR_NEG:
+    return mvg_index_make_sum(pool, args[0], -1, args[0], 0);
+  case MVG_EXPR_FLOOR:
+  case MVG_EXPR_CEIL:
+  case MVG_EXPR_ROUND:
+    return args[0];
   case MVG_EXPR_MUL:
     if (has_constant) return mvg_index_make_sum(pool, args[0], args[1]->constant, args[0], 0);
     if (args[0]->kind == MVG_INDEX_SUM && args[0]->term_count == 0) {
@@ -433,7 +464,8 @@ const mvg_index *mvg_index_from_expr(mvg_index_pool *pool, const mvg_expr *expr,
     break;
   case MVG_EXPR_RANDOM:
     return give_up(pool, MVG_ERROR(MVG_INVALID_ARGUMENT, "an index cannot be random"));
-  default: break;
+  default:
+    break;
   }
   return make_op(pool, expr->op, args);
 }

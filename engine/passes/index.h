@@ -1,5 +1,6 @@
-// Symbolic index arithmetic of one kernel: interned integer expressions with ranges, simplified as they are built, so
-// that equal indices are equal pointers. Knows shapes and views; nothing of text.
+// Symbolic index arithmetic of one kernel: interned integer expressions with ranges, simplified as
+// they are built, so that equal indices are equal pointers. Knows shapes and views; nothing of
+// text.
 #ifndef MVGRAPH_PASSES_INDEX_H_
 #define MVGRAPH_PASSES_INDEX_H_
 
@@ -7,11 +8,11 @@
 #include "graph/graph.h"
 
 typedef enum {
-  MVG_INDEX_VAR,     // a loop variable or the invocation's element
-  MVG_INDEX_SUM,     // constant + sum of coefficient * term; a constant has no terms
-  MVG_INDEX_DIGIT,   // floor(base / divisor), then % modulus unless modulus is 0
-  MVG_INDEX_ASSUME,  // base, known to lie in [low, high] wherever it is used
-  MVG_INDEX_OP,      // any other operation of index expressions
+  MVG_INDEX_VAR,    // a loop variable or the invocation's element
+  MVG_INDEX_SUM,    // constant + sum of coefficient * term; a constant has no terms
+  MVG_INDEX_DIGIT,  // floor(base / divisor), then % modulus unless modulus is 0
+  MVG_INDEX_ASSUME, // base, known to lie in [low, high] wherever it is used
+  MVG_INDEX_OP,     // any other operation of index expressions
 } mvg_index_kind;
 
 typedef struct {
@@ -21,23 +22,23 @@ typedef struct {
 
 typedef struct mvg_index {
   mvg_index_kind kind;
-  uint32_t id;         // order of creation
-  uint32_t depth;      // deepest loop it depends on; 0 for the invocation's element
-  int64_t low, high;   // inclusive range
+  uint32_t id;       // order of creation
+  uint32_t depth;    // deepest loop it depends on; 0 for the invocation's element
+  int64_t low, high; // inclusive range
   int64_t constant, divisor, modulus;
   mvg_expr_op op;
   uint32_t term_count;
   mvg_index_term *terms;
-  const struct mvg_index *args[3];  // base of a digit or assumption; operands of an op
+  const struct mvg_index *args[3]; // base of a digit or assumption; operands of an op
 } mvg_index;
 
 typedef struct {
   mvg_arena arena;
   MVG_ARRAY(const mvg_index *) nodes;
-  MVG_ARRAY(uint32_t) table;  // open addressing over nodes, capacity a power of two
-  mvg_index zero;             // stands in after a failure
-  mvg_status failure;         // first failure; asked for once at the end
-} mvg_index_pool;  // zeroed storage is valid
+  MVG_ARRAY(uint32_t) table; // open addressing over nodes, capacity a power of two
+  mvg_index zero;            // stands in after a failure
+  mvg_status failure;        // first failure; asked for once at the end
+} mvg_index_pool;            // zeroed storage is valid
 
 void mvg_index_pool_deinit(mvg_index_pool *pool);
 mvg_status mvg_index_pool_take_failure(mvg_index_pool *pool) MVG_MUST_USE;
@@ -72,8 +73,9 @@ void mvg_place_broadcast(mvg_index_pool *pool, const mvg_place *place, const mvg
 // Element that a view reads; *out_valid is NULL when always valid, constant 0 when never.
 void mvg_place_through_view(mvg_index_pool *pool, const mvg_graph *graph, const mvg_node *node,
                             const mvg_place *place, mvg_place *out, const mvg_index **out_valid);
-// Element of a reduction's input, given its output's place and one variable a reduced axis (in axis order).
+// Element of a reduction's input, given its output's place and one variable a reduced axis (in axis
+// order).
 void mvg_place_through_reduce(const mvg_graph *graph, const mvg_node *node, const mvg_place *place,
                               const mvg_index *const *vars, mvg_place *out);
 
-#endif  // MVGRAPH_PASSES_INDEX_H_
+#endif // MVGRAPH_PASSES_INDEX_H_

@@ -5,8 +5,8 @@
 
 // A single invocation adds up to MIN_SPLIT elements faster than a second dispatch starts.
 #define MIN_SPLIT 2048
-#define MAX_RESULTS 2048   // with more results the first stage is parallel enough
-#define MAX_PARTIALS 1024  // partial results per result
+#define MAX_RESULTS 2048  // with more results the first stage is parallel enough
+#define MAX_PARTIALS 1024 // partial results per result
 #define PARALLEL_TARGET 4096
 
 static bool is_var(const mvg_expr *expr, uint32_t var) {
@@ -15,19 +15,19 @@ static bool is_var(const mvg_expr *expr, uint32_t var) {
 
 static bool is_associative(const mvg_reduce_body *body) {
   const mvg_expr *combine = body->combine;
-  bool is_known = combine->op == MVG_EXPR_ADD || combine->op == MVG_EXPR_MIN ||
-                  combine->op == MVG_EXPR_MAX;
+  bool is_known =
+      combine->op == MVG_EXPR_ADD || combine->op == MVG_EXPR_MIN || combine->op == MVG_EXPR_MAX;
   if (!is_known) return false;
   bool is_plain = (is_var(combine->args[0], 0) && is_var(combine->args[1], 1)) ||
                   (is_var(combine->args[0], 1) && is_var(combine->args[1], 0));
-  bool has_neutral_init = combine->op != MVG_EXPR_ADD ||
-                          (body->init->op == MVG_EXPR_CONST && body->init->value == 0);
+  bool has_neutral_init =
+      combine->op != MVG_EXPR_ADD || (body->init->op == MVG_EXPR_CONST && body->init->value == 0);
   return is_plain && has_neutral_init;
 }
 
 typedef struct {
-  uint32_t kept;       // reduced axes that the first stage keeps
-  uint32_t axis;       // axis split into [dim / factor, factor]; UINT32_MAX: none
+  uint32_t kept; // reduced axes that the first stage keeps
+  uint32_t axis; // axis split into [dim / factor, factor]; UINT32_MAX: none
   int64_t factor;
 } split;
 
@@ -40,10 +40,12 @@ static int64_t find_factor(int64_t dim, int64_t wanted) {
   return wanted;
 }
 
-// The innermost reduced axes are kept, so that neighbours in the first stage read neighbouring elements.
+// The innermost reduced axes are kept, so that neighbours in the first stage read neighbouring
+// elements.
 static bool choose_split(const mvg_shape *shape, uint32_t axes, split *out) {
   int64_t results = 1, reduced = 1;
-  for (uint32_t i = 0; i < shape->rank; ++i) *(axes >> i & 1 ? &reduced : &results) *= shape->dims[i];
+  for (uint32_t i = 0; i < shape->rank; ++i)
+    *(axes >> i & 1 ? &reduced : &results) *= shape->dims[i];
   if (reduced < MIN_SPLIT || results > MAX_RESULTS || results == 0) return false;
   int64_t wanted = PARALLEL_TARGET / results;
   if (wanted > MAX_PARTIALS) wanted = MAX_PARTIALS;
@@ -73,15 +75,18 @@ static mvg_status make_binary(mvg_arena *arena, mvg_expr_op op, const mvg_expr *
   return mvg_expr_make(arena, op, args, out);
 }
 
-// Axis `axis` of `input` becomes [ceil(dim / factor), factor]; the rest past the end is 0 or repeats the last element.
+// Axis `axis` of `input` becomes [ceil(dim / factor), factor]; the rest past the end is 0 or
+// repeats the last element.
 static mvg_status split_axis(mvg_graph *graph, mvg_value input, uint32_t axis, int64_t factor,
                              bool is_sum, mvg_value *out) {
   const mvg_shape source = mvg_graph_get_type(graph, input)->shape;
   mvg_shape shape = {.rank = source.rank + 1};
   int64_t dim = source.dims[axis], rows = (dim + factor - 1) / factor;
   for (uint32_t i = 0; i < shape.rank; ++i) {
-    shape.dims[i] = i < axis ? source.dims[i] : i == axis ? rows : i == axis + 1 ? factor
-                                                                                 : source.dims[i - 1];
+    shape.dims[i] = i < axis        ? source.dims[i]
+                    : i == axis     ? rows
+                    : i == axis + 1 ? factor
+                                    : source.dims[i - 1];
   }
   if (rows * factor == dim) return mvg_graph_reshape(graph, NULL, "split", input, &shape, out);
   mvg_arena *arena = mvg_graph_get_arena(graph);
@@ -96,7 +101,8 @@ static mvg_status split_axis(mvg_graph *graph, mvg_value input, uint32_t axis, i
   if (is_sum) {
     MVG_RETURN_IF_ERROR(make_binary(arena, MVG_EXPR_LT, index[axis], (double)dim, &valid));
   } else {
-    MVG_RETURN_IF_ERROR(make_binary(arena, MVG_EXPR_MIN, index[axis], (double)(dim - 1), &index[axis]));
+    MVG_RETURN_IF_ERROR(
+        make_binary(arena, MVG_EXPR_MIN, index[axis], (double)(dim - 1), &index[axis]));
   }
   return mvg_graph_view(graph, NULL, "split", input, &shape, index, valid, out);
 }
@@ -109,11 +115,12 @@ static mvg_status split_reduce(mvg_graph *graph, const mvg_node *node, mvg_value
   const mvg_shape source = mvg_graph_get_type(graph, input)->shape;
   uint32_t axes = node->reduce.axes, kept = choice->kept;
   double total = 1;
-  for (uint32_t i = 0; i < source.rank; ++i) total *= axes >> i & 1 ? (double)source.dims[i] : 1;
+  for (uint32_t i = 0; i < source.rank; ++i)
+    total *= axes >> i & 1 ? (double)source.dims[i] : 1;
   bool is_sum = node->reduce.combine->op == MVG_EXPR_ADD;
   if (choice->axis != UINT32_MAX) {
     MVG_RETURN_IF_ERROR(split_axis(graph, input, choice->axis, choice->factor, is_sum, &input));
-    uint32_t below = (1u << choice->axis) - 1;  // the new axis follows the one it was cut from
+    uint32_t below = (1u << choice->axis) - 1; // the new axis follows the one it was cut from
     axes = (axes & (below << 1 | 1)) | (axes & ~(below << 1 | 1)) << 1 | 2u << choice->axis;
     kept = (kept & below) | (kept & ~below) << 1 | 2u << choice->axis;
   }
@@ -168,8 +175,8 @@ static mvg_status separate_targets(const mvg_graph *graph, mvg_graph *result) {
     bool needs_copy = mvg_graph_get_node(graph, target.value.node)->kind <= MVG_KIND_CONST;
     for (uint32_t j = 0; j < i; ++j) {
       mvg_value other = mvg_graph_get_target(graph, j)->value;
-      needs_copy = needs_copy ||
-                   (other.node == target.value.node && other.output == target.value.output);
+      needs_copy =
+          needs_copy || (other.node == target.value.node && other.output == target.value.output);
     }
     if (needs_copy) MVG_RETURN_IF_ERROR(add_copy(result, target.value, &target.value));
     MVG_RETURN_IF_ERROR(mvg_graph_add_target(result, &target));

@@ -11,13 +11,15 @@ typedef struct {
 } mvg_access;
 
 typedef struct {
-  MVG_ARRAY(mvg_access) accesses;  // since the last barrier
+  MVG_ARRAY(mvg_access) accesses; // since the last barrier
 } mvg_barrier_tracker;
 
 void mvg_barrier_tracker_deinit(mvg_barrier_tracker *tracker);
 
-// Enters a step: finds the hazard with what is pending (a barrier then empties it), and adds the step's accesses.
-// A host step waits for everything before it: the tracker is emptied without a barrier.
-mvg_status mvg_barrier_enter(mvg_barrier_tracker *tracker, mvg_step *step, uint32_t number) MVG_MUST_USE;
+// Enters a step: finds the hazard with what is pending (a barrier then empties it), and adds the
+// step's accesses. A host step waits for everything before it: the tracker is emptied without a
+// barrier.
+mvg_status mvg_barrier_enter(mvg_barrier_tracker *tracker, mvg_step *step,
+                             uint32_t number) MVG_MUST_USE;
 
-#endif  // MVGRAPH_PLAN_BARRIER_H_
+#endif // MVGRAPH_PLAN_BARRIER_H_

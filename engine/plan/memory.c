@@ -53,7 +53,8 @@ mvg_status mvg_memory_assign(mvg_block *blocks, uint32_t count, uint64_t alignme
     mvg_block *block = order[i];
     block->offset = find_gap(placed, i, block);
     uint32_t j = i;
-    for (; j > 0 && compare_offsets(&placed[j - 1], &block) > 0; --j) placed[j] = placed[j - 1];
+    for (; j > 0 && compare_offsets(&placed[j - 1], &block) > 0; --j)
+      placed[j] = placed[j - 1];
     placed[j] = block;
     uint64_t end = block->offset + block->size_bytes;
     if (end > *out_peak) *out_peak = end;

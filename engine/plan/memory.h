@@ -8,12 +8,13 @@
 
 typedef struct {
   uint64_t size_bytes;
-  uint32_t first_step, last_step;  // inclusive: written, read for the last time
-  uint64_t offset;                 // result
+  uint32_t first_step, last_step; // inclusive: written, read for the last time
+  uint64_t offset;                // result
 } mvg_block;
 
-// Largest first, each at the lowest offset that is free over its whole lifetime. *out_peak is the arena's size.
+// Largest first, each at the lowest offset that is free over its whole lifetime. *out_peak is the
+// arena's size.
 mvg_status mvg_memory_assign(mvg_block *blocks, uint32_t count, uint64_t alignment,
                              uint64_t *out_peak) MVG_MUST_USE;
 
-#endif  // MVGRAPH_PLAN_MEMORY_H_
+#endif // MVGRAPH_PLAN_MEMORY_H_

@@ -1,5 +1,5 @@
-// Assembles the plan: places leaves and targets, lets the schedule order the groups, gives temporaries their offsets, and
-// finds the barriers.
+// Assembles the plan: places leaves and targets, lets the schedule order the groups, gives
+// temporaries their offsets, and finds the barriers.
 #include "plan/plan.h"
 
 #include <inttypes.h>
@@ -16,8 +16,8 @@ typedef struct {
   const mvg_graph *graph;
   mvg_schedule schedule;
   uint64_t alignment;
-  mvg_span *spans;       // per value; size 0: nowhere yet
-  uint32_t *block_of;    // per value: its block in the arena; UINT32_MAX
+  mvg_span *spans;    // per value; size 0: nowhere yet
+  uint32_t *block_of; // per value: its block in the arena; UINT32_MAX
   MVG_ARRAY(mvg_block) blocks;
   MVG_ARRAY(mvg_value) block_values;
   MVG_ARRAY(mvg_step) steps;
@@ -27,7 +27,8 @@ typedef struct {
 static uint64_t get_bytes(const planner *p, mvg_value value) {
   const mvg_type *type = mvg_graph_get_type(p->graph, value);
   uint64_t bytes = (uint64_t)mvg_shape_get_size(&type->shape) * mvg_dtype_get_size(type->dtype);
-  return bytes ? bytes : mvg_dtype_get_size(type->dtype);  // empty tensors still need a legal binding
+  return bytes ? bytes
+               : mvg_dtype_get_size(type->dtype); // empty tensors still need a legal binding
 }
 
 static mvg_span reserve(planner *p, mvg_region region, uint64_t bytes) {
@@ -75,7 +76,8 @@ static mvg_status place_targets(planner *p) {
     mvg_span *span = &p->spans[number];
     if (!target->is_update) {
       *span = reserve(p, MVG_REGION_OUTPUT, get_bytes(p, target->value));
-      mvg_placed placed = {target->name, *mvg_graph_get_type(p->graph, target->value), *span, 0, NULL};
+      mvg_placed placed = {target->name, *mvg_graph_get_type(p->graph, target->value), *span, 0,
+                           NULL};
       MVG_RETURN_IF_ERROR(mvg_array_push(&p->outputs, placed));
     } else if (p->schedule.is_in_place[number]) {
       *span = (mvg_span){MVG_REGION_STATE, target->slot, 0, get_bytes(p, target->value)};
@@ -108,7 +110,8 @@ static mvg_status find_lifetimes(planner *p) {
     for (uint32_t k = 0; k < group->write_count; ++k) {
       MVG_RETURN_IF_ERROR(open_block(p, group->writes[k], i));
     }
-    for (uint32_t k = 0; k < group->read_count; ++k) extend_block(p, group->reads[k].value, i);
+    for (uint32_t k = 0; k < group->read_count; ++k)
+      extend_block(p, group->reads[k].value, i);
   }
   for (uint32_t i = 0; i < mvg_graph_get_target_count(p->graph); ++i) {
     const mvg_target *target = mvg_graph_get_target(p->graph, i);
@@ -142,8 +145,10 @@ static mvg_status assign_arena(planner *p) {
 
 static mvg_status add_group(planner *p, const mvg_group *group) {
   bool is_host = group->kind == MVG_GROUP_HOST || group->kind == MVG_GROUP_BOUND;
-  mvg_step step = {.kind = is_host ? MVG_STEP_HOST : MVG_STEP_DISPATCH, .group = group,
-                   .read_count = group->read_count, .write_count = group->write_count};
+  mvg_step step = {.kind = is_host ? MVG_STEP_HOST : MVG_STEP_DISPATCH,
+                   .group = group,
+                   .read_count = group->read_count,
+                   .write_count = group->write_count};
   mvg_span *spans;
   MVG_RETURN_IF_ERROR(mvg_arena_alloc(&p->plan->arena, group->read_count + group->write_count,
                                       sizeof *spans, (void **)&spans));
@@ -195,8 +200,10 @@ static mvg_status freeze_list(mvg_plan *plan, const mvg_placed *items, size_t co
 
 static mvg_status freeze(planner *p) {
   mvg_plan *plan = p->plan;
-  MVG_RETURN_IF_ERROR(freeze_list(plan, p->inputs.items, p->inputs.count, &plan->inputs, &plan->input_count));
-  MVG_RETURN_IF_ERROR(freeze_list(plan, p->outputs.items, p->outputs.count, &plan->outputs, &plan->output_count));
+  MVG_RETURN_IF_ERROR(
+      freeze_list(plan, p->inputs.items, p->inputs.count, &plan->inputs, &plan->input_count));
+  MVG_RETURN_IF_ERROR(
+      freeze_list(plan, p->outputs.items, p->outputs.count, &plan->outputs, &plan->output_count));
   MVG_RETURN_IF_ERROR(freeze_list(plan, p->constants.items, p->constants.count, &plan->constants,
                                   &plan->constant_count));
   plan->step_count = (uint32_t)p->steps.count;
@@ -205,7 +212,8 @@ static mvg_status freeze(planner *p) {
 }
 
 static mvg_status check_limits(const planner *p, const mvg_caps *caps) {
-  if (caps->max_allocation_bytes && p->plan->region_bytes[MVG_REGION_ARENA] > caps->max_allocation_bytes) {
+  if (caps->max_allocation_bytes &&
+      p->plan->region_bytes[MVG_REGION_ARENA] > caps->max_allocation_bytes) {
     mvg_str text = {0};
     mvg_plan_print_peak(p->plan, &text);
     mvg_status status = MVG_ERROR(
@@ -221,12 +229,14 @@ static mvg_status check_limits(const planner *p, const mvg_caps *caps) {
 
 static mvg_status make_plan(planner *p, const mvg_caps *caps) {
   p->graph = p->fusion->graph;
-  p->alignment = caps->storage_alignment_bytes > MIN_ALIGNMENT ? caps->storage_alignment_bytes : MIN_ALIGNMENT;
+  p->alignment =
+      caps->storage_alignment_bytes > MIN_ALIGNMENT ? caps->storage_alignment_bytes : MIN_ALIGNMENT;
   MVG_RETURN_IF_ERROR(mvg_arena_alloc(&p->plan->arena, p->fusion->value_count, sizeof *p->spans,
                                       (void **)&p->spans));
   MVG_RETURN_IF_ERROR(mvg_arena_alloc(&p->plan->arena, p->fusion->value_count, sizeof *p->block_of,
                                       (void **)&p->block_of));
-  for (uint32_t i = 0; i < p->fusion->value_count; ++i) p->block_of[i] = UINT32_MAX;
+  for (uint32_t i = 0; i < p->fusion->value_count; ++i)
+    p->block_of[i] = UINT32_MAX;
   MVG_RETURN_IF_ERROR(mvg_schedule_create(p->fusion, &p->schedule));
   MVG_RETURN_IF_ERROR(place_leaves(p));
   MVG_RETURN_IF_ERROR(place_targets(p));
@@ -275,8 +285,8 @@ bool mvg_plan_find(const mvg_plan *plan, mvg_value value, mvg_span *out_span) {
   for (uint32_t i = 0; i < plan->step_count; ++i) {
     const mvg_group *group = plan->steps[i].group;
     for (uint32_t k = 0; group && k < group->read_count + group->write_count; ++k) {
-      mvg_value held = k < group->read_count ? group->reads[k].value
-                                             : group->writes[k - group->read_count];
+      mvg_value held =
+          k < group->read_count ? group->reads[k].value : group->writes[k - group->read_count];
       if (held.node != value.node || held.output != value.output) continue;
       *out_span = plan->steps[i].spans[k];
       return true;

@@ -1,6 +1,6 @@
-// List scheduling: among the groups that are ready, one that frees memory if there is one, else the one that the script
-// wrote first. An update may overwrite its state when every other reader of the old value can run before it; the extra
-// dependencies this takes are added here.
+// List scheduling: among the groups that are ready, one that frees memory if there is one, else the
+// one that the script wrote first. An update may overwrite its state when every other reader of the
+// old value can run before it; the extra dependencies this takes are added here.
 #include "plan/schedule.h"
 
 #include <string.h>
@@ -10,17 +10,17 @@
 
 typedef struct {
   uint32_t before, after;
-  uint32_t next;  // of the edges into `after`; UINT32_MAX ends the list
+  uint32_t next; // of the edges into `after`; UINT32_MAX ends the list
 } edge;
 
 typedef struct {
   const mvg_fusion *fusion;
   mvg_schedule *schedule;
   MVG_ARRAY(edge) extra;
-  uint32_t *first_extra;  // per group: the newest edge into it
+  uint32_t *first_extra; // per group: the newest edge into it
   uint32_t *stamp, stamp_now;
-  uint32_t *waiting;     // per group: unfinished dependencies
-  uint32_t *readers;     // per value: groups still to read it
+  uint32_t *waiting; // per group: unfinished dependencies
+  uint32_t *readers; // per value: groups still to read it
   bool *is_done;
 } scheduler;
 
@@ -120,9 +120,10 @@ static int64_t get_growth(const scheduler *s, const mvg_group *group) {
   int64_t growth = 0;
   for (uint32_t i = 0; i < group->write_count; ++i) {
     uint32_t number = mvg_fusion_number(s->fusion, group->writes[i]);
-    bool is_fixed = s->schedule->is_in_place[number] ||
-                    (s->schedule->target_of[number] != UINT32_MAX &&
-                     !mvg_graph_get_target(s->fusion->graph, s->schedule->target_of[number])->is_update);
+    bool is_fixed =
+        s->schedule->is_in_place[number] ||
+        (s->schedule->target_of[number] != UINT32_MAX &&
+         !mvg_graph_get_target(s->fusion->graph, s->schedule->target_of[number])->is_update);
     if (!is_fixed) growth += (int64_t)get_size(s, group->writes[i]);
   }
   for (uint32_t i = 0; i < group->read_count; ++i) {
@@ -144,7 +145,8 @@ static void count_dependencies(scheduler *s) {
       if (s->schedule->producer[number] != UINT32_MAX) ++s->waiting[g];
     }
   }
-  for (size_t i = 0; i < s->extra.count; ++i) ++s->waiting[s->extra.items[i].after];
+  for (size_t i = 0; i < s->extra.count; ++i)
+    ++s->waiting[s->extra.items[i].after];
 }
 
 static uint32_t choose_next(const scheduler *s) {
@@ -178,7 +180,8 @@ static mvg_status order_groups(scheduler *s) {
   count_dependencies(s);
   for (uint32_t i = 0; i < s->fusion->group_count; ++i) {
     uint32_t next = choose_next(s);
-    if (next == UINT32_MAX) return MVG_ERROR(MVG_INTERNAL, "fused groups depend on each other in a ring");
+    if (next == UINT32_MAX)
+      return MVG_ERROR(MVG_INTERNAL, "fused groups depend on each other in a ring");
     s->schedule->order[i] = next;
     finish_group(s, next);
   }
@@ -213,7 +216,8 @@ mvg_status mvg_schedule_create(const mvg_fusion *fusion, mvg_schedule *out_sched
   if (!status) status = MVG_NEW_ARRAY(groups, &s.is_done);
   if (!status) status = MVG_NEW_ARRAY(values, &s.readers);
   if (!status) status = MVG_NEW_ARRAY(groups, &s.first_extra);
-  for (uint32_t g = 0; g < groups && !status; ++g) s.first_extra[g] = UINT32_MAX;
+  for (uint32_t g = 0; g < groups && !status; ++g)
+    s.first_extra[g] = UINT32_MAX;
   if (!status) index_values(&s);
   for (uint32_t i = 0; i < mvg_graph_get_target_count(fusion->graph) && !status; ++i) {
     const mvg_target *target = mvg_graph_get_target(fusion->graph, i);

@@ -4,7 +4,8 @@
 
 #include "plan/plan.h"
 
-static const char *const region_names[MVG_REGION_COUNT] = {"arena", "input", "output", "const", "state"};
+static const char *const region_names[MVG_REGION_COUNT] = {"arena", "input", "output", "const",
+                                                           "state"};
 
 static void print_bytes(mvg_str *out, uint64_t bytes) {
   if (bytes < 10240) {
@@ -37,7 +38,8 @@ static void print_name(mvg_str *out, const mvg_plan *plan, const mvg_step *step)
   if (group->kind != MVG_GROUP_FUSED) {
     const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, group->node);
     bool is_shown = false;
-    for (uint32_t i = 0; i < group->write_count; ++i) is_shown = is_shown || group->writes[i].node == group->node;
+    for (uint32_t i = 0; i < group->write_count; ++i)
+      is_shown = is_shown || group->writes[i].node == group->node;
     if (!is_shown) mvg_str_appendf(out, " after %s", node->op);
   }
   for (uint32_t p = 0; p < group->part_count && group->kind == MVG_GROUP_FUSED; ++p) {
@@ -51,10 +53,12 @@ void mvg_plan_print_step_name(const mvg_plan *plan, uint32_t step, mvg_str *out)
 }
 
 static void print_step(mvg_str *out, const mvg_plan *plan, uint32_t number) {
-  static const char *const hazards[] = {"", "read after write", "write after read", "write after write"};
+  static const char *const hazards[] = {"", "read after write", "write after read",
+                                        "write after write"};
   const mvg_step *step = &plan->steps[number];
   if (step->barrier) {
-    mvg_str_appendf(out, "     barrier: %s of step %u\n", hazards[step->barrier], step->barrier_step);
+    mvg_str_appendf(out, "     barrier: %s of step %u\n", hazards[step->barrier],
+                    step->barrier_step);
   }
   mvg_str_appendf(out, "%4u %s", number, step->kind == MVG_STEP_HOST ? "host " : "");
   print_name(out, plan, step);
@@ -93,10 +97,12 @@ typedef struct {
 
 static void keep_largest(holder *holders, uint32_t *count, holder candidate) {
   uint32_t at = *count;
-  while (at > 0 && holders[at - 1].bytes < candidate.bytes) --at;
+  while (at > 0 && holders[at - 1].bytes < candidate.bytes)
+    --at;
   if (at == MAX_HOLDERS) return;
   uint32_t last = *count < MAX_HOLDERS ? (*count)++ : MAX_HOLDERS - 1;
-  for (uint32_t i = last; i > at; --i) holders[i] = holders[i - 1];
+  for (uint32_t i = last; i > at; --i)
+    holders[i] = holders[i - 1];
   holders[at] = candidate;
 }
 
@@ -135,7 +141,8 @@ void mvg_plan_print(const mvg_plan *plan, mvg_str *out) {
   }
   mvg_str_appendf(out, "plan '%s': %u dispatches, %u host steps, %u copies, %u barriers\n",
                   mvg_graph_get_name(plan->fusion->graph), dispatches, hosts, copies, barriers);
-  for (uint32_t i = 0; i < plan->step_count; ++i) print_step(out, plan, i);
+  for (uint32_t i = 0; i < plan->step_count; ++i)
+    print_step(out, plan, i);
   for (uint32_t i = 0; i < MVG_REGION_STATE; ++i) {
     mvg_str_appendf(out, "%s ", region_names[i]);
     print_bytes(out, plan->region_bytes[i]);

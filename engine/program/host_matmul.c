@@ -1,5 +1,6 @@
-// Batches of small matrices are spread over threads whole; large ones are cut into blocks. The cut depends on the shape
-// alone and no sum over k is ever split, so the number of threads does not change a bit.
+// Batches of small matrices are spread over threads whole; large ones are cut into blocks. The cut
+// depends on the shape alone and no sum over k is ever split, so the number of threads does not
+// change a bit.
 #include "program/host_matmul.h"
 
 #include <string.h>
@@ -16,14 +17,15 @@
 #define MR 4
 #define NR 16
 #define KC 256
-#define TINY 8192  // multiplications below which packing costs more than it gains
+#define TINY 8192 // multiplications below which packing costs more than it gains
 #define TASK_OPERATIONS 1000000
 #define MAX_BLOCKS 16
 #define BLOCK_STEP 16
 
 // The loops below, compiled for wider vectors too; the loader picks what the processor has.
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__)
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define FOR_EACH_PROCESSOR                                                                         \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_EACH_PROCESSOR
 #endif
@@ -32,7 +34,7 @@ typedef float vector __attribute__((vector_size(NR * sizeof(float)), aligned(4))
 
 typedef struct {
   int64_t m, n, k;
-  int64_t a_row, a_column, b_row, b_column;  // element strides of op(a), op(b)
+  int64_t a_row, a_column, b_row, b_column; // element strides of op(a), op(b)
 } product;
 
 static product get_product(const mvg_matmul *s) {
@@ -52,7 +54,8 @@ static void multiply_tiny(const product *p, const float *a, const float *b, floa
     for (int64_t l = 0; l < p->k; ++l) {
       float x = a[i * p->a_row + l * p->a_column];
       const float *from = b + l * p->b_row;
-      for (int64_t j = 0; j < p->n; ++j) row[j] += x * from[j * p->b_column];
+      for (int64_t j = 0; j < p->n; ++j)
+        row[j] += x * from[j * p->b_column];
     }
   }
 }
@@ -71,7 +74,8 @@ static void multiply_block(int64_t depth, const float *a, const float *b, float 
   for (int64_t l = 0; l < depth; ++l) {
     vector bs;
     memcpy(&bs, b + l * NR, sizeof bs);
-    for (int i = 0; i < MR; ++i) sum[i] += a[l * MR + i] * bs;
+    for (int i = 0; i < MR; ++i)
+      sum[i] += a[l * MR + i] * bs;
   }
   if (!is_whole) memcpy(edge, sum, sizeof sum);
   for (int64_t i = 0; i < rows; ++i) {
@@ -88,26 +92,31 @@ static void multiply_strip(const product *p, const float *a, const float *b, flo
                            int64_t stride, int64_t column) {
   float panel_b[KC * NR], panel_a[KC * MR];
   int64_t columns = smaller(NR, p->n - column);
-  for (int64_t i = 0; i < p->m; ++i) memset(y + i * stride + column, 0, (size_t)columns * sizeof *y);
+  for (int64_t i = 0; i < p->m; ++i)
+    memset(y + i * stride + column, 0, (size_t)columns * sizeof *y);
   for (int64_t l0 = 0; l0 < p->k; l0 += KC) {
     int64_t depth = smaller(KC, p->k - l0);
     for (int64_t l = 0; l < depth; ++l) {
       const float *from = b + (l0 + l) * p->b_row + column * p->b_column;
-      for (int64_t j = 0; j < NR; ++j) panel_b[l * NR + j] = j < columns ? from[j * p->b_column] : 0;
+      for (int64_t j = 0; j < NR; ++j)
+        panel_b[l * NR + j] = j < columns ? from[j * p->b_column] : 0;
     }
     for (int64_t i0 = 0; i0 < p->m; i0 += MR) {
       int64_t rows = smaller(MR, p->m - i0);
       for (int64_t l = 0; l < depth; ++l) {
         const float *from = a + i0 * p->a_row + (l0 + l) * p->a_column;
-        for (int64_t i = 0; i < MR; ++i) panel_a[l * MR + i] = i < rows ? from[i * p->a_row] : 0;
+        for (int64_t i = 0; i < MR; ++i)
+          panel_a[l * MR + i] = i < rows ? from[i * p->a_row] : 0;
       }
       multiply_block(depth, panel_a, panel_b, y + i0 * stride + column, stride, rows, columns);
     }
   }
 }
 
-static void multiply_own(const product *p, const float *a, const float *b, float *y, int64_t stride) {
-  for (int64_t column = 0; column < p->n; column += NR) multiply_strip(p, a, b, y, stride, column);
+static void multiply_own(const product *p, const float *a, const float *b, float *y,
+                         int64_t stride) {
+  for (int64_t column = 0; column < p->n; column += NR)
+    multiply_strip(p, a, b, y, stride, column);
 }
 
 #ifdef MVG_HAS_ONEDNN
@@ -129,16 +138,17 @@ typedef struct {
   const mvg_matmul *shape;
   const float *a, *b;
   float *y;
-  int64_t blocks;          // of one matrix
-  int64_t rows, columns;   // of one block
-  int64_t matrices;        // per task, for batches of small ones
+  int64_t blocks;        // of one matrix
+  int64_t rows, columns; // of one block
+  int64_t matrices;      // per task, for batches of small ones
   bool is_own;
 } job;
 
 static void multiply_block_of(const job *j, int64_t matrix, int64_t block) {
   const mvg_matmul *s = j->shape;
   product p = get_product(s);
-  int64_t row = j->rows < s->m ? block * j->rows : 0, column = j->rows < s->m ? 0 : block * j->columns;
+  int64_t row = j->rows < s->m ? block * j->rows : 0,
+          column = j->rows < s->m ? 0 : block * j->columns;
   const float *a = j->a + (s->broadcast_a ? 0 : matrix * s->m * s->k) + row * p.a_row;
   const float *b = j->b + (s->broadcast_b ? 0 : matrix * s->k * s->n) + column * p.b_column;
   float *y = j->y + matrix * s->m * s->n + row * s->n + column;
@@ -161,7 +171,8 @@ static void run_task(void *context, int64_t index) {
   const job *j = context;
   int64_t first = index / j->blocks * j->matrices;
   int64_t last = smaller(first + j->matrices, j->shape->batch);
-  for (int64_t i = first; i < last; ++i) multiply_block_of(j, i, index % j->blocks);
+  for (int64_t i = first; i < last; ++i)
+    multiply_block_of(j, i, index % j->blocks);
 }
 
 static int64_t divide_up(int64_t a, int64_t b) {
@@ -170,8 +181,15 @@ static int64_t divide_up(int64_t a, int64_t b) {
 
 static void run(const mvg_matmul *s, const float *a, const float *b, float *y, bool is_own) {
   if (s->batch == 0 || s->m == 0 || s->n == 0) return;
-  job j = {.shape = s, .a = a, .b = b, .y = y, .blocks = 1, .rows = s->m, .columns = s->n,
-           .matrices = 1, .is_own = is_own};
+  job j = {.shape = s,
+           .a = a,
+           .b = b,
+           .y = y,
+           .blocks = 1,
+           .rows = s->m,
+           .columns = s->n,
+           .matrices = 1,
+           .is_own = is_own};
   int64_t operations = s->m * s->n * s->k;
   if (operations >= 2 * TASK_OPERATIONS && s->batch < MAX_BLOCKS) {
     int64_t wanted = smaller(MAX_BLOCKS, operations / TASK_OPERATIONS);
@@ -192,7 +210,7 @@ void mvg_host_matmul_own(const mvg_matmul *shape, const float *a, const float *b
 void mvg_host_matmul(const mvg_matmul *shape, const float *a, const float *b, float *y) {
   mvg_matmul s = *shape;
   if (s.batch > 1 && s.broadcast_b && !s.broadcast_a && !s.transpose_a) {
-    s.m *= s.batch;  // one tall matrix instead of a batch
+    s.m *= s.batch; // one tall matrix instead of a batch
     s.batch = 1;
   }
   run(&s, a, b, y, false);

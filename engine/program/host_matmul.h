@@ -1,15 +1,17 @@
-// Dense products on the host, for CPU devices: oneDNN's sgemm where it was found at build time, else the engine's own.
+// Dense products on the host, for CPU devices: oneDNN's sgemm where it was found at build time,
+// else the engine's own.
 #ifndef MVGRAPH_PROGRAM_HOST_MATMUL_H_
 #define MVGRAPH_PROGRAM_HOST_MATMUL_H_
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// y[b] = op(a[b]) op(b[b]), all row-major: a [M, K] ([K, M] if transposed), b [K, N] ([N, K] if transposed), y [M, N].
+// y[b] = op(a[b]) op(b[b]), all row-major: a [M, K] ([K, M] if transposed), b [K, N] ([N, K] if
+// transposed), y [M, N].
 typedef struct {
   int64_t batch, m, n, k;
-  bool transpose_a, transpose_b;  // stored transposed
-  bool broadcast_a, broadcast_b;  // one matrix for the whole batch
+  bool transpose_a, transpose_b; // stored transposed
+  bool broadcast_a, broadcast_b; // one matrix for the whole batch
 } mvg_matmul;
 
 // The same bits at every call. Overwrites y.
@@ -18,4 +20,4 @@ void mvg_host_matmul(const mvg_matmul *shape, const float *a, const float *b, fl
 // The engine's own kernel, whatever was found at build time.
 void mvg_host_matmul_own(const mvg_matmul *shape, const float *a, const float *b, float *y);
 
-#endif  // MVGRAPH_PROGRAM_HOST_MATMUL_H_
+#endif // MVGRAPH_PROGRAM_HOST_MATMUL_H_

@@ -32,7 +32,8 @@ static mvg_matmul get_matmul(const mvg_node *node) {
 bool mvg_host_step_accepts(const mvg_node *node) {
   if (!node->kernel.binding || strcmp(node->kernel.binding, "matmul") != 0) return false;
   mvg_matmul shape = get_matmul(node);
-  return 2.0 * (double)shape.batch * (double)shape.m * (double)shape.n * (double)shape.k >= MIN_OPERATIONS;
+  return 2.0 * (double)shape.batch * (double)shape.m * (double)shape.n * (double)shape.k >=
+         MIN_OPERATIONS;
 }
 
 // One operand as host memory: in place where the buffer is mapped, else a copy.
@@ -72,12 +73,15 @@ static mvg_status close_operand(operand *o, bool is_written) {
 static mvg_status open_input(const mvg_plan *plan, const mvg_step *step, mvg_buffer *const *buffers,
                              mvg_value input, operand *out) {
   const mvg_type *type = mvg_graph_get_type(plan->fusion->graph, input);
-  input = mvg_fusion_resolve(plan->fusion, input);  // a reshape shares the memory behind it
+  input = mvg_fusion_resolve(plan->fusion, input); // a reshape shares the memory behind it
   const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, input.node);
   if (node->kind == MVG_KIND_CONST) {
     size_t bytes = (size_t)mvg_shape_get_size(&type->shape) * mvg_dtype_get_size(type->dtype);
-    *out = (operand){.array = {.dtype = type->dtype, .shape = type->shape, .size_bytes = bytes,
-                               .data = (void *)node->constant.data, .reference_count = 1}};
+    *out = (operand){.array = {.dtype = type->dtype,
+                               .shape = type->shape,
+                               .size_bytes = bytes,
+                               .data = (void *)node->constant.data,
+                               .reference_count = 1}};
     return NULL;
   }
   for (uint32_t i = 0; i < step->read_count; ++i) {
@@ -91,7 +95,8 @@ static mvg_status open_input(const mvg_plan *plan, const mvg_step *step, mvg_buf
 static mvg_status run_node(const mvg_node *node, operand *operands) {
   const mvg_ndarray *inputs[MVG_MAX_OPERANDS];
   mvg_ndarray *outputs[MVG_MAX_OPERANDS];
-  for (uint32_t i = 0; i < node->input_count; ++i) inputs[i] = &operands[i].array;
+  for (uint32_t i = 0; i < node->input_count; ++i)
+    inputs[i] = &operands[i].array;
   for (uint32_t i = 0; i < node->output_count; ++i) {
     outputs[i] = &operands[node->input_count + i].array;
   }

@@ -10,7 +10,7 @@
 // Workers live as long as the process; a job is announced by its number.
 static struct {
   pthread_once_t once;
-  pthread_mutex_t lock, turn;  // `turn` is held by whoever runs a job
+  pthread_mutex_t lock, turn; // `turn` is held by whoever runs a job
   pthread_cond_t has_job, is_done;
   uint64_t job;
   uint32_t worker_count, busy_count;
@@ -18,8 +18,10 @@ static struct {
   void *context;
   int64_t count;
   atomic_llong next;
-} pool = {.once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER,
-          .turn = PTHREAD_MUTEX_INITIALIZER, .has_job = PTHREAD_COND_INITIALIZER,
+} pool = {.once = PTHREAD_ONCE_INIT,
+          .lock = PTHREAD_MUTEX_INITIALIZER,
+          .turn = PTHREAD_MUTEX_INITIALIZER,
+          .has_job = PTHREAD_COND_INITIALIZER,
           .is_done = PTHREAD_COND_INITIALIZER};
 
 static void run_tasks(void) {
@@ -35,7 +37,8 @@ static void *work(void *unused) {
   uint64_t seen = 0;
   pthread_mutex_lock(&pool.lock);
   while (true) {
-    while (pool.job == seen) pthread_cond_wait(&pool.has_job, &pool.lock);
+    while (pool.job == seen)
+      pthread_cond_wait(&pool.has_job, &pool.lock);
     seen = pool.job;
     pthread_mutex_unlock(&pool.lock);
     run_tasks();
@@ -59,7 +62,8 @@ void mvg_host_parallel(int64_t count, mvg_host_task task, void *context) {
   pthread_once(&pool.once, start_workers);
   bool is_alone = count < 2 || pool.worker_count == 0 || pthread_mutex_trylock(&pool.turn) != 0;
   if (is_alone) {
-    for (int64_t i = 0; i < count; ++i) task(context, i);
+    for (int64_t i = 0; i < count; ++i)
+      task(context, i);
     return;
   }
   pthread_mutex_lock(&pool.lock);
@@ -73,7 +77,8 @@ void mvg_host_parallel(int64_t count, mvg_host_task task, void *context) {
   pthread_mutex_unlock(&pool.lock);
   run_tasks();
   pthread_mutex_lock(&pool.lock);
-  while (pool.busy_count) pthread_cond_wait(&pool.is_done, &pool.lock);
+  while (pool.busy_count)
+    pthread_cond_wait(&pool.is_done, &pool.lock);
   pthread_mutex_unlock(&pool.lock);
   pthread_mutex_unlock(&pool.turn);
 }

@@ -1,5 +1,6 @@
-// Threads for host kernels: workers sleep between jobs, so that a CPU device's own workers have the cores meanwhile.
-// (OpenMP runtimes spin after a job, which halves the speed of the shaders that follow.)
+// Threads for host kernels: workers sleep between jobs, so that a CPU device's own workers have the
+// cores meanwhile. (OpenMP runtimes spin after a job, which halves the speed of the shaders that
+// follow.)
 #ifndef MVGRAPH_PROGRAM_HOST_THREADS_H_
 #define MVGRAPH_PROGRAM_HOST_THREADS_H_
 
@@ -7,8 +8,8 @@
 
 typedef void (*mvg_host_task)(void *context, int64_t index);
 
-// Calls task(context, 0..count-1), spread over all cores, and waits. One job at a time; a call from inside a task, or
-// while another thread's job runs, is done by the caller alone.
+// Calls task(context, 0..count-1), spread over all cores, and waits. One job at a time; a call from
+// inside a task, or while another thread's job runs, is done by the caller alone.
 void mvg_host_parallel(int64_t count, mvg_host_task task, void *context);
 
-#endif  // MVGRAPH_PROGRAM_HOST_THREADS_H_
+#endif // MVGRAPH_PROGRAM_HOST_THREADS_H_

@@ -32,7 +32,8 @@ mvg_status mvg_kernel_set_add(mvg_kernel_set *set, mvg_shader *shader, uint32_t 
     return NULL;
   }
   *out_index = (uint32_t)set->entries.count;
-  mvg_status status = mvg_array_push(&set->entries, ((mvg_kernel_entry){*shader, hash, binding_count, NULL}));
+  mvg_status status =
+      mvg_array_push(&set->entries, ((mvg_kernel_entry){*shader, hash, binding_count, NULL}));
   if (status) mvg_shader_deinit(shader);
   return status;
 }
@@ -50,10 +51,13 @@ static mvg_status compile_entry(mvg_device *device, mvg_kernel_entry *entry) {
   uint32_t *words = NULL;
   size_t count = 0;
   const mvg_shader *shader = &entry->shader;
-  mvg_log(MVG_LOG_DEBUG, "kernel %016llx %s\n%s", (unsigned long long)entry->hash, shader->name, shader->glsl);
-  MVG_RETURN_IF_ERROR(mvg_spirv_compile(shader->name, shader->glsl, mvg_device_get_caps(device), &words, &count));
-  mvg_status status = mvg_kernel_create(device, shader->name, words, count, entry->binding_count,
-                                        shader->push_count * (uint32_t)sizeof(uint32_t), &entry->kernel);
+  mvg_log(MVG_LOG_DEBUG, "kernel %016llx %s\n%s", (unsigned long long)entry->hash, shader->name,
+          shader->glsl);
+  MVG_RETURN_IF_ERROR(
+      mvg_spirv_compile(shader->name, shader->glsl, mvg_device_get_caps(device), &words, &count));
+  mvg_status status =
+      mvg_kernel_create(device, shader->name, words, count, entry->binding_count,
+                        shader->push_count * (uint32_t)sizeof(uint32_t), &entry->kernel);
   mvg_free(words);
   return status;
 }
@@ -83,7 +87,8 @@ mvg_status mvg_kernel_set_compile(mvg_kernel_set *set, mvg_device *device) {
     if (pthread_create(&threads[started], NULL, compile_some, &j) == 0) ++started;
   }
   compile_some(&j);
-  for (size_t i = 0; i < started; ++i) pthread_join(threads[i], NULL);
+  for (size_t i = 0; i < started; ++i)
+    pthread_join(threads[i], NULL);
   pthread_mutex_destroy(&j.lock);
   return j.failure;
 }

@@ -6,7 +6,7 @@
 #include "device/device.h"
 
 typedef struct {
-  mvg_shader shader;  // of the first step that needs it
+  mvg_shader shader; // of the first step that needs it
   uint64_t hash;
   uint32_t binding_count;
   mvg_kernel *kernel;
@@ -22,4 +22,4 @@ mvg_status mvg_kernel_set_add(mvg_kernel_set *set, mvg_shader *shader, uint32_t 
                               uint32_t *out_index) MVG_MUST_USE;
 mvg_status mvg_kernel_set_compile(mvg_kernel_set *set, mvg_device *device) MVG_MUST_USE;
 
-#endif  // MVGRAPH_PROGRAM_KERNEL_SET_H_
+#endif // MVGRAPH_PROGRAM_KERNEL_SET_H_

@@ -33,7 +33,8 @@ void mvg_profile_print(const mvg_profile *profile, const mvg_plan *plan, mvg_str
     mvg_status_destroy(status);
     return;
   }
-  for (uint32_t i = 0; i < plan->step_count; ++i) total += profile->step_ns[i];
+  for (uint32_t i = 0; i < plan->step_count; ++i)
+    total += profile->step_ns[i];
   mvg_str_appendf(out, "profile '%s': %" PRIu64 " runs of %.3f ms, %.3f ms in %u steps\n",
                   mvg_graph_get_name(plan->fusion->graph), profile->run_count,
                   profile->wall_ns / runs * 1e-6, total / runs * 1e-6, plan->step_count);

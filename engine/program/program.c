@@ -12,12 +12,12 @@
 
 // Steps between two visits to the host: one command list, or one host step.
 typedef struct {
-  mvg_commands *commands;  // NULL: a host step
+  mvg_commands *commands; // NULL: a host step
   uint32_t first_step, step_count;
 } segment;
 
 typedef struct {
-  uint32_t kernel;  // of dispatches; UINT32_MAX: an empty grid
+  uint32_t kernel; // of dispatches; UINT32_MAX: an empty grid
   uint32_t push[MVG_SHADER_MAX_PUSH];
   uint32_t push_count;
   uint32_t groups[3];
@@ -29,9 +29,9 @@ struct mvg_program {
   mvg_state **states;
   size_t state_count;
   mvg_buffer *regions[MVG_REGION_COUNT];
-  mvg_buffer *upload, *download;  // staging, where kernels should not touch host memory; else NULL
+  mvg_buffer *upload, *download; // staging, where kernels should not touch host memory; else NULL
   mvg_kernel_set kernels;
-  launch *launches;               // per step
+  launch *launches; // per step
   MVG_ARRAY(segment) segments;
   mvg_profile profile;
 };
@@ -55,10 +55,13 @@ static mvg_status check_states(const mvg_program *p) {
       const mvg_span *span = &step->spans[k];
       if (span->region != MVG_REGION_STATE) continue;
       bool exists = span->slot < p->state_count && p->states[span->slot];
-      if (!exists) return MVG_ERROR(MVG_INVALID_ARGUMENT, "the program needs state %u, which is missing", span->slot);
+      if (!exists)
+        return MVG_ERROR(MVG_INVALID_ARGUMENT, "the program needs state %u, which is missing",
+                         span->slot);
       uint64_t bytes = mvg_buffer_get_size(mvg_state_get_buffer(p->states[span->slot]));
       if (bytes < span->size_bytes) {
-        return MVG_ERROR(MVG_INVALID_ARGUMENT, "state '%s' has %" PRIu64 " bytes, the program uses %" PRIu64,
+        return MVG_ERROR(MVG_INVALID_ARGUMENT,
+                         "state '%s' has %" PRIu64 " bytes, the program uses %" PRIu64,
                          mvg_state_get_name(p->states[span->slot]), bytes, span->size_bytes);
       }
     }
@@ -78,9 +81,9 @@ static mvg_status create_regions(mvg_program *p) {
     if (!status) continue;
     mvg_str text = {0};
     mvg_plan_print_peak(p->plan, &text);
-    status = mvg_status_annotate(status,
-                                 "%sthree ways to shrink it: a smaller batch, a smaller image size, fewer views",
-                                 text.text ? text.text : "");
+    status = mvg_status_annotate(
+        status, "%sthree ways to shrink it: a smaller batch, a smaller image size, fewer views",
+        text.text ? text.text : "");
     mvg_str_deinit(&text);
     return status;
   }
@@ -96,10 +99,11 @@ static mvg_status create_regions(mvg_program *p) {
 static mvg_status write_constants(mvg_program *p) {
   for (uint32_t i = 0; i < p->plan->constant_count; ++i) {
     const mvg_placed *constant = &p->plan->constants[i];
-    uint64_t bytes = (uint64_t)mvg_shape_get_size(&constant->type.shape) * mvg_dtype_get_size(constant->type.dtype);
+    uint64_t bytes = (uint64_t)mvg_shape_get_size(&constant->type.shape) *
+                     mvg_dtype_get_size(constant->type.dtype);
     if (bytes == 0) continue;
-    MVG_RETURN_IF_ERROR(
-        mvg_buffer_write(p->regions[MVG_REGION_CONST], constant->span.offset, constant->data, bytes));
+    MVG_RETURN_IF_ERROR(mvg_buffer_write(p->regions[MVG_REGION_CONST], constant->span.offset,
+                                         constant->data, bytes));
   }
   return NULL;
 }
@@ -143,8 +147,10 @@ static mvg_status list_bindings(const mvg_program *p, const mvg_step *step, mvg_
     const mvg_span *span = &step->spans[i];
     for (uint64_t done = 0; done < span->size_bytes; done += piece) {
       if (*out_count == MAX_STEP_BINDINGS) {
-        return MVG_ERROR(MVG_UNSUPPORTED, "a step needs more than %d bindings of at most %" PRIu64
-                         " bytes; use a smaller batch", MAX_STEP_BINDINGS, piece);
+        return MVG_ERROR(MVG_UNSUPPORTED,
+                         "a step needs more than %d bindings of at most %" PRIu64
+                         " bytes; use a smaller batch",
+                         MAX_STEP_BINDINGS, piece);
       }
       uint64_t rest = span->size_bytes - done;
       bindings[(*out_count)++] =
@@ -169,8 +175,9 @@ static mvg_status record_step(mvg_program *p, mvg_commands *commands, uint32_t n
   mvg_binding bindings[MAX_STEP_BINDINGS];
   uint32_t count;
   MVG_RETURN_IF_ERROR(list_bindings(p, step, bindings, &count));
-  return mvg_commands_dispatch(commands, p->kernels.entries.items[l->kernel].kernel, bindings, count,
-                               l->push, l->push_count * (uint32_t)sizeof(uint32_t), l->groups);
+  return mvg_commands_dispatch(commands, p->kernels.entries.items[l->kernel].kernel, bindings,
+                               count, l->push, l->push_count * (uint32_t)sizeof(uint32_t),
+                               l->groups);
 }
 
 static mvg_status record_staging(mvg_commands *commands, mvg_buffer *from, mvg_buffer *to) {
@@ -190,7 +197,7 @@ static mvg_status open_list(mvg_program *p, uint32_t first_step, mvg_commands **
   return p->profile.step_ns ? mvg_commands_timestamp(*out, 0) : NULL;
 }
 
-#define MAX_PROFILED_STEPS 4000  // timestamps of one list
+#define MAX_PROFILED_STEPS 4000 // timestamps of one list
 
 static mvg_status record_into(mvg_program *p, mvg_commands *commands, uint32_t step) {
   MVG_RETURN_IF_ERROR(record_step(p, commands, step));
@@ -288,7 +295,8 @@ void mvg_program_destroy(mvg_program *p) {
   }
   if (p->upload) mvg_buffer_release(p->upload);
   if (p->download) mvg_buffer_release(p->download);
-  for (size_t i = 0; i < p->state_count; ++i) mvg_state_release(p->states[i]);
+  for (size_t i = 0; i < p->state_count; ++i)
+    mvg_state_release(p->states[i]);
   mvg_free(p->states);
   mvg_plan_destroy(p->plan);
   mvg_device_release(p->device);
@@ -297,15 +305,17 @@ void mvg_program_destroy(mvg_program *p) {
 
 // ---- running ----
 
-static mvg_status check_array(const char *what, const mvg_placed *placed, const mvg_ndarray *array) {
+static mvg_status check_array(const char *what, const mvg_placed *placed,
+                              const mvg_ndarray *array) {
   if (!array) return MVG_ERROR(MVG_INVALID_ARGUMENT, "%s '%s' is missing", what, placed->name);
   bool fits = array->dtype == placed->type.dtype &&
               mvg_shape_get_size(&array->shape) == mvg_shape_get_size(&placed->type.shape);
   if (fits) return NULL;
   char have[MVG_SHAPE_TEXT_SIZE], want[MVG_SHAPE_TEXT_SIZE];
   return MVG_ERROR(MVG_INVALID_ARGUMENT, "%s '%s' is %s%s, the array is %s%s", what, placed->name,
-                   mvg_dtype_get_name(placed->type.dtype), mvg_shape_format(&placed->type.shape, want),
-                   mvg_dtype_get_name(array->dtype), mvg_shape_format(&array->shape, have));
+                   mvg_dtype_get_name(placed->type.dtype),
+                   mvg_shape_format(&placed->type.shape, want), mvg_dtype_get_name(array->dtype),
+                   mvg_shape_format(&array->shape, have));
 }
 
 static mvg_status write_inputs(mvg_program *p, const mvg_ndarray *const *inputs, size_t count) {
@@ -315,7 +325,8 @@ static mvg_status write_inputs(mvg_program *p, const mvg_ndarray *const *inputs,
     const mvg_ndarray *array = input->slot < count ? inputs[input->slot] : NULL;
     MVG_RETURN_IF_ERROR(check_array("input", input, array));
     if (!buffer || array->size_bytes == 0) continue;
-    MVG_RETURN_IF_ERROR(mvg_buffer_write(buffer, input->span.offset, array->data, array->size_bytes));
+    MVG_RETURN_IF_ERROR(
+        mvg_buffer_write(buffer, input->span.offset, array->data, array->size_bytes));
   }
   return NULL;
 }
@@ -358,7 +369,8 @@ static mvg_status add_times(mvg_program *p, const segment *s, double elapsed_ns)
   uint64_t *times;
   MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(count, &times));
   mvg_status status = mvg_commands_read_timestamps(s->commands, times, count);
-  for (uint32_t i = 1; i < count && !status; ++i) step_ns[i - 1] += (double)(times[i] - times[i - 1]);
+  for (uint32_t i = 1; i < count && !status; ++i)
+    step_ns[i - 1] += (double)(times[i] - times[i - 1]);
   mvg_free(times);
   return status;
 }
@@ -391,5 +403,6 @@ mvg_status mvg_program_run(mvg_program *p, const mvg_ndarray *const *inputs, siz
   mvg_status status = write_inputs(p, inputs, input_count);
   if (!status) status = run_segments(p);
   if (!status) status = read_outputs(p, outputs);
-  return mvg_status_annotate(status, "running program '%s'", mvg_graph_get_name(p->plan->fusion->graph));
+  return mvg_status_annotate(status, "running program '%s'",
+                             mvg_graph_get_name(p->plan->fusion->graph));
 }

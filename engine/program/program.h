@@ -10,18 +10,19 @@
 typedef struct mvg_plan mvg_plan;
 typedef struct mvg_program mvg_program;
 
-// Builds kernels, allocates the arena and records. Takes ownership of `plan` even on failure; retains states and
-// device. `states[slot]` is the state of each STATE leaf and update target.
+// Builds kernels, allocates the arena and records. Takes ownership of `plan` even on failure;
+// retains states and device. `states[slot]` is the state of each STATE leaf and update target.
 mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *const *states,
                               size_t state_count, mvg_program **out_program) MVG_MUST_USE;
 void mvg_program_destroy(mvg_program *program);
 
-// inputs[slot] feeds each INPUT leaf (dtype and element count must match); outputs[i] receives the i-th
-// non-update target, or NULL to skip reading it back. On the null device outputs are zero-filled.
+// inputs[slot] feeds each INPUT leaf (dtype and element count must match); outputs[i] receives the
+// i-th non-update target, or NULL to skip reading it back. On the null device outputs are
+// zero-filled.
 mvg_status mvg_program_run(mvg_program *program, const mvg_ndarray *const *inputs,
                            size_t input_count, mvg_ndarray *const *outputs,
                            size_t output_count) MVG_MUST_USE;
 
 const mvg_plan *mvg_program_get_plan(const mvg_program *program);
 
-#endif  // MVGRAPH_PROGRAM_PROGRAM_H_
+#endif // MVGRAPH_PROGRAM_PROGRAM_H_

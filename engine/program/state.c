@@ -60,8 +60,9 @@ static mvg_status check_array(const mvg_state *state, const mvg_ndarray *array) 
   if (array->dtype == state->type.dtype && array->size_bytes == state->size_bytes) return NULL;
   char have[MVG_SHAPE_TEXT_SIZE], want[MVG_SHAPE_TEXT_SIZE];
   return MVG_ERROR(MVG_INVALID_ARGUMENT, "state '%s' is %s%s, the array is %s%s", state->name,
-                   mvg_dtype_get_name(state->type.dtype), mvg_shape_format(&state->type.shape, want),
-                   mvg_dtype_get_name(array->dtype), mvg_shape_format(&array->shape, have));
+                   mvg_dtype_get_name(state->type.dtype),
+                   mvg_shape_format(&state->type.shape, want), mvg_dtype_get_name(array->dtype),
+                   mvg_shape_format(&array->shape, have));
 }
 
 mvg_status mvg_state_write(mvg_state *state, const mvg_ndarray *array) {

@@ -1,4 +1,5 @@
-// Named tensors that outlive a run: parameters, buffers, optimizer moments. They live on the device.
+// Named tensors that outlive a run: parameters, buffers, optimizer moments. They live on the
+// device.
 #ifndef MVGRAPH_PROGRAM_STATE_H_
 #define MVGRAPH_PROGRAM_STATE_H_
 
@@ -15,10 +16,11 @@ void mvg_state_retain(mvg_state *state);
 void mvg_state_release(mvg_state *state);
 const char *mvg_state_get_name(const mvg_state *state);
 const mvg_type *mvg_state_get_type(const mvg_state *state);
-mvg_buffer *mvg_state_get_buffer(const mvg_state *state);  // borrowed; the whole buffer is the tensor
+mvg_buffer *
+mvg_state_get_buffer(const mvg_state *state); // borrowed; the whole buffer is the tensor
 
 // The array's dtype and element count must be the state's.
 mvg_status mvg_state_write(mvg_state *state, const mvg_ndarray *array) MVG_MUST_USE;
 mvg_status mvg_state_read(mvg_state *state, mvg_ndarray *array) MVG_MUST_USE;
 
-#endif  // MVGRAPH_PROGRAM_STATE_H_
+#endif // MVGRAPH_PROGRAM_STATE_H_

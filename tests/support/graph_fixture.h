@@ -1,4 +1,5 @@
-// Small graphs in few words, and the comparison of a compiled program with the double-precision reference.
+// Small graphs in few words, and the comparison of a compiled program with the double-precision
+// reference.
 #ifndef MVGRAPH_TESTS_SUPPORT_GRAPH_FIXTURE_H_
 #define MVGRAPH_TESTS_SUPPORT_GRAPH_FIXTURE_H_
 
@@ -36,11 +37,12 @@ static inline void check(mvg_status status) {
 
 static inline mvg_shape shape_of(uint32_t rank, const int64_t *dims) {
   mvg_shape shape = {.rank = rank};
-  for (uint32_t i = 0; i < rank; ++i) shape.dims[i] = dims[i];
+  for (uint32_t i = 0; i < rank; ++i)
+    shape.dims[i] = dims[i];
   return shape;
 }
-#define DIMS(...)                                                             \
-  shape_of((uint32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),    \
+#define DIMS(...)                                                                                  \
+  shape_of((uint32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                         \
            (const int64_t[]){__VA_ARGS__})
 #define SCALAR ((mvg_shape){0})
 
@@ -51,8 +53,10 @@ static inline void fixture_open(fixture *f) {
 
 static inline void fixture_close(fixture *f) {
   mvg_graph_destroy(f->graph);
-  for (uint32_t i = 0; i < f->input_count; ++i) mvg_ndarray_release(f->inputs[i]);
-  for (uint32_t i = 0; i < f->state_count; ++i) mvg_ndarray_release(f->state_values[i]);
+  for (uint32_t i = 0; i < f->input_count; ++i)
+    mvg_ndarray_release(f->inputs[i]);
+  for (uint32_t i = 0; i < f->state_count; ++i)
+    mvg_ndarray_release(f->state_values[i]);
 }
 
 // Values in [-1, 1] that depend on the position only.
@@ -92,19 +96,21 @@ static inline mvg_value make_state(fixture *f, mvg_shape shape) {
   return value;
 }
 
-static inline mvg_value make_map(fixture *f, const char *text, uint32_t count, const mvg_value *inputs) {
+static inline mvg_value make_map(fixture *f, const char *text, uint32_t count,
+                                 const mvg_value *inputs) {
   static const char *const names[] = {"a", "b", "c", "d", "e"};
   const mvg_expr *expr;
   const char *all[6];
-  for (uint32_t i = 0; i < count; ++i) all[i] = names[i];
+  for (uint32_t i = 0; i < count; ++i)
+    all[i] = names[i];
   all[count] = "i";
   check(mvg_expr_parse(mvg_graph_get_arena(f->graph), text, all, count + 1, &expr));
   mvg_value out;
   check(mvg_graph_map(f->graph, NULL, "map", MVG_DTYPE_F32, expr, inputs, count, &out));
   return out;
 }
-#define MAP(f, text, ...)                                                         \
-  make_map((f), (text), (uint32_t)(sizeof((mvg_value[]){__VA_ARGS__}) / sizeof(mvg_value)), \
+#define MAP(f, text, ...)                                                                          \
+  make_map((f), (text), (uint32_t)(sizeof((mvg_value[]){__VA_ARGS__}) / sizeof(mvg_value)),        \
            (const mvg_value[]){__VA_ARGS__})
 
 static inline mvg_value make_reduce(fixture *f, const char *init, const char *combine,
@@ -123,20 +129,22 @@ static inline mvg_value make_sum(fixture *f, uint32_t axes, mvg_value input) {
   return make_reduce(f, "0", "acc + x", "acc", axes, input);
 }
 
-// `texts`: one index expression an input axis over output coordinates i, j, k, l; `valid` may be NULL.
+// `texts`: one index expression an input axis over output coordinates i, j, k, l; `valid` may be
+// NULL.
 static inline mvg_value make_view(fixture *f, mvg_value input, mvg_shape shape,
                                   const char *const *texts, const char *valid) {
   static const char *const names[] = {"i", "j", "k", "l", "m"};
   mvg_arena *arena = mvg_graph_get_arena(f->graph);
   const mvg_expr *index[MVG_MAX_RANK] = {0}, *condition = NULL;
   uint32_t rank = mvg_graph_get_type(f->graph, input)->shape.rank;
-  for (uint32_t i = 0; i < rank; ++i) check(mvg_expr_parse(arena, texts[i], names, shape.rank, &index[i]));
+  for (uint32_t i = 0; i < rank; ++i)
+    check(mvg_expr_parse(arena, texts[i], names, shape.rank, &index[i]));
   if (valid) check(mvg_expr_parse(arena, valid, names, shape.rank, &condition));
   mvg_value out;
   check(mvg_graph_view(f->graph, NULL, "view", input, &shape, index, condition, &out));
   return out;
 }
-#define VIEW(f, input, shape, valid, ...) \
+#define VIEW(f, input, shape, valid, ...)                                                          \
   make_view((f), (input), (shape), (const char *const[]){__VA_ARGS__}, (valid))
 
 static inline mvg_value make_reshape(fixture *f, mvg_value input, mvg_shape shape) {
@@ -164,4 +172,4 @@ static inline mvg_device *open_device(void) {
   return device;
 }
 
-#endif  // MVGRAPH_TESTS_SUPPORT_GRAPH_FIXTURE_H_
+#endif // MVGRAPH_TESTS_SUPPORT_GRAPH_FIXTURE_H_

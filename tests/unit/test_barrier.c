@@ -3,10 +3,11 @@
 
 #include "plan/barrier.h"
 
-#define ARENA(offset, size) \
+#define ARENA(offset, size)                                                                        \
   { MVG_REGION_ARENA, 0, (offset), (size) }
 
-static mvg_hazard enter(mvg_barrier_tracker *tracker, uint32_t number, mvg_span read, mvg_span write) {
+static mvg_hazard enter(mvg_barrier_tracker *tracker, uint32_t number, mvg_span read,
+                        mvg_span write) {
   const mvg_span spans[2] = {read, write};
   mvg_step step = {.kind = MVG_STEP_DISPATCH, .spans = spans, .read_count = 1, .write_count = 1};
   check(mvg_barrier_enter(tracker, &step, number));
@@ -49,7 +50,8 @@ static void test_one_barrier_settles_everything_before_it(void **state) {
   enter(&t, 0, (mvg_span)ARENA(0, 64), (mvg_span)ARENA(64, 64));
   enter(&t, 1, (mvg_span)ARENA(0, 64), (mvg_span)ARENA(128, 64));
   assert_int_equal(enter(&t, 2, (mvg_span)ARENA(64, 64), (mvg_span)ARENA(256, 64)), MVG_HAZARD_RAW);
-  assert_int_equal(enter(&t, 3, (mvg_span)ARENA(128, 64), (mvg_span)ARENA(320, 64)), MVG_HAZARD_NONE);
+  assert_int_equal(enter(&t, 3, (mvg_span)ARENA(128, 64), (mvg_span)ARENA(320, 64)),
+                   MVG_HAZARD_NONE);
   mvg_barrier_tracker_deinit(&t);
 }
 
@@ -61,7 +63,8 @@ static void test_host_steps_wait_by_themselves(void **state) {
   mvg_step host = {.kind = MVG_STEP_HOST, .spans = spans, .read_count = 1, .write_count = 1};
   check(mvg_barrier_enter(&t, &host, 1));
   assert_int_equal(host.barrier, MVG_HAZARD_NONE);
-  assert_int_equal(enter(&t, 2, (mvg_span)ARENA(128, 64), (mvg_span)ARENA(64, 64)), MVG_HAZARD_NONE);
+  assert_int_equal(enter(&t, 2, (mvg_span)ARENA(128, 64), (mvg_span)ARENA(64, 64)),
+                   MVG_HAZARD_NONE);
   mvg_barrier_tracker_deinit(&t);
 }
 

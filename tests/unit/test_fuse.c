@@ -3,8 +3,11 @@
 
 #include "passes/lower.h"
 
-static const mvg_caps caps = {.is_cpu = true, .max_bindings = 32, .max_local_size = 256,
-                              .storage_alignment_bytes = 16, .max_group_count = {65535, 65535, 65535}};
+static const mvg_caps caps = {.is_cpu = true,
+                              .max_bindings = 32,
+                              .max_local_size = 256,
+                              .storage_alignment_bytes = 16,
+                              .max_group_count = {65535, 65535, 65535}};
 static const mvg_fuse_options no_options;
 
 static mvg_fusion *fuse(fixture *f) {
@@ -59,14 +62,15 @@ static void test_row_statistics_share_a_dispatch(void **state) {
   mvg_value e = MAP(&f, "exp(a - b)", x, top);
   mvg_value sum = make_reshape(&f, make_sum(&f, 2, e), DIMS(8, 1));
   add_output(&f, "y", MAP(&f, "a / b", e, sum));
-  expect_groups(&f, 2);  // max and sum, then the division
+  expect_groups(&f, 2); // max and sum, then the division
 }
 
 static void test_adam_is_one_dispatch_with_three_stores(void **state) {
   (void)state;
   fixture f;
   fixture_open(&f);
-  mvg_value p = make_state(&f, DIMS(50)), m = make_state(&f, DIMS(50)), v = make_state(&f, DIMS(50));
+  mvg_value p = make_state(&f, DIMS(50)), m = make_state(&f, DIMS(50)),
+            v = make_state(&f, DIMS(50));
   mvg_value g = make_input(&f, DIMS(50));
   mvg_value m2 = MAP(&f, "0.9 * a + 0.1 * b", m, g), v2 = MAP(&f, "0.9 * a + 0.1 * b * b", v, g);
   add_update(&f, 1, m2);
@@ -77,7 +81,8 @@ static void test_adam_is_one_dispatch_with_three_stores(void **state) {
   assert_int_equal(fusion->groups[0].part_count, 1);
   assert_int_equal(fusion->groups[0].write_count, 3);
   assert_int_equal(fusion->groups[0].read_count, 4);
-  for (uint32_t i = 0; i < 4; ++i) assert_true(fusion->groups[0].reads[i].is_pointwise);
+  for (uint32_t i = 0; i < 4; ++i)
+    assert_true(fusion->groups[0].reads[i].is_pointwise);
   mvg_fusion_destroy(fusion);
   fixture_close(&f);
 }
@@ -101,7 +106,8 @@ static void test_bindings_stay_within_the_device(void **state) {
   fixture f;
   fixture_open(&f);
   mvg_value sum = make_input(&f, DIMS(10));
-  for (int i = 0; i < 15; ++i) sum = MAP(&f, "sin(a) * b", sum, make_input(&f, DIMS(10)));
+  for (int i = 0; i < 15; ++i)
+    sum = MAP(&f, "sin(a) * b", sum, make_input(&f, DIMS(10)));
   add_output(&f, "y", sum);
   mvg_caps small = caps;
   small.max_bindings = 8;
@@ -120,7 +126,7 @@ static void test_value_between_parts_of_one_group_is_not_stored(void **state) {
   fixture f;
   fixture_open(&f);
   mvg_value x = make_input(&f, DIMS(40));
-  mvg_value shared = MAP(&f, "exp(a) + sin(a) * cos(a)", x);  // too dear to compute twice
+  mvg_value shared = MAP(&f, "exp(a) + sin(a) * cos(a)", x); // too dear to compute twice
   add_output(&f, "y", MAP(&f, "a * 2", shared));
   add_output(&f, "z", MAP(&f, "a * 3", shared));
   mvg_fusion *fusion = fuse(&f);
@@ -139,7 +145,8 @@ static void test_group_between_two_others_keeps_them_apart(void **state) {
   mvg_value a = MAP(&f, "exp(a) + sin(a) * cos(a)", x);
   mvg_value turned = VIEW(&f, a, DIMS(30), NULL, "29 - i");
   mvg_value total = make_sum(&f, 1, MAP(&f, "a * b", a, turned));
-  add_output(&f, "y", MAP(&f, "a + b", a, total));  // reads a pointwise, and total, which needs all of a
+  add_output(&f, "y",
+             MAP(&f, "a + b", a, total)); // reads a pointwise, and total, which needs all of a
   expect_groups(&f, 3);
 }
 

@@ -1,4 +1,5 @@
-// Host products against a plain triple loop, for both the linked library and the engine's own kernel.
+// Host products against a plain triple loop, for both the linked library and the engine's own
+// kernel.
 #include "support/graph_fixture.h"
 
 #include "program/host_matmul.h"

@@ -16,7 +16,8 @@ static int close_pool(void **state) {
 static void test_splitting_and_joining_gives_the_element_back(void **state) {
   (void)state;
   const mvg_index *v = mvg_index_make_var(&pool, 2 * 3 * 5 * 7, 0);
-  const mvg_shape shapes[] = {DIMS(2, 3, 5, 7), DIMS(210), DIMS(1, 6, 35), DIMS(14, 15), DIMS(210, 1)};
+  const mvg_shape shapes[] = {DIMS(2, 3, 5, 7), DIMS(210), DIMS(1, 6, 35), DIMS(14, 15),
+                              DIMS(210, 1)};
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
     mvg_place place;
     mvg_place_from_linear(&pool, &shapes[i], v, &place);
@@ -30,7 +31,8 @@ static void test_reshape_to_new_axes_needs_no_division_by_old_ones(void **state)
   const mvg_index *linear = mvg_index_make_sum(&pool, i, 64, j, 1);
   assert_ptr_equal(mvg_index_make_digit(&pool, linear, 64, 0), i);
   assert_ptr_equal(mvg_index_make_digit(&pool, linear, 1, 64), j);
-  assert_ptr_equal(mvg_index_make_digit(&pool, linear, 16, 4), mvg_index_make_digit(&pool, j, 16, 0));
+  assert_ptr_equal(mvg_index_make_digit(&pool, linear, 16, 4),
+                   mvg_index_make_digit(&pool, j, 16, 0));
 }
 
 static void test_comparisons_follow_from_ranges(void **state) {
@@ -39,9 +41,9 @@ static void test_comparisons_follow_from_ranges(void **state) {
   static const char *const names[] = {"i"};
   static const struct {
     const char *text;
-    int decided;  // -1: it depends
-  } cases[] = {{"i < 10", 1}, {"i < 9", -1}, {"i >= 10", 0}, {"i >= 0 && i < 10", 1}, {"i - 3 >= 0", -1},
-               {"i == 12", 0}, {"!(i < 10)", 0}, {"i < 5 || i >= 0", 1}};
+    int decided; // -1: it depends
+  } cases[] = {{"i < 10", 1},      {"i < 9", -1},  {"i >= 10", 0},   {"i >= 0 && i < 10", 1},
+               {"i - 3 >= 0", -1}, {"i == 12", 0}, {"!(i < 10)", 0}, {"i < 5 || i >= 0", 1}};
   mvg_arena arena = {0};
   for (size_t k = 0; k < sizeof cases / sizeof cases[0]; ++k) {
     const mvg_expr *expr;
@@ -68,8 +70,11 @@ static int64_t eval(const mvg_index *index, const mvg_index *v, int64_t value) {
     int64_t q = base / d - (base % d < 0);
     return m ? ((q % m) + m) % m : q;
   }
-  case MVG_INDEX_ASSUME: return eval(index->args[0], v, value);
-  default: fail(); return 0;
+  case MVG_INDEX_ASSUME:
+    return eval(index->args[0], v, value);
+  default:
+    fail();
+    return 0;
   }
 }
 
@@ -85,7 +90,8 @@ static void test_random_digits_mean_what_they_say(void **state) {
       seed = seed * 1664525u + 1013904223u;
       int64_t factor = 1 + (seed >> 8) % 6, offset = (int64_t)((seed >> 12) % 9) - 4;
       int64_t divisor = 1 + (seed >> 16) % 8, modulus = (seed >> 20) % 13;
-      const mvg_index *scaled = mvg_index_make_sum(&pool, index, factor, mvg_index_make_const(&pool, offset), 1);
+      const mvg_index *scaled =
+          mvg_index_make_sum(&pool, index, factor, mvg_index_make_const(&pool, offset), 1);
       scaled = mvg_index_make_sum(&pool, scaled, 1, v, count & 1);
       index = mvg_index_make_digit(&pool, scaled, divisor, modulus);
       for (int64_t x = 0; x < 5040; x += 97) {

@@ -3,8 +3,11 @@
 
 #include "plan/memory.h"
 
-static const mvg_caps caps = {.is_cpu = true, .max_bindings = 32, .max_local_size = 256,
-                              .storage_alignment_bytes = 16, .max_group_count = {65535, 65535, 65535}};
+static const mvg_caps caps = {.is_cpu = true,
+                              .max_bindings = 32,
+                              .max_local_size = 256,
+                              .storage_alignment_bytes = 16,
+                              .max_group_count = {65535, 65535, 65535}};
 static const mvg_fuse_options no_options;
 
 static mvg_plan *make_plan(fixture *f, const mvg_caps *limits) {
@@ -17,7 +20,8 @@ static mvg_plan *make_plan(fixture *f, const mvg_caps *limits) {
 
 static uint32_t count_steps(const mvg_plan *plan, mvg_step_kind kind) {
   uint32_t count = 0;
-  for (uint32_t i = 0; i < plan->step_count; ++i) count += plan->steps[i].kind == kind;
+  for (uint32_t i = 0; i < plan->step_count; ++i)
+    count += plan->steps[i].kind == kind;
   return count;
 }
 
@@ -46,7 +50,8 @@ static void test_memory_never_overlaps_two_living_blocks(void **state) {
     assert_int_equal(blocks[i].offset % 256, 0);
     assert_true(blocks[i].offset + blocks[i].size_bytes <= peak);
     for (int j = 0; j < i; ++j) {
-      bool meet = blocks[i].first_step <= blocks[j].last_step && blocks[j].first_step <= blocks[i].last_step;
+      bool meet = blocks[i].first_step <= blocks[j].last_step &&
+                  blocks[j].first_step <= blocks[i].last_step;
       bool apart = blocks[i].offset + blocks[i].size_bytes <= blocks[j].offset ||
                    blocks[j].offset + blocks[j].size_bytes <= blocks[i].offset;
       assert_true(!meet || apart);

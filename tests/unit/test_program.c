@@ -14,12 +14,14 @@ static void expect_close(const mvg_ndarray *got, const mvg_ndarray *want, double
   }
 }
 
-// Runs the graph once, with bindings on and off, and compares outputs and new states with the reference.
+// Runs the graph once, with bindings on and off, and compares outputs and new states with the
+// reference.
 static void expect_like_reference(fixture *f, double tolerance) {
   uint32_t count = mvg_graph_get_target_count(f->graph);
   mvg_value values[FIXTURE_MAX];
   mvg_ndarray *wanted[FIXTURE_MAX];
-  for (uint32_t i = 0; i < count; ++i) values[i] = mvg_graph_get_target(f->graph, i)->value;
+  for (uint32_t i = 0; i < count; ++i)
+    values[i] = mvg_graph_get_target(f->graph, i)->value;
   check(mvg_host_eval(f->graph, (const mvg_ndarray *const *)f->inputs,
                       (const mvg_ndarray *const *)f->state_values, values, count, wanted));
   mvg_state *states[FIXTURE_MAX];
@@ -57,16 +59,19 @@ static void expect_like_reference(fixture *f, double tolerance) {
     }
     mvg_ndarray_release(wanted[i]);
   }
-  for (uint32_t i = 0; i < output_count; ++i) mvg_ndarray_release(outputs[i]);
+  for (uint32_t i = 0; i < output_count; ++i)
+    mvg_ndarray_release(outputs[i]);
   mvg_program_destroy(program);
-  for (uint32_t i = 0; i < f->state_count; ++i) mvg_state_release(states[i]);
+  for (uint32_t i = 0; i < f->state_count; ++i)
+    mvg_state_release(states[i]);
 }
 
 static void test_maps_broadcast(void **state) {
   (void)state;
   fixture f;
   fixture_open(&f);
-  mvg_value a = make_input(&f, DIMS(5, 7)), b = make_input(&f, DIMS(7)), c = make_input(&f, DIMS(5, 1));
+  mvg_value a = make_input(&f, DIMS(5, 7)), b = make_input(&f, DIMS(7)),
+            c = make_input(&f, DIMS(5, 1));
   mvg_value y = MAP(&f, "a * b + exp(c) * erf(a) - (a > b ? 1.5 : c)", a, b, c);
   add_output(&f, "y", y);
   add_output(&f, "z", MAP(&f, "tanh(a) + pow(abs(b), 1.5) + i", y, a));
@@ -84,7 +89,8 @@ static void test_views_change_indices_only(void **state) {
   mvg_value padded = VIEW(&f, merged, DIMS(14, 13), "i >= 2 && i < 12 && j < 12", "i - 2", "j");
   mvg_value rolled = VIEW(&f, padded, DIMS(14, 13), NULL, "(i + 3) % 14", "(j - 5) % 13");
   add_output(&f, "rolled", MAP(&f, "a * 2 + 1", rolled));
-  add_output(&f, "flipped", VIEW(&f, MAP(&f, "sin(a)", padded), DIMS(13, 14), NULL, "13 - j", "12 - i"));
+  add_output(&f, "flipped",
+             VIEW(&f, MAP(&f, "sin(a)", padded), DIMS(13, 14), NULL, "13 - j", "12 - i"));
   expect_like_reference(&f, 1e-5);
   fixture_close(&f);
 }
@@ -135,9 +141,11 @@ static void test_adam_updates_states(void **state) {
   (void)state;
   fixture f;
   fixture_open(&f);
-  mvg_value p = make_state(&f, DIMS(33, 5)), m = make_state(&f, DIMS(33, 5)), v = make_state(&f, DIMS(33, 5));
+  mvg_value p = make_state(&f, DIMS(33, 5)), m = make_state(&f, DIMS(33, 5)),
+            v = make_state(&f, DIMS(33, 5));
   mvg_value g = make_input(&f, DIMS(33, 5)), lr = make_input(&f, SCALAR);
-  mvg_value m2 = MAP(&f, "0.9 * a + 0.1 * b", m, g), v2 = MAP(&f, "abs(0.999 * a) + 0.001 * b * b", v, g);
+  mvg_value m2 = MAP(&f, "0.9 * a + 0.1 * b", m, g),
+            v2 = MAP(&f, "abs(0.999 * a) + 0.001 * b * b", v, g);
   add_update(&f, 1, m2);
   add_update(&f, 2, v2);
   add_update(&f, 0, MAP(&f, "a - b * c / (sqrt(d) + 1e-8)", p, lr, m2, v2));
@@ -191,7 +199,8 @@ static void test_nan_and_infinity_pass_through(void **state) {
   fixture_open(&f);
   mvg_value x = make_input(&f, DIMS(6));
   const double values[6] = {NAN, INFINITY, -INFINITY, 0, 1e-30, -2};
-  for (int i = 0; i < 6; ++i) mvg_ndarray_set(f.inputs[0], i, values[i]);
+  for (int i = 0; i < 6; ++i)
+    mvg_ndarray_set(f.inputs[0], i, values[i]);
   add_output(&f, "max", MAP(&f, "max(a, 0)", x));
   add_output(&f, "max_of_all", make_reduce(&f, "-inf", "max(acc, x)", "acc", 1, x));
   add_output(&f, "select", MAP(&f, "isnan(a) ? 7 : min(a, inf)", x));
@@ -214,30 +223,42 @@ static void test_large_maps_run_four_elements_at_a_time(void **state) {
   (void)state;
   fixture f;
   fixture_open(&f);
-  mvg_value x = make_input(&f, DIMS(66, 256)), bias = make_input(&f, DIMS(256)), lr = make_input(&f, SCALAR);
+  mvg_value x = make_input(&f, DIMS(66, 256)), bias = make_input(&f, DIMS(256)),
+            lr = make_input(&f, SCALAR);
   mvg_value p = make_state(&f, DIMS(66, 256));
   mvg_value y = MAP(&f, "a + b + random_uniform(1, 2, 3, i) * 0.25", x, bias);
   add_output(&f, "y", y);
-  add_output(&f, "turned", MAP(&f, "a - b", y, VIEW(&f, x, DIMS(66, 256), NULL, "65 - i", "255 - j")));
+  add_output(&f, "turned",
+             MAP(&f, "a - b", y, VIEW(&f, x, DIMS(66, 256), NULL, "65 - i", "255 - j")));
   add_update(&f, 0, MAP(&f, "a - b * c", p, lr, y));
   expect_like_reference(&f, 1e-5);
   fixture_close(&f);
 }
 
 // y = op(a) op(b) as a kernel node and as the reference: expand, multiply, sum.
-static mvg_value add_matmul(fixture *f, mvg_value a, mvg_value b, int64_t batch, int64_t m, int64_t n,
-                            int64_t k, bool ta, bool tb, bool with_groups) {
+static mvg_value add_matmul(fixture *f, mvg_value a, mvg_value b, int64_t batch, int64_t m,
+                            int64_t n, int64_t k, bool ta, bool tb, bool with_groups) {
   static const char *const inputs[] = {"a", "b"}, *const outputs[] = {"y"};
-  const mvg_constant constants[] = {
-      {"B", true, batch, 0},        {"BROADCAST_A", true, 0, 0}, {"BROADCAST_B", true, 0, 0},
-      {"K", true, k, 0},            {"M", true, m, 0},           {"N", true, n, 0},
-      {"TRANSPOSE_A", true, ta, 0}, {"TRANSPOSE_B", true, tb, 0}};
+  const mvg_constant constants[] = {{"B", true, batch, 0},
+                                    {"BROADCAST_A", true, 0, 0},
+                                    {"BROADCAST_B", true, 0, 0},
+                                    {"K", true, k, 0},
+                                    {"M", true, m, 0},
+                                    {"N", true, n, 0},
+                                    {"TRANSPOSE_A", true, ta, 0},
+                                    {"TRANSPOSE_B", true, tb, 0}};
   mvg_type type = {.dtype = MVG_DTYPE_F32, .shape = DIMS(batch, m, n)};
   const mvg_value operands[2] = {a, b};
-  mvg_node node = {.kind = MVG_KIND_KERNEL, .op = "matmul", .input_count = 2, .output_count = 1,
-                   .inputs = operands, .outputs = &type,
-                   .kernel = {.source = "matmul/matmul.comp", .input_names = inputs,
-                              .output_names = outputs, .constant_count = 8,
+  mvg_node node = {.kind = MVG_KIND_KERNEL,
+                   .op = "matmul",
+                   .input_count = 2,
+                   .output_count = 1,
+                   .inputs = operands,
+                   .outputs = &type,
+                   .kernel = {.source = "matmul/matmul.comp",
+                              .input_names = inputs,
+                              .output_names = outputs,
+                              .constant_count = 8,
                               .binding = "matmul"}};
   check(mvg_arena_copy(mvg_graph_get_arena(f->graph), constants, 8, sizeof *constants,
                        (void **)&node.kernel.constants));
@@ -368,8 +389,9 @@ int main(void) {
       cmocka_unit_test(test_same_bits_run_after_run),
       cmocka_unit_test(test_wrong_arrays_are_refused_by_name),
   };
-  // Everything runs again as on a device whose bindings are too short for the larger tensors, and, where the device is a
-  // CPU, by the path of GPUs: staging, shared memory, no bindings to host code.
+  // Everything runs again as on a device whose bindings are too short for the larger tensors, and,
+  // where the device is a CPU, by the path of GPUs: staging, shared memory, no bindings to host
+  // code.
   enum { COUNT = sizeof tests / sizeof tests[0] };
   struct CMUnitTest all[3 * COUNT];
   char names[2 * COUNT][96];
