@@ -102,14 +102,16 @@ end
 ---The configuration of a run.
 ---@param given table preset, set, seed, data as on the command line
 ---@param default_preset string used where the script has a preset of this name
+---@param base table? values to start from instead of the script's with its preset
 ---@return table values
 ---@return string? preset
-function Experiment:resolve(given, default_preset)
+function Experiment:resolve(given, default_preset, base)
+  local preset = given.preset or self.presets[default_preset] and default_preset or nil
   local defaults = config.copy(COMMON)
   if self.dataset then defaults.dataset = self.dataset end
   for key, value in pairs(self.config) do defaults[key] = config.copy(value) end
-  local preset = given.preset or self.presets[default_preset] and default_preset or nil
-  local values = config.resolve(defaults, self.presets, preset, given.set)
+  local values = base and config.resolve(base, {}, nil, given.set)
+    or config.resolve(defaults, self.presets, preset, given.set)
   if given.seed then values.seed = given.seed end
   if given.data then
     values.path = given.data
@@ -118,7 +120,7 @@ function Experiment:resolve(given, default_preset)
   return values, preset
 end
 
-local function open_dataset(values, preset)
+local function open_dataset(values, preset, bar)
   local found, adapter = pcall(require, "datasets." .. values.dataset)
   if not found then
     if tostring(adapter):find("module 'datasets." .. values.dataset .. "' not found", 1, true) then
@@ -129,7 +131,14 @@ local function open_dataset(values, preset)
   local given = config.copy(values)
   given.preset = preset
   if given.path == "" then given.path = nil end
-  return adapter.open(given)
+  given.report = function(split, done, total)
+    local label = ("dataset %s, %s"):format(values.dataset, split)
+    if bar.label ~= label then bar:begin(label, total) end
+    bar:update(done)
+  end
+  local dataset = adapter.open(given)
+  bar:close()
+  return dataset
 end
 
 -- The stored configuration of a run that is resumed; what the command line says must agree with it.
@@ -139,16 +148,14 @@ local function stored_configuration(self, run, given)
     error(("%s: is a run of '%s', not of '%s'"):format(run.path, stored.experiment, self.name), 0)
   end
   local asked = { preset = stored.preset, set = given.set, seed = given.seed, data = given.data }
+  local unasked = { preset = stored.preset }
   if given.preset and given.preset ~= stored.preset then
     error(("%s: was started with preset '%s', not '%s'; resume without --preset or start a new run"):format(
       run.path, tostring(stored.preset), given.preset), 0)
   end
-  local current = self:resolve(asked, "")
-  local values = config.merge(current, stored.config, run.path .. "/config.json")
-  local key, was, now = config.difference(values, current)
-  local is_asked = given.seed and key == "seed" or given.data and (key == "path" or key == "dataset")
-  for _, assignment in ipairs(given.set or {}) do is_asked = is_asked or assignment:match "^%s*([^=]-)%s*=" == key end
-  if is_asked then
+  local values = config.merge(self:resolve(unasked, ""), stored.config, run.path .. "/config.json")
+  local key, was, now = config.difference(values, self:resolve(asked, "", values))
+  if key then
     error(("%s: was started with %s = %s, not %s; resume without it or start a new run"):format(run.path, key,
       config.format(was), config.format(now)), 0)
   end
@@ -159,7 +166,7 @@ local function restore(run, values, warn)
   local saved = checkpoint.load_newest(run.checkpoints, warn)
   if not saved then return nil end
   if saved.metadata.config ~= config.format(values) then
-    error(("%s: was made with another configuration than %s/config.json; start a new run"):format(saved.path, run.path), 0)
+    error(("%s: its configuration is not that of %s/config.json; start a new run"):format(saved.path, run.path), 0)
   end
   return saved
 end
@@ -235,8 +242,8 @@ end
 
 ---Trains and evaluates.
 ---@param given table preset, set, seed, data, out, resume as on the command line; runs: folder of runs;
----  progress: Progress; script: path of the model script; scripts: function returning {name, text} of every script used;
----  default_preset: string
+---  progress: Progress; script: path of the model script; scripts: function returning {name, text} of every script
+---  used; default_preset: string
 ---@return RunResult
 function Experiment:run(given)
   self:check()
@@ -249,7 +256,7 @@ function Experiment:run(given)
   else
     values, preset = self:resolve(given, given.default_preset)
   end
-  local dataset = open_dataset(values, preset)
+  local dataset = open_dataset(values, preset, bar)
   mv.nn.manual_seed(values.seed)
   local model = self.build(values, dataset)
   run = run or run_directory.create(given.runs, self.name, given.out)
@@ -260,7 +267,8 @@ function Experiment:run(given)
   end
   bar:line(("%s%s, seed %d, dataset %s: %d training and %d test samples of %d views\n%s %s"):format(self.name,
     preset and " (" .. preset .. ")" or "", values.seed, dataset.name or values.dataset, dataset.train.count,
-    dataset.test.count, dataset.views or 1, saved and "continuing " .. saved.path .. " in" or "writing", run.path .. "/"))
+    dataset.test.count, dataset.views or 1, saved and "continuing " .. saved.path .. " in" or "writing",
+    run.path .. "/"))
   local runner = stages.new { experiment = self, config = values, dataset = dataset, model = model, run = run,
     progress = bar, resume = saved, seconds_before = past_seconds, evaluate = evaluate_stage }
   runner.evaluations = past_evaluations

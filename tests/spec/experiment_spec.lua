@@ -1,0 +1,244 @@
+-- Experiments end to end on a toy: runs, checkpoints, resume, what goes wrong.
+local mv = require "mvgraph"
+local checkpoint = require "mvgraph.checkpoint"
+local progress = require "mvgraph.progress"
+local t = require "spec"
+
+package.path = mv.core.root_dir .. "/tests/train/?.lua;" .. package.path
+
+local function fresh()
+  package.loaded["toy"] = nil
+  return require "toy"
+end
+
+local function quiet()
+  return progress.new { write = function() end, clock = mv.clock, is_terminal = false }
+end
+
+local function run(given)
+  given.progress, given.default_preset, given.script = quiet(), "tiny", "toy.lua"
+  local M = given.experiment or fresh()
+  given.experiment = nil
+  if given.stop_at then
+    local stop_at = given.stop_at
+    given.stop_at = nil
+    local setup = M.stages[stop_at.stage].setup
+    M.stages[stop_at.stage].setup = function(ctx)
+      local object = setup(ctx)
+      local step = object.step
+      object.step = function(self, indices, lr, overall)
+        if overall == stop_at.step then error("stopped here", 0) end
+        return step(self, indices, lr, overall)
+      end
+      return object
+    end
+  end
+  return M:run(given)
+end
+
+local function folder()
+  return mv.core.temporary_directory()
+end
+
+local function checkpoint_bytes(path)
+  local bytes = {}
+  for _, name in ipairs(mv.file.list(path .. "/checkpoints")) do
+    bytes[name] = mv.file.read(path .. "/checkpoints/" .. name)
+  end
+  return bytes
+end
+
+t.test("a run leaves configuration, log, metrics, predictions and one checkpoint a stage", function()
+  local root = folder()
+  local result = run { runs = root }
+  t.is_true(result.is_finished)
+  t.equal(result.run.path, root .. "/toy")
+  t.equal(mv.file.list(root .. "/toy"),
+    { "checkpoints", "config.json", "metrics.json", "metrics.jsonl", "predictions.safetensors" })
+  t.equal(mv.file.list(root .. "/toy/checkpoints"), { "01-first.safetensors", "02-second.safetensors" })
+  local metrics = mv.json.decode(mv.file.read(root .. "/toy/metrics.json"))
+  t.equal(#metrics.stages, 2)
+  t.equal(metrics.stages[2].name, "second")
+  for _, key in ipairs { "mpjpe_mm", "pa_mpjpe_mm", "pck150", "auc", "seconds" } do
+    t.equal(type(metrics.stages[2][key]), "number")
+  end
+  t.is_true(metrics.stages[2].mpjpe_mm < 100, "the toy learns")
+  local stored = mv.json.decode(mv.file.read(root .. "/toy/config.json"))
+  t.equal(stored.config.epochs, 6)
+  local predictions, metadata = mv.safetensors.load(root .. "/toy/predictions.safetensors")
+  t.equal(predictions.joints.shape, { 8, 3, 3 })
+  t.equal(mv.json.decode(metadata.frame_ids)[1], "test/0000")
+end)
+
+t.test("the same seed gives the same checkpoint bytes, another seed does not", function()
+  local root = folder()
+  run { runs = root }
+  run { runs = root }
+  run { runs = root, seed = 1 }
+  t.equal(checkpoint_bytes(root .. "/toy"), checkpoint_bytes(root .. "/toy-2"))
+  t.is_true(checkpoint_bytes(root .. "/toy")["02-second.safetensors"]
+    ~= checkpoint_bytes(root .. "/toy-3")["02-second.safetensors"])
+end)
+
+t.test("stopped anywhere and resumed, a run ends with the bytes of one that never stopped", function()
+  local root = folder()
+  run { runs = root, out = root .. "/straight" }
+  local expected = checkpoint_bytes(root .. "/straight")
+  for case, stop_at in ipairs { { stage = 1, step = 1 }, { stage = 1, step = 10 }, { stage = 1, step = 11 },
+    { stage = 1, step = 38 }, { stage = 1, step = 60 }, { stage = 2, step = 1 }, { stage = 2, step = 6 } } do
+    local out = root .. "/stopped-" .. case
+    t.error_matches(function() run { runs = root, out = out, stop_at = stop_at } end, "stopped here")
+    local result = run { runs = root, out = out, resume = true }
+    t.is_true(result.is_finished)
+    t.equal(checkpoint_bytes(out), expected)
+  end
+end)
+
+t.test("a resumed run logs every step once", function()
+  local root = folder()
+  run { runs = root, out = root .. "/a" }
+  t.error_matches(function() run { runs = root, out = root .. "/b", stop_at = { stage = 1, step = 33 } } end, "stopped")
+  run { runs = root, out = root .. "/b", resume = true }
+  local function steps(path)
+    local list = {}
+    for line in mv.file.read(path .. "/metrics.jsonl"):gmatch "[^\n]+" do
+      local record = mv.json.decode(line)
+      list[#list + 1] = { record.event, record.stage, record.epoch or 0, record.step or 0,
+        record.losses and record.losses.loss or 0 }
+    end
+    return list
+  end
+  t.equal(steps(root .. "/b"), steps(root .. "/a"))
+end)
+
+t.test("inside a stage only the newest two checkpoints are kept", function()
+  local root = folder()
+  t.error_matches(function() run { runs = root, stop_at = { stage = 1, step = 40 } } end, "stopped")
+  t.equal(mv.file.list(root .. "/toy/checkpoints"),
+    { "01-first-epoch0004-step000000.safetensors", "01-first-epoch0004-step000005.safetensors" })
+end)
+
+t.test("the order of samples depends on seed and epoch alone", function()
+  local seen = {}
+  for attempt = 1, 2 do
+    local M = fresh()
+    local setup, list = M.stages[1].setup, {}
+    M.stages[1].setup = function(ctx)
+      local object = setup(ctx)
+      local step = object.step
+      object.step = function(self, indices, ...)
+        list[#list + 1] = table.concat(indices, " ")
+        return step(self, indices, ...)
+      end
+      return object
+    end
+    run { runs = folder(), experiment = M }
+    seen[attempt] = list
+  end
+  t.equal(seen[1], seen[2])
+  t.is_true(seen[1][1] ~= seen[1][11], "epochs differ")
+  local once = {}
+  for step = 1, 10 do
+    for index in seen[1][step]:gmatch "%d+" do once[index] = (once[index] or 0) + 1 end
+  end
+  for index = 0, 39 do t.equal(once[tostring(index)], 1) end
+end)
+
+t.test("results of an earlier run are never overwritten", function()
+  local root = folder()
+  run { runs = root, out = root .. "/mine" }
+  local before = mv.file.read(root .. "/mine/metrics.json")
+  t.error_matches(function()
+    run { runs = root, out = root .. "/mine" }
+  end, "mine: holds the results of an earlier run")
+  t.equal(mv.file.read(root .. "/mine/metrics.json"), before)
+end)
+
+t.test("a loss that is not finite stops with place, batch and remedy; the checkpoint before is intact", function()
+  local root = folder()
+  local message = t.error_matches(function() run { runs = root, set = { "poison=25" } } end,
+    "stage 'first', epoch 3, step 5: loss 'loss' is %-?nan")
+  t.is_true(message:find "batch: samples train/" ~= nil, message)
+  t.is_true(message:find "lower learning rate" ~= nil, message)
+  local saved = checkpoint.load_newest(root .. "/toy/checkpoints", error)
+  t.equal(saved.position.epoch, 3)
+  t.is_true(saved.tensors["model.weight"]:is_finite())
+end)
+
+t.test("weights that are not finite are not saved", function()
+  local root = folder()
+  local M = fresh()
+  local setup = M.stages[1].setup
+  M.stages[1].setup = function(ctx)
+    local object = setup(ctx)
+    object.step = function(self, _, _, overall)
+      if overall == 9 then self.ctx.model.weight[1] = 0 / 0 end
+      return { loss = 1 }
+    end
+    return object
+  end
+  t.error_matches(function() run { runs = root, experiment = M } end, "'model.weight' holds NaN or infinity")
+  t.equal(mv.file.list(root .. "/toy/checkpoints"), { "01-first-epoch0001-step000007.safetensors" })
+end)
+
+t.test("a damaged checkpoint is passed over for the one before it", function()
+  local root = folder()
+  t.error_matches(function() run { runs = root, stop_at = { stage = 1, step = 40 } } end, "stopped")
+  run { runs = root, out = root .. "/straight" }
+  local newest = root .. "/toy/checkpoints/01-first-epoch0004-step000005.safetensors"
+  mv.file.write(newest, mv.file.read(newest):sub(1, 100))
+  run { runs = root, resume = true }
+  t.equal(checkpoint_bytes(root .. "/toy"), checkpoint_bytes(root .. "/straight"))
+end)
+
+t.test("resume takes the stored configuration and refuses another one by name", function()
+  local root = folder()
+  t.error_matches(function()
+    run { runs = root, set = { "lr=0.02" }, stop_at = { stage = 1, step = 40 } }
+  end, "stopped")
+  t.error_matches(function()
+    run { runs = root, resume = true, set = { "lr=0.5" } }
+  end, "was started with lr = 0.02, not 0.5")
+  t.error_matches(function() run { runs = root, resume = true, seed = 4 } end, "was started with seed = 0, not 4")
+  t.error_matches(function()
+    run { runs = root, resume = true, preset = "large" }
+  end, "was started with preset 'tiny', not 'large'")
+  t.equal(run({ runs = root, resume = true }).values.lr, 0.02)
+end)
+
+t.test("there must be something to resume", function()
+  local root = folder()
+  t.error_matches(function() run { runs = root, resume = true } end, "no unfinished run of 'toy'")
+  run { runs = root }
+  t.error_matches(function() run { runs = root, resume = true } end, "no unfinished run of 'toy'")
+  t.error_matches(function() run { runs = root, out = root .. "/toy", resume = true } end, "has finished")
+end)
+
+t.test("fields that an experiment or a stage does not have are named with the nearest", function()
+  local M = fresh()
+  M.stagse = {}
+  t.error_matches(function()
+    run { runs = folder(), experiment = M }
+  end, "unknown field 'stagse'; did you mean 'stages'")
+  M = fresh()
+  M.stages[1].epoch = 3
+  t.error_matches(function()
+    run { runs = folder(), experiment = M }
+  end, "stage 1: unknown field 'epoch'; did you mean 'epochs'")
+end)
+
+t.test("an unknown dataset is an error that names the file it looked for", function()
+  t.error_matches(function()
+    run { runs = folder(), set = { "dataset=nothing" } }
+  end, "there is no datasets/nothing.lua")
+end)
+
+t.test("the presets of a script apply", function()
+  t.equal(run({ runs = folder(), preset = "large", set = { "epochs=1" } }).values.samples, 80)
+end)
+
+t.test("an ablation that changes its model does not change the original", function()
+  local M = fresh()
+  M.config.lr = 0.5
+  t.equal(fresh().config.lr, 0.05)
+end)
