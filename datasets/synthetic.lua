@@ -176,6 +176,11 @@ local function make_sample(state, split, sample, time)
       split.reference[(sample * #split.reference_joints + j - 1) * 3 + d] = point[d]
     end
   end
+  for view, camera in ipairs(state.place.cameras) do
+    for d = 1, 9 do
+      split.reference_rotation[(sample * #state.place.cameras + view - 1) * 9 + d] = camera.rotation[d]
+    end
+  end
   for j = 2, 24 do
     for d, value in ipairs(mv.rotations.host.matrix_to_rotation_6d(rotations[j])) do
       split.oracle.theta[(sample * 23 + j - 2) * 6 + d] = value
@@ -196,6 +201,7 @@ local function new_split(count, views, joints, size)
     camera = mv.array { count, views, 3 },
     reference = mv.array { count, #reference_joints, 3 },
     reference_joints = reference_joints,
+    reference_rotation = mv.array { count, views, 3, 3 }, -- world to camera, for evaluation alone
     frame_ids = {},
     oracle = {
       keypoints = mv.array { count, views, joints, 2 },

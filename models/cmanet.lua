@@ -63,5 +63,6 @@ function M.build(config, dataset)
 end
 
 M.stages = { stages.intra_view, stages.inter_view }
+M.baselines = { stages.mean_pose }
 
 return M

@@ -97,7 +97,7 @@ local function new_stage(class, ctx, settings)
   local config, data = ctx.config, ctx.dataset
   self.ctx, self.model, self.config, self.data = ctx, ctx.model, config, data
   self.shared = ctx.model.shared
-  self.joints = mv.skeletons.get(self.shared.skeleton).joints
+  self.joints = mv.skeletons.get(self.shared.skeleton).joints -- names of the predicted joints, for the runner
   local views, k = data.views, #self.joints
   self.fits = fits.new {
     layer = self.shared.layer,
@@ -235,6 +235,37 @@ local function class(name)
   made.__index = made
   return made
 end
+
+-- ---- what a network that had learnt nothing would say ----
+
+local MeanPose = {}
+MeanPose.__index = MeanPose
+
+function MeanPose:predict(_, indices)
+  local rows = mv.array { #indices * self.views, #self.joints, 3 }
+  for i = 0, #indices * self.views - 1 do
+    rows:row(i):copy_(self.points)
+  end
+  return { joints = rows:reshape { #indices, self.views, #self.joints, 3 } }
+end
+
+stages.mean_pose = {
+  name = "mean pose",
+  setup = function(ctx)
+    local shared = ctx.model.shared
+    local posed = mv.program("mean_pose", {}, function()
+      local theta = ops.constant(shared.mean.theta:reshape { 1, 24, 6 })
+      local rotation = mv.rotations.rotation_6d_to_matrix(theta)
+      local beta = ops.constant(mv.array { 1, 10 })
+      return { points = shared.layer:keypoints(beta, rotation, shared.skeleton) }
+    end)
+    return setmetatable({
+      joints = mv.skeletons.get(shared.skeleton).joints,
+      views = ctx.dataset.views,
+      points = posed({}).points:row(0),
+    }, MeanPose)
+  end,
+}
 
 -- ---- stage one ----
 

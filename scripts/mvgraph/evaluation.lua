@@ -33,6 +33,27 @@ local function select(array, columns)
   return picked
 end
 
+-- The reference as every camera sees it: one row a sample and view. Without camera rotations the rows stay in the
+-- reference's own frame, which only an aligned metric may compare.
+local function expand_views(reference, rotations, views)
+  local n, joints = reference.shape[1], reference.shape[2]
+  local seen = mv.array { n * views, joints, 3 }
+  for row = 0, n * views - 1 do
+    local from = (row // views) * joints * 3
+    for j = 0, joints - 1 do
+      local base, to = from + 3 * j, (row * joints + j) * 3
+      for r = 1, 3 do
+        local at = row * 9 + 3 * (r - 1)
+        seen[to + r] = rotations and rotations[at + 1] * reference[base + 1] + rotations[at + 2] * reference[base + 2]
+          + rotations[at + 3] * reference[base + 3] or reference[base + r]
+      end
+    end
+  end
+  return seen
+end
+
+local UNALIGNED <const> = { "mpjpe_mm", "pck150", "auc" }
+
 local function find_root(names, wanted)
   for _, root in ipairs(wanted and { wanted } or ROOTS) do
     for _, name in ipairs(names) do
@@ -66,7 +87,9 @@ function evaluation.reprojection_error(reprojection, keypoints, size)
   return counted > 0 and total / counted or nil, per_sample
 end
 
----@param predictions table<string, Array> joints [n, J, 3] metres; reprojection [n, V, K, 2] optional
+---@param predictions table<string, Array> joints in metres: [n, J, 3] in the reference's frame, or [n, V, J, 3] in each
+---  camera's, which is judged against the reference turned by split.reference_rotation [n, V, 3, 3] (without it the
+---  aligned metrics alone are given); reprojection [n, V, K, 2] optional
 ---@param joint_names string[] of predictions.joints
 ---@param split table of a dataset
 ---@param root string? joint that MPJPE aligns; default: the pelvis
@@ -84,13 +107,25 @@ function evaluation.score(predictions, joint_names, split, root)
     error(("the predicted joints (%s) and the reference's (%s) have no name in common"):format(
       table.concat(joint_names, ", "), table.concat(split.reference_joints, ", ")), 0)
   end
-  local predicted, reference = select(predictions.joints, from), select(split.reference, to)
+  local joints, views = predictions.joints, 1
+  local reference = select(split.reference, to)
+  local is_per_view = #joints.shape == 4
+  if is_per_view then
+    views = joints.shape[2]
+    joints = joints:reshape { joints.shape[1] * views, joints.shape[3], 3 }
+    reference = expand_views(reference, split.reference_rotation, views)
+  end
   local settings = { joints = names, root = find_root(names, root) }
-  for key, value in pairs(mv.metrics.evaluate(predicted, reference, settings)) do row[key] = value end
+  local found, each = mv.metrics.evaluate(select(joints, from), reference, settings)
+  for key, value in pairs(found) do row[key] = value end
+  if is_per_view and not split.reference_rotation then
+    for _, key in ipairs(UNALIGNED) do row[key] = nil end
+  end
   errors = {}
   for i = 0, split.count - 1 do
-    local single = mv.metrics.evaluate(predicted:narrow(i, 1), reference:narrow(i, 1), settings)
-    errors[i + 1] = single.pa_mpjpe_mm
+    local sum = 0
+    for view = 1, views do sum = sum + each.pa_mpjpe_mm[i * views + view] end
+    errors[i + 1] = sum / views
   end
   return row, errors
 end
@@ -112,14 +147,26 @@ function evaluation.rank(errors)
   return order
 end
 
-local COLUMNS <const> = {
-  { "mpjpe_mm", "MPJPE mm", "%.1f" },
-  { "pa_mpjpe_mm", "PA-MPJPE mm", "%.1f" },
-  { "pck150", "PCK@150 %", "%.1f" },
-  { "auc", "AUC %", "%.1f" },
-  { "reprojection_px", "reproj. px", "%.2f" },
-  { "seconds", "seconds", "%.1f" },
+local COLUMNS <const> = { -- field, name, unit, format
+  { "mpjpe_mm", "MPJPE", "mm", "%.1f" },
+  { "pa_mpjpe_mm", "PA-MPJPE", "mm", "%.1f" },
+  { "pck150", "PCK@150", "%", "%.1f" },
+  { "auc", "AUC", "%", "%.1f" },
+  { "reprojection_px", "reprojection", "px", "%.2f" },
+  { "seconds", "time", "s", "%.1f" },
 }
+
+---A row of metrics in one line: "MPJPE 81.2 mm, PA-MPJPE 50.1 mm, ...".
+---@param row table
+---@return string
+function evaluation.line(row)
+  local parts = {}
+  for _, column in ipairs(COLUMNS) do
+    local value = row[column[1]]
+    if value then parts[#parts + 1] = ("%s %s %s"):format(column[2], column[4]:format(value), column[3]) end
+  end
+  return table.concat(parts, ", ")
+end
 
 ---Rows of metrics as a text table with what the columns mean below it.
 ---@param rows table[] name and metrics
@@ -129,13 +176,13 @@ function evaluation.table(rows, first_column)
   local lines, used, identifiers = { { first_column } }, {}, {}
   for _, column in ipairs(COLUMNS) do
     for _, row in ipairs(rows) do used[column[1]] = used[column[1]] or row[column[1]] ~= nil end
-    if used[column[1]] then table.insert(lines[1], column[2]) end
+    if used[column[1]] then table.insert(lines[1], column[2] .. " " .. column[3]) end
   end
   for _, row in ipairs(rows) do
     local cells = { row.name }
     for _, column in ipairs(COLUMNS) do
       local value = row[column[1]]
-      if used[column[1]] then cells[#cells + 1] = value and column[3]:format(value) or "-" end
+      if used[column[1]] then cells[#cells + 1] = value and column[4]:format(value) or "-" end
     end
     lines[#lines + 1] = cells
     if row.identifier and not identifiers[row.identifier] then
@@ -144,7 +191,7 @@ function evaluation.table(rows, first_column)
     end
   end
   local text = require("mvgraph.table").format(lines, { indent = "  " })
-  for _, identifier in ipairs(identifiers) do text = text .. "  " .. identifier .. "\n" end
+  for _, identifier in ipairs(identifiers) do text = text .. "  " .. identifier:gsub("%] ", "]\n  ") .. "\n" end
   return text
 end
 

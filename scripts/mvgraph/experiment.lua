@@ -12,7 +12,8 @@
 --     lr = function(config, step, total) ... end,          -- a number, or the rate of a step counted from 0
 --     setup = function(ctx) return object end,
 --   } }
---   M.baselines = { { name = "mean pose", predict = function(ctx, split, indices) ... end } }   -- optional rows
+--   M.baselines = { { name = "mean pose", setup = function(ctx) return object end } }   -- optional rows; the object
+--                                                          -- has `predict` and `joints` as a stage's
 --   M.joints = { "pelvis", ... }                           -- names of predicted joints; default: the object's
 --   M.root = "pelvis"                                      -- joint that MPJPE aligns
 --
@@ -218,16 +219,16 @@ local function evaluate_stage(runner, stage, object, seconds, batch)
     error_unit = split.reference and "PA-MPJPE mm" or "reprojection px" })
   runner.run:log { event = "evaluation", stage = stage.name, metrics = row, seconds = seconds }
   runner.evaluations[stage.name] = row
-  runner.progress:line(evaluation.table({ row }, "stage"):gsub("\n$", ""))
+  runner.progress:line(("%s: %s"):format(stage.name, evaluation.line(row)))
 end
 
 local function baseline_rows(self, runner)
   local rows, split = {}, runner.dataset.test
   for _, baseline in ipairs(split.reference and self.baselines or {}) do
-    local ctx = runner:context(baseline)
-    local predictions = stages.predict(function(indices) return baseline.predict(ctx, split, indices) end, split.count,
+    local object = baseline.setup(runner:context(baseline))
+    local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count,
       math.min(split.count, 64))
-    local row = evaluation.score(predictions, joint_names(self, baseline), split, self.root)
+    local row = evaluation.score(predictions, joint_names(self, object), split, self.root)
     row.name = baseline.name
     rows[#rows + 1] = row
   end
