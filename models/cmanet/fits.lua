@@ -71,7 +71,8 @@ end
 
 ---Keeps fit `i` of a batch as sample `index` where it beats what is stored. SPIN drops shapes beyond 3 sigma.
 function Fits:offer(fit, i, index)
-  if not (fit.objective[i + 1] < self.objective[index + 1]) then
+  local is_better = fit.objective[i + 1] < self.objective[index + 1] -- false for NaN
+  if not is_better then
     return false
   end
   for _, name in ipairs(FIELDS) do

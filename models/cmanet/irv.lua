@@ -2,7 +2,7 @@
 
 local mv = require "mvgraph"
 local Regressor = require "cmanet.regressor"
-local nn, ops = mv.nn, mv.ops
+local nn = mv.nn
 
 ---@class IRV: Module
 local IRV = nn.class("IRV", nn.Module)

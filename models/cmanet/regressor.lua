@@ -18,9 +18,9 @@ end
 ---  mean Array[] parts of the mean parameter vector, concatenated to [P]; or parameters integer P without a mean
 function Regressor:__init(settings)
   local g = nn.generator()
-  local parameters, mean = settings.parameters, nil
+  local parameters = settings.parameters
   if settings.mean then
-    mean = {}
+    local mean = {}
     for _, part in ipairs(settings.mean) do
       for i = 1, #part do
         mean[#mean + 1] = part[i]
