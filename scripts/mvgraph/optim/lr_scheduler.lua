@@ -13,10 +13,10 @@ end
 
 local function define(name, defaults, optional, factor)
   lr_scheduler[name] = function(optimizer, given)
-    local self = options.read(name, given, defaults, optional)
-    self.base_lr = base_of(optimizer)
-    function self:get_lr(step) return factor(self, step) end
-    return self
+    local scheduler = options.read(name, given, defaults, optional)
+    scheduler.base_lr = base_of(optimizer)
+    function scheduler.get_lr(_, step) return factor(scheduler, step) end
+    return scheduler
   end
 end
 
