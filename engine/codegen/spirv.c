@@ -19,7 +19,7 @@
 #include "io/cache_file.h"
 
 #define SPIRV_MAGIC 0x07230203u
-#define ENTRY_MAGIC 0x3156505347564dull  // "MVGSPV1"
+#define ENTRY_MAGIC 0x3156505347564dull // "MVGSPV1"
 #define MAX_WORDS (16u << 20)
 #define ZSTD_LEVEL 3
 
@@ -79,8 +79,8 @@ static bool decode_entry(const void *bytes, size_t size, cache_key key, uint32_t
     return false;
   }
   size_t words_size = (size_t)header.word_count * sizeof *words;
-  size_t got = ZSTD_decompress(words, words_size, (const char *)bytes + sizeof header,
-                               size - sizeof header);
+  size_t got =
+      ZSTD_decompress(words, words_size, (const char *)bytes + sizeof header, size - sizeof header);
   if (ZSTD_isError(got) || got != words_size || words[0] != SPIRV_MAGIC ||
       mvg_hash_bytes(MVG_HASH_SEED, words, words_size) != header.words_hash) {
     mvg_free(words);
@@ -148,7 +148,8 @@ static void append_offending_lines(mvg_str *str, const char *glsl, const char *l
     if (!colon || !isdigit((unsigned char)colon[1])) continue;
     long number = strtol(colon + 1, NULL, 10);
     bool is_seen = number <= 0;
-    for (size_t i = 0; i < seen_count; ++i) is_seen = is_seen || seen[i] == number;
+    for (size_t i = 0; i < seen_count; ++i)
+      is_seen = is_seen || seen[i] == number;
     if (is_seen) continue;
     seen[seen_count++] = number;
     append_source_line(str, glsl, number);
@@ -160,7 +161,8 @@ static mvg_status make_compile_error(const char *name, const char *glsl, const c
   mvg_str_append(&text, log);
   if (log[0] && log[strlen(log) - 1] != '\n') mvg_str_append(&text, "\n");
   append_offending_lines(&text, glsl, log);
-  while (text.length > 0 && text.text[text.length - 1] == '\n') text.text[--text.length] = '\0';
+  while (text.length > 0 && text.text[text.length - 1] == '\n')
+    text.text[--text.length] = '\0';
   char *message = NULL;
   MVG_RETURN_IF_ERROR(mvg_str_take(&text, &message));
   mvg_status status =

@@ -6,20 +6,20 @@
 #include <stdint.h>
 
 typedef struct {
-  char name[256];                    // "llvmpipe (LLVM 15.0.6, 256 bits)"
-  char driver[256];                  // "llvmpipe Mesa 22.3.6", also part of cache keys
-  bool is_cpu;                       // buffers are host memory; dense nodes may be bound to host code
-  bool is_null;                      // records everything, computes nothing
-  uint64_t memory_bytes;             // device-local heap
-  uint64_t max_storage_range_bytes;  // largest storage-buffer binding
+  char name[256];        // "llvmpipe (LLVM 15.0.6, 256 bits)"
+  char driver[256];      // "llvmpipe Mesa 22.3.6", also part of cache keys
+  bool is_cpu;           // buffers are host memory; dense nodes may be bound to host code
+  bool is_null;          // records everything, computes nothing
+  uint64_t memory_bytes; // device-local heap
+  uint64_t max_storage_range_bytes; // largest storage-buffer binding
   uint64_t max_allocation_bytes;
-  uint32_t storage_alignment_bytes;  // offsets of bindings are multiples of it
-  uint32_t max_bindings;             // storage buffers per kernel
+  uint32_t storage_alignment_bytes; // offsets of bindings are multiples of it
+  uint32_t max_bindings;            // storage buffers per kernel
   uint32_t max_push_bytes;
   uint32_t max_group_count[3];
-  uint32_t max_local_size;           // invocations per workgroup
+  uint32_t max_local_size; // invocations per workgroup
   uint32_t max_shared_bytes;
-  uint32_t subgroup_size;            // 0: no subgroup operations
+  uint32_t subgroup_size; // 0: no subgroup operations
 } mvg_caps;
 
-#endif  // MVGRAPH_DEVICE_CAPS_H_
+#endif // MVGRAPH_DEVICE_CAPS_H_

@@ -64,7 +64,8 @@ mvg_status mvg_buffer_create(mvg_device *device, mvg_memory memory, uint64_t siz
   }
   if (size_bytes > device->caps.max_allocation_bytes) {
     return MVG_ERROR(MVG_OUT_OF_MEMORY,
-                     "a buffer of %" PRIu64 " bytes is more than device '%s' allocates at once (%" PRIu64
+                     "a buffer of %" PRIu64
+                     " bytes is more than device '%s' allocates at once (%" PRIu64
                      " bytes); use a smaller batch, image or model",
                      size_bytes, device->caps.name, device->caps.max_allocation_bytes);
   }
@@ -148,8 +149,8 @@ mvg_status mvg_kernel_create(mvg_device *device, const char *name, const uint32_
   }
   if (push_bytes % 4 != 0 || push_bytes > device->caps.max_push_bytes) {
     return MVG_ERROR(MVG_INVALID_ARGUMENT,
-                     "kernel '%s': %u bytes of push constants; need a multiple of 4, at most %u", name,
-                     push_bytes, device->caps.max_push_bytes);
+                     "kernel '%s': %u bytes of push constants; need a multiple of 4, at most %u",
+                     name, push_bytes, device->caps.max_push_bytes);
   }
   char *name_copy = NULL;
   MVG_RETURN_IF_ERROR(mvg_alloc_string(name, &name_copy));
@@ -271,9 +272,8 @@ static mvg_status check_dispatch(const mvg_commands *commands, const mvg_kernel 
   }
   for (int axis = 0; axis < 3; ++axis) {
     if (groups[axis] == 0 || groups[axis] > caps->max_group_count[axis]) {
-      return MVG_ERROR(MVG_INVALID_ARGUMENT,
-                       "kernel '%s': %u workgroups on axis %d; need 1 to %u", kernel->name,
-                       groups[axis], axis, caps->max_group_count[axis]);
+      return MVG_ERROR(MVG_INVALID_ARGUMENT, "kernel '%s': %u workgroups on axis %d; need 1 to %u",
+                       kernel->name, groups[axis], axis, caps->max_group_count[axis]);
     }
   }
   for (uint32_t i = 0; i < binding_count; ++i) {
@@ -304,8 +304,7 @@ mvg_status mvg_commands_dispatch(mvg_commands *commands, mvg_kernel *kernel,
                                  const mvg_binding *bindings, uint32_t binding_count,
                                  const void *push, uint32_t push_bytes, const uint32_t groups[3]) {
   MVG_RETURN_IF_ERROR(check_recording(commands));
-  mvg_status status =
-      check_dispatch(commands, kernel, bindings, binding_count, push_bytes, groups);
+  mvg_status status = check_dispatch(commands, kernel, bindings, binding_count, push_bytes, groups);
   if (!status) status = retain_kernel(commands, kernel);
   for (uint32_t i = 0; !status && i < binding_count; ++i) {
     status = retain_buffer(commands, bindings[i].buffer);

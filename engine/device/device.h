@@ -1,5 +1,6 @@
-// The device abstraction: buffers, kernels and recorded command lists behind one vtable, with argument checks
-// here, once, for every backend. Device, buffer and kernel are retained and released; command lists have one owner.
+// The device abstraction: buffers, kernels and recorded command lists behind one vtable, with
+// argument checks here, once, for every backend. Device, buffer and kernel are retained and
+// released; command lists have one owner.
 #ifndef MVGRAPH_DEVICE_DEVICE_H_
 #define MVGRAPH_DEVICE_DEVICE_H_
 
@@ -17,32 +18,34 @@ typedef struct mvg_commands mvg_commands;
 
 // ---- devices ----
 
-// One line a device that could be opened, the null device last. Never fails for want of a driver: then only the
-// null device is listed and *out_note (static text) says why.
+// One line a device that could be opened, the null device last. Never fails for want of a driver:
+// then only the null device is listed and *out_note (static text) says why.
 typedef struct {
   mvg_caps caps;
-  char selector[32];  // what --device takes: "0", "1", ..., "null"
-  char kind[16];      // "discrete", "integrated", "cpu", "null"
+  char selector[32]; // what --device takes: "0", "1", ..., "null"
+  char kind[16];     // "discrete", "integrated", "cpu", "null"
 } mvg_device_info;
 mvg_status mvg_device_list(mvg_device_info **out_infos, size_t *out_count,
-                           const char **out_note) MVG_MUST_USE;  // free infos with mvg_free
+                           const char **out_note) MVG_MUST_USE; // free infos with mvg_free
 
-// selector: NULL or "auto" (discrete, else integrated, else CPU), an index from the list, a part of a name, "cpu",
-// or "null". Fails with the reason and the remedy (install a driver, choose from `mvgraph devices`).
+// selector: NULL or "auto" (discrete, else integrated, else CPU), an index from the list, a part of
+// a name, "cpu", or "null". Fails with the reason and the remedy (install a driver, choose from
+// `mvgraph devices`).
 mvg_status mvg_device_create(const char *selector, mvg_device **out_device) MVG_MUST_USE;
 void mvg_device_retain(mvg_device *device);
 void mvg_device_release(mvg_device *device);
 const mvg_caps *mvg_device_get_caps(const mvg_device *device);
 
-// Number of validation-layer messages so far (layers are on when MVGRAPH_VALIDATION=1; errors are logged).
+// Number of validation-layer messages so far (layers are on when MVGRAPH_VALIDATION=1; errors are
+// logged).
 uint64_t mvg_device_get_validation_count(const mvg_device *device);
 
 // ---- buffers ----
 
 typedef enum {
-  MVG_MEMORY_DEVICE,    // fast for kernels; mapped too where caps.is_cpu (or unified memory) says so
-  MVG_MEMORY_UPLOAD,    // host writes, device reads; always mapped
-  MVG_MEMORY_DOWNLOAD,  // device writes, host reads; always mapped
+  MVG_MEMORY_DEVICE,   // fast for kernels; mapped too where caps.is_cpu (or unified memory) says so
+  MVG_MEMORY_UPLOAD,   // host writes, device reads; always mapped
+  MVG_MEMORY_DOWNLOAD, // device writes, host reads; always mapped
 } mvg_memory;
 
 // Contents start as zeros.
@@ -51,7 +54,8 @@ mvg_status mvg_buffer_create(mvg_device *device, mvg_memory memory, uint64_t siz
 void mvg_buffer_retain(mvg_buffer *buffer);
 void mvg_buffer_release(mvg_buffer *buffer);
 uint64_t mvg_buffer_get_size(const mvg_buffer *buffer);
-void *mvg_buffer_get_mapped(const mvg_buffer *buffer);  // persistent, coherent; NULL if not host-visible
+void *
+mvg_buffer_get_mapped(const mvg_buffer *buffer); // persistent, coherent; NULL if not host-visible
 
 // Blocking transfers that work for any memory (staged where needed). The device must be idle.
 mvg_status mvg_buffer_write(mvg_buffer *buffer, uint64_t offset, const void *data,
@@ -61,8 +65,9 @@ mvg_status mvg_buffer_read(mvg_buffer *buffer, uint64_t offset, void *data,
 
 // ---- kernels ----
 
-// A compute pipeline from SPIR-V: entry "main", storage buffers at set 0, bindings 0..binding_count-1, push
-// constants of push_bytes (0: none). `name` is for debug labels and errors.
+// A compute pipeline from SPIR-V: entry "main", storage buffers at set 0, bindings
+// 0..binding_count-1, push constants of push_bytes (0: none). `name` is for debug labels and
+// errors.
 mvg_status mvg_kernel_create(mvg_device *device, const char *name, const uint32_t *spirv,
                              size_t word_count, uint32_t binding_count, uint32_t push_bytes,
                              mvg_kernel **out_kernel) MVG_MUST_USE;
@@ -73,25 +78,25 @@ void mvg_kernel_release(mvg_kernel *kernel);
 
 typedef struct {
   mvg_buffer *buffer;
-  uint64_t offset, size_bytes;  // offset a multiple of caps.storage_alignment_bytes; size > 0
+  uint64_t offset, size_bytes; // offset a multiple of caps.storage_alignment_bytes; size > 0
 } mvg_binding;
 
 // Recorded once, submitted any number of times. Recording retains what it uses.
 mvg_status mvg_commands_create(mvg_device *device, const char *name,
-                               mvg_commands **out_commands) MVG_MUST_USE;  // begins recording
+                               mvg_commands **out_commands) MVG_MUST_USE; // begins recording
 void mvg_commands_destroy(mvg_commands *commands);
 mvg_status mvg_commands_dispatch(mvg_commands *commands, mvg_kernel *kernel,
                                  const mvg_binding *bindings, uint32_t binding_count,
                                  const void *push, uint32_t push_bytes,
                                  const uint32_t groups[3]) MVG_MUST_USE;
 mvg_status mvg_commands_copy(mvg_commands *commands, const mvg_binding *source,
-                             const mvg_binding *target) MVG_MUST_USE;  // equal sizes, multiples of 4
+                             const mvg_binding *target) MVG_MUST_USE; // equal sizes, multiples of 4
 // Everything recorded before happens before, and is visible to, everything recorded after
 // (compute and transfer, reads and writes).
 mvg_status mvg_commands_barrier(mvg_commands *commands) MVG_MUST_USE;
 // Timestamp `index` (0..max set at create: 4096); read back in nanoseconds after the list has run.
 mvg_status mvg_commands_timestamp(mvg_commands *commands, uint32_t index) MVG_MUST_USE;
-mvg_status mvg_commands_end(mvg_commands *commands) MVG_MUST_USE;  // adds the host-read barrier
+mvg_status mvg_commands_end(mvg_commands *commands) MVG_MUST_USE; // adds the host-read barrier
 
 // Runs the lists in order and waits for them. Fails with DEVICE_LOST and the list's name.
 mvg_status mvg_device_submit(mvg_device *device, mvg_commands *const *lists,
@@ -100,4 +105,4 @@ mvg_status mvg_device_submit(mvg_device *device, mvg_commands *const *lists,
 mvg_status mvg_commands_read_timestamps(mvg_commands *commands, uint64_t *out_ns,
                                         uint32_t count) MVG_MUST_USE;
 
-#endif  // MVGRAPH_DEVICE_DEVICE_H_
+#endif // MVGRAPH_DEVICE_DEVICE_H_

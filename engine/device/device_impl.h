@@ -1,5 +1,5 @@
-// What a device backend provides: the vtable and the shared heads of its objects. Only device.c and the backends
-// include this.
+// What a device backend provides: the vtable and the shared heads of its objects. Only device.c and
+// the backends include this.
 #ifndef MVGRAPH_DEVICE_DEVICE_IMPL_H_
 #define MVGRAPH_DEVICE_DEVICE_IMPL_H_
 
@@ -9,10 +9,10 @@
 #include "device/device.h"
 
 #define MVG_MAX_TIMESTAMPS 4096
-#define MVG_MAX_BINDINGS 64  // caps.max_bindings never exceeds it
+#define MVG_MAX_BINDINGS 64 // caps.max_bindings never exceeds it
 
-// Arguments are already checked. create functions allocate the backend's object, whose first member is the head below;
-// device.c fills the head afterwards, except for what is marked.
+// Arguments are already checked. create functions allocate the backend's object, whose first member
+// is the head below; device.c fills the head afterwards, except for what is marked.
 typedef struct {
   void (*destroy)(mvg_device *device);
   uint64_t (*get_validation_count)(const mvg_device *device);
@@ -45,21 +45,21 @@ typedef struct {
 } mvg_device_vtable;
 
 struct mvg_device {
-  const mvg_device_vtable *vtable;  // set by the backend
-  atomic_uint references;           // set by the backend to 1
-  mvg_caps caps;                    // set by the backend
+  const mvg_device_vtable *vtable; // set by the backend
+  atomic_uint references;          // set by the backend to 1
+  mvg_caps caps;                   // set by the backend
 };
 
 struct mvg_buffer {
-  mvg_device *device;  // retained
+  mvg_device *device; // retained
   atomic_uint references;
   mvg_memory memory;
   uint64_t size_bytes;
-  void *mapped;  // set by the backend
+  void *mapped; // set by the backend
 };
 
 struct mvg_kernel {
-  mvg_device *device;  // retained
+  mvg_device *device; // retained
   atomic_uint references;
   char *name;
   uint32_t binding_count;
@@ -67,19 +67,20 @@ struct mvg_kernel {
 };
 
 struct mvg_commands {
-  mvg_device *device;  // retained
+  mvg_device *device; // retained
   char *name;
   bool is_ended;
-  MVG_ARRAY(mvg_buffer *) buffers;  // retained
-  MVG_ARRAY(mvg_kernel *) kernels;  // retained
+  MVG_ARRAY(mvg_buffer *) buffers; // retained
+  MVG_ARRAY(mvg_kernel *) kernels; // retained
 };
 
 mvg_status mvg_null_device_create(mvg_device **out_device) MVG_MUST_USE;
 void mvg_null_device_get_info(mvg_device_info *out_info);
 
-// The devices that can be used, in selector order; *out_infos is NULL and *out_note set when there is no driver.
+// The devices that can be used, in selector order; *out_infos is NULL and *out_note set when there
+// is no driver.
 mvg_status mvg_vk_device_list(mvg_device_info **out_infos, size_t *out_count,
                               const char **out_note) MVG_MUST_USE;
 mvg_status mvg_vk_device_create(const char *selector, mvg_device **out_device) MVG_MUST_USE;
 
-#endif  // MVGRAPH_DEVICE_DEVICE_IMPL_H_
+#endif // MVGRAPH_DEVICE_DEVICE_IMPL_H_

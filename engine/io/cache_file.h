@@ -1,16 +1,17 @@
-// Files that can be rebuilt: a folder per user, read whole, written aside and renamed. Losing one costs only time, so
-// nothing here fails loudly; whoever reads must validate what comes back.
+// Files that can be rebuilt: a folder per user, read whole, written aside and renamed. Losing one
+// costs only time, so nothing here fails loudly; whoever reads must validate what comes back.
 #ifndef MVGRAPH_IO_CACHE_FILE_H_
 #define MVGRAPH_IO_CACHE_FILE_H_
 
 #include <stdbool.h>
 #include <stddef.h>
 
-// `name` is a relative path such as "spirv/1f.bin", below $XDG_CACHE_HOME/mvgraph or ~/.cache/mvgraph.
-// Read: false when there is no such file; the caller frees *out_bytes with mvg_free.
+// `name` is a relative path such as "spirv/1f.bin", below $XDG_CACHE_HOME/mvgraph or
+// ~/.cache/mvgraph. Read: false when there is no such file; the caller frees *out_bytes with
+// mvg_free.
 bool mvg_cache_file_read(const char *name, void **out_bytes, size_t *out_size);
 bool mvg_cache_file_write(const char *name, const void *bytes, size_t size);
 // The path itself; false when no home is known or the path is too long.
 bool mvg_cache_file_get_path(const char *name, char *out_path, size_t capacity);
 
-#endif  // MVGRAPH_IO_CACHE_FILE_H_
+#endif // MVGRAPH_IO_CACHE_FILE_H_

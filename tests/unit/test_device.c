@@ -1,4 +1,6 @@
-// Devices through their public face: the null device, then the same facts on a real one where there is one.
+// Devices through their public face: the null device, then the same facts on a real one where there
+// is one.
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -111,7 +113,8 @@ static void test_buffers_start_as_zeros_and_keep_what_is_written(void **state) {
     char *bytes = malloc(300000);
     memset(bytes, 7, 300000);
     assert_ok(mvg_buffer_read(buffer, 0, bytes, 300000));
-    for (int i = 0; i < 300000; ++i) assert_int_equal(bytes[i], 0);
+    for (int i = 0; i < 300000; ++i)
+      assert_int_equal(bytes[i], 0);
     assert_ok(mvg_buffer_write(buffer, 131073, "marked", 7));
     assert_ok(mvg_buffer_read(buffer, 131072, bytes, 9));
     assert_memory_equal(bytes, "\0marked\0", 9);
@@ -192,8 +195,9 @@ static void test_wrong_kernels_are_statuses(void **state) {
   const uint32_t magic[8] = {0x07230203};
   assert_fails(mvg_kernel_create(f->device, "wide", magic, 8, caps->max_bindings + 1, 0, &kernel),
                MVG_UNSUPPORTED, "bindings");
-  assert_fails(mvg_kernel_create(f->device, "pushy", magic, 8, 1, caps->max_push_bytes + 4, &kernel),
-               MVG_INVALID_ARGUMENT, "push constants");
+  assert_fails(
+      mvg_kernel_create(f->device, "pushy", magic, 8, 1, caps->max_push_bytes + 4, &kernel),
+      MVG_INVALID_ARGUMENT, "push constants");
   assert_null(kernel);
 }
 
@@ -282,10 +286,12 @@ static void test_objects_of_two_devices_do_not_mix(void **state) {
 
 static void test_add_is_exact_and_lists_replay(void **state) {
   fixture *f = *state;
-  enum { COUNT = 100003 };  // more than 64 KiB, not a multiple of the workgroup
-  float *a = malloc(COUNT * sizeof *a), *b = malloc(COUNT * sizeof *b), *c = malloc(COUNT * sizeof *c);
+  enum { COUNT = 100003 }; // more than 64 KiB, not a multiple of the workgroup
+  float *a = malloc(COUNT * sizeof *a), *b = malloc(COUNT * sizeof *b),
+        *c = malloc(COUNT * sizeof *c);
   mvg_buffer *buffers[3];
-  for (int i = 0; i < 3; ++i) buffers[i] = make_buffer(f, COUNT * sizeof(float));
+  for (int i = 0; i < 3; ++i)
+    buffers[i] = make_buffer(f, COUNT * sizeof(float));
   mvg_commands *commands = NULL;
   assert_ok(mvg_commands_create(f->device, "add", &commands));
   record_add(f, commands, whole(buffers[0]), whole(buffers[1]), whole(buffers[2]), 2.0f);
@@ -304,7 +310,8 @@ static void test_add_is_exact_and_lists_replay(void **state) {
     }
   }
   mvg_commands_destroy(commands);
-  for (int i = 0; i < 3; ++i) mvg_buffer_release(buffers[i]);
+  for (int i = 0; i < 3; ++i)
+    mvg_buffer_release(buffers[i]);
   free(a), free(b), free(c);
 }
 
@@ -312,7 +319,8 @@ static void test_bindings_stay_within_their_range(void **state) {
   fixture *f = *state;
   mvg_buffer *buffer = make_buffer(f, 4096);
   float values[1024];
-  for (int i = 0; i < 1024; ++i) values[i] = (float)i;
+  for (int i = 0; i < 1024; ++i)
+    values[i] = (float)i;
   assert_ok(mvg_buffer_write(buffer, 0, values, sizeof values));
   mvg_commands *commands = NULL;
   assert_ok(mvg_commands_create(f->device, "ranges", &commands));
@@ -331,12 +339,14 @@ static void test_bindings_stay_within_their_range(void **state) {
   mvg_buffer_release(buffer);
 }
 
-// A chain that doubles: each step reads what the one before wrote, over more sets than one pool holds.
+// A chain that doubles: each step reads what the one before wrote, over more sets than one pool
+// holds.
 static void test_barriers_order_a_long_chain(void **state) {
   fixture *f = *state;
   mvg_buffer *ping = make_buffer(f, 65536), *pong = make_buffer(f, 65536);
   const float one = 1.0f;
-  for (uint64_t i = 0; i < 16384; ++i) assert_ok(mvg_buffer_write(ping, i * 4, &one, 4));
+  for (uint64_t i = 0; i < 16384; ++i)
+    assert_ok(mvg_buffer_write(ping, i * 4, &one, 4));
   mvg_commands *commands = NULL;
   assert_ok(mvg_commands_create(f->device, "chain", &commands));
   enum { STEPS = 120 };
@@ -349,7 +359,8 @@ static void test_barriers_order_a_long_chain(void **state) {
   assert_ok(mvg_device_submit(f->device, &commands, 1));
   float values[16384];
   assert_ok(mvg_buffer_read(ping, 0, values, sizeof values));
-  for (int i = 0; i < 16384; ++i) assert_true(values[i] == (float)(1u << (STEPS / 4)));
+  for (int i = 0; i < 16384; ++i)
+    assert_true(values[i] == (float)(1u << (STEPS / 4)));
   mvg_commands_destroy(commands);
   mvg_buffer_release(ping);
   mvg_buffer_release(pong);
@@ -359,19 +370,25 @@ static void test_lists_of_one_submission_run_in_order(void **state) {
   fixture *f = *state;
   mvg_buffer *a = make_buffer(f, 262144), *b = make_buffer(f, 262144), *c = make_buffer(f, 262144);
   const float one = 1.0f;
-  for (uint64_t i = 0; i < 65536; ++i) assert_ok(mvg_buffer_write(a, i * 4, &one, 4));
+  for (uint64_t i = 0; i < 65536; ++i)
+    assert_ok(mvg_buffer_write(a, i * 4, &one, 4));
   mvg_commands *lists[3] = {0};
-  for (int i = 0; i < 3; ++i) assert_ok(mvg_commands_create(f->device, "part", &lists[i]));
+  for (int i = 0; i < 3; ++i)
+    assert_ok(mvg_commands_create(f->device, "part", &lists[i]));
   record_add(f, lists[0], whole(a), whole(a), whole(b), 1.0f);
-  assert_ok(mvg_commands_copy(lists[1], &(mvg_binding){b, 0, 262144}, &(mvg_binding){c, 0, 262144}));
+  assert_ok(
+      mvg_commands_copy(lists[1], &(mvg_binding){b, 0, 262144}, &(mvg_binding){c, 0, 262144}));
   record_add(f, lists[2], whole(c), whole(c), whole(a), 2.0f);
-  for (int i = 0; i < 3; ++i) assert_ok(mvg_commands_end(lists[i]));
+  for (int i = 0; i < 3; ++i)
+    assert_ok(mvg_commands_end(lists[i]));
   assert_ok(mvg_device_submit(f->device, lists, 3));
   float *values = malloc(262144);
   assert_ok(mvg_buffer_read(a, 0, values, 262144));
-  for (int i = 0; i < 65536; ++i) assert_true(values[i] == 6.0f);
+  for (int i = 0; i < 65536; ++i)
+    assert_true(values[i] == 6.0f);
   free(values);
-  for (int i = 0; i < 3; ++i) mvg_commands_destroy(lists[i]);
+  for (int i = 0; i < 3; ++i)
+    mvg_commands_destroy(lists[i]);
   mvg_buffer_release(a);
   mvg_buffer_release(b);
   mvg_buffer_release(c);
@@ -419,6 +436,125 @@ static void test_kernels_without_push_or_bindings_work(void **state) {
   mvg_free(words);
 }
 
+// ---- faults ----
+
+static mvg_status run_everything(const char *selector, const uint32_t *words, size_t count) {
+  mvg_device *device = NULL;
+  mvg_buffer *buffer = NULL;
+  mvg_kernel *kernel = NULL;
+  mvg_commands *commands = NULL;
+  mvg_device_info *infos = NULL;
+  size_t info_count = 0;
+  mvg_status status = mvg_device_list(&infos, &info_count, NULL);
+  if (!status) status = mvg_device_create(selector, &device);
+  if (!status) status = mvg_buffer_create(device, MVG_MEMORY_DEVICE, 256, &buffer);
+  if (!status) status = mvg_kernel_create(device, "add", words, count, 3, 8, &kernel);
+  if (!status) status = mvg_commands_create(device, "fault", &commands);
+  const add_push push = {64, 1.0f};
+  const uint32_t groups[3] = {1, 1, 1};
+  for (int i = 0; !status && i < 40; ++i) {
+    const mvg_binding bindings[3] = {whole(buffer), whole(buffer), whole(buffer)};
+    status = mvg_commands_dispatch(commands, kernel, bindings, 3, &push, sizeof push, groups);
+    if (!status) status = mvg_commands_barrier(commands);
+  }
+  if (!status) status = mvg_commands_end(commands);
+  if (!status) status = mvg_device_submit(device, &commands, 1);
+  mvg_commands_destroy(commands);
+  mvg_kernel_release(kernel);
+  mvg_buffer_release(buffer);
+  mvg_device_release(device);
+  mvg_free(infos);
+  return status;
+}
+
+// Allocations that only serve a cache may fail without being seen, so success does not end the
+// walk.
+static void check_every_allocation(const char *selector, uint64_t last) {
+  uint32_t *words = NULL;
+  size_t count = 0;
+  assert_ok(mvg_spirv_compile("add", add_source, NULL, &words, &count));
+  int failures = 0;
+  bool is_last_ok = false;
+  for (uint64_t n = 1; n <= last; ++n) {
+    mvg_alloc_fail_nth(n);
+    mvg_status status = run_everything(selector, words, count);
+    is_last_ok = !status;
+    if (status) {
+      ++failures;
+      assert_int_equal(mvg_status_get_code(status), MVG_OUT_OF_MEMORY);
+    }
+    mvg_status_destroy(status);
+  }
+  mvg_alloc_fail_nth(0);
+  assert_true(failures >= 8);
+  assert_true(is_last_ok);
+  assert_ok(run_everything(selector, words, count));
+  mvg_free(words);
+}
+
+static void test_every_failed_allocation_is_a_status_on_null(void **state) {
+  (void)state;
+  check_every_allocation("null", 40);
+}
+
+static void test_every_failed_allocation_is_a_status(void **state) {
+  (void)state;
+  check_every_allocation(NULL, 50);
+}
+
+// ---- the pipeline cache ----
+
+static size_t read_cache_file(const char *folder, char *bytes, size_t capacity, char path[256]) {
+  char pattern[128];
+  glob_t found;
+  snprintf(pattern, sizeof pattern, "%s/mvgraph/pipeline-*.bin", folder);
+  assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+  snprintf(path, 256, "%s", found.gl_pathv[0]);
+  globfree(&found);
+  FILE *file = fopen(path, "rb");
+  assert_non_null(file);
+  const size_t size = fread(bytes, 1, capacity, file);
+  fclose(file);
+  return size;
+}
+
+static void use_device_once(void) {
+  void *state = NULL;
+  setup_real(&state);
+  teardown(&state);
+}
+
+static void test_damaged_pipeline_cache_is_replaced(void **state) {
+  (void)state;
+  static char bytes[1 << 22], again[1 << 22];
+  char folder[] = "/tmp/mvgraph-device-XXXXXX", path[256];
+  const char *old = getenv("XDG_CACHE_HOME");
+  char *kept = old ? strdup(old) : NULL;
+  assert_non_null(mkdtemp(folder));
+  setenv("XDG_CACHE_HOME", folder, 1);
+  use_device_once();
+  const size_t size = read_cache_file(folder, bytes, sizeof bytes, path);
+  assert_true(size > 24);
+  bytes[size - 1] = (char)(bytes[size - 1] ^ 1);
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, size, file), size);
+  fclose(file);
+  use_device_once();
+  const size_t size_again = read_cache_file(folder, again, sizeof again, path);
+  assert_true(size_again > 24);
+  assert_true(size_again != size || memcmp(again, bytes, size) != 0);
+  if (kept) {
+    setenv("XDG_CACHE_HOME", kept, 1);
+  } else {
+    unsetenv("XDG_CACHE_HOME");
+  }
+  free(kept);
+  char command[128];
+  snprintf(command, sizeof command, "rm -r %s", folder);
+  assert_int_equal(system(command), 0);
+}
+
 // ---- the list, the choice, and life without a driver ----
 
 static void test_list_ends_with_the_null_device(void **state) {
@@ -464,19 +600,19 @@ static void skip_without_a_device(void **state) {
   skip();
 }
 
-#define TEST(prefix, name, setup_function) \
+#define TEST(prefix, name, setup_function)                                                         \
   { prefix ": " #name, name, setup_function, teardown, NULL }
 
-#define COMMON_TESTS(prefix, setup_function)                                                  \
-  TEST(prefix, test_buffers_start_as_zeros_and_keep_what_is_written, setup_function),         \
-      TEST(prefix, test_cpu_devices_map_device_memory, setup_function),                       \
-      TEST(prefix, test_copy_moves_a_range, setup_function),                                  \
-      TEST(prefix, test_recording_retains_what_it_uses, setup_function),                      \
-      TEST(prefix, test_wrong_buffer_arguments_are_statuses, setup_function),                 \
-      TEST(prefix, test_wrong_kernels_are_statuses, setup_function),                          \
-      TEST(prefix, test_wrong_dispatches_are_statuses, setup_function),                       \
-      TEST(prefix, test_wrong_copies_are_statuses, setup_function),                           \
-      TEST(prefix, test_lists_run_only_after_their_end, setup_function),                      \
+#define COMMON_TESTS(prefix, setup_function)                                                       \
+  TEST(prefix, test_buffers_start_as_zeros_and_keep_what_is_written, setup_function),              \
+      TEST(prefix, test_cpu_devices_map_device_memory, setup_function),                            \
+      TEST(prefix, test_copy_moves_a_range, setup_function),                                       \
+      TEST(prefix, test_recording_retains_what_it_uses, setup_function),                           \
+      TEST(prefix, test_wrong_buffer_arguments_are_statuses, setup_function),                      \
+      TEST(prefix, test_wrong_kernels_are_statuses, setup_function),                               \
+      TEST(prefix, test_wrong_dispatches_are_statuses, setup_function),                            \
+      TEST(prefix, test_wrong_copies_are_statuses, setup_function),                                \
+      TEST(prefix, test_lists_run_only_after_their_end, setup_function),                           \
       TEST(prefix, test_objects_of_two_devices_do_not_mix, setup_function)
 
 static bool has_real_device(void) {
@@ -493,6 +629,7 @@ int main(void) {
       COMMON_TESTS("null", setup_null),
       cmocka_unit_test(test_list_ends_with_the_null_device),
       cmocka_unit_test(test_no_driver_says_what_to_install),
+      cmocka_unit_test(test_every_failed_allocation_is_a_status_on_null),
       COMMON_TESTS("vulkan", setup_real),
       TEST("vulkan", test_add_is_exact_and_lists_replay, setup_real),
       TEST("vulkan", test_bindings_stay_within_their_range, setup_real),
@@ -500,11 +637,15 @@ int main(void) {
       TEST("vulkan", test_lists_of_one_submission_run_in_order, setup_real),
       TEST("vulkan", test_timestamps_rise, setup_real),
       TEST("vulkan", test_kernels_without_push_or_bindings_work, setup_real),
+      cmocka_unit_test(test_every_failed_allocation_is_a_status),
+      cmocka_unit_test(test_damaged_pipeline_cache_is_replaced),
       cmocka_unit_test(test_unknown_device_names_what_there_is),
   };
   const bool is_skipping = !has_real_device();
   for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i) {
     const bool needs_device = tests[i].setup_func == setup_real ||
+                              tests[i].test_func == test_every_failed_allocation_is_a_status ||
+                              tests[i].test_func == test_damaged_pipeline_cache_is_replaced ||
                               tests[i].test_func == test_unknown_device_names_what_there_is;
     if (is_skipping && needs_device) {
       tests[i].test_func = skip_without_a_device;

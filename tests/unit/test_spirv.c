@@ -147,7 +147,8 @@ static void test_workgroups_beyond_the_device_are_errors(void **state) {
 
 static void test_nonsense_is_an_error(void **state) {
   (void)state;
-  static const char *const sources[] = {"", "#version 450\n", "\x01\xff garbage", "#version 450\nvoid f() {}\n"};
+  static const char *const sources[] = {"", "#version 450\n", "\x01\xff garbage",
+                                        "#version 450\nvoid f() {}\n"};
   for (size_t i = 0; i < sizeof sources / sizeof *sources; ++i) {
     uint32_t *words = NULL;
     size_t count = 0;

@@ -14,12 +14,12 @@
 #define ALL 0xffffffffu
 
 static mvg_vk_snapshot make(const char *name, VkPhysicalDeviceType type) {
-  mvg_vk_snapshot snapshot = {.api_version = VK_API_VERSION_1_2,
-                              .type = type,
-                              .queue_family_count = 1,
-                              .queue_families = {{.queueFlags = VK_QUEUE_COMPUTE_BIT |
-                                                                VK_QUEUE_GRAPHICS_BIT,
-                                                  .queueCount = 1}}};
+  mvg_vk_snapshot snapshot = {
+      .api_version = VK_API_VERSION_1_2,
+      .type = type,
+      .queue_family_count = 1,
+      .queue_families = {
+          {.queueFlags = VK_QUEUE_COMPUTE_BIT | VK_QUEUE_GRAPHICS_BIT, .queueCount = 1}}};
   snprintf(snapshot.caps.name, sizeof snapshot.caps.name, "%s", name);
   return snapshot;
 }
@@ -27,7 +27,8 @@ static mvg_vk_snapshot make(const char *name, VkPhysicalDeviceType type) {
 static void set_memory(mvg_vk_snapshot *snapshot, const VkMemoryPropertyFlags *flags,
                        uint32_t count) {
   snapshot->memory.memoryTypeCount = count;
-  for (uint32_t i = 0; i < count; ++i) snapshot->memory.memoryTypes[i].propertyFlags = flags[i];
+  for (uint32_t i = 0; i < count; ++i)
+    snapshot->memory.memoryTypes[i].propertyFlags = flags[i];
 }
 
 static void assert_selects(const mvg_vk_snapshot *snapshots, size_t count, const char *selector,
@@ -149,9 +150,9 @@ static void test_cpu_memory_is_mapped_and_cached(void **state) {
 static void test_special_memory_is_never_taken(void **state) {
   (void)state;
   mvg_vk_snapshot snapshot = make("Card", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
-  const VkMemoryPropertyFlags flags[] = {LOCAL | VK_MEMORY_PROPERTY_PROTECTED_BIT,
-                                         LOCAL | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT,
-                                         LOCAL | VISIBLE | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD};
+  const VkMemoryPropertyFlags flags[] = {
+      LOCAL | VK_MEMORY_PROPERTY_PROTECTED_BIT, LOCAL | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT,
+      LOCAL | VISIBLE | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD};
   set_memory(&snapshot, flags, 3);
   assert_int_equal(pick(&snapshot, MVG_MEMORY_DEVICE, ALL), 99);
   assert_int_equal(pick(&snapshot, MVG_MEMORY_UPLOAD, ALL), 99);

@@ -1,5 +1,5 @@
-// The null device: accepts and records everything, transfers work, kernels compute nothing. For planning and tests
-// on machines without Vulkan.
+// The null device: accepts and records everything, transfers work, kernels compute nothing. For
+// planning and tests on machines without Vulkan.
 #include <string.h>
 
 #include "base/alloc.h"

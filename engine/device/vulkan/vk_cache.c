@@ -7,7 +7,7 @@
 #include "device/vulkan/vk_internal.h"
 #include "io/cache_file.h"
 
-#define FILE_MAGIC 0x3143504756ull  // "VGPC1"
+#define FILE_MAGIC 0x3143504756ull // "VGPC1"
 
 // Drivers trust what they are given, so a truncated or flipped file must not reach them.
 typedef struct {
@@ -19,8 +19,8 @@ typedef struct {
 static void format_name(const mvg_vk_device *device, char out_name[64]) {
   int length = snprintf(out_name, 64, "pipeline-");
   for (size_t i = 0; i < VK_UUID_SIZE; ++i) {
-    length += snprintf(out_name + length, 64 - (size_t)length, "%02x",
-                       device->snapshot.driver_uuid[i]);
+    length +=
+        snprintf(out_name + length, 64 - (size_t)length, "%02x", device->snapshot.driver_uuid[i]);
   }
   snprintf(out_name + length, 64 - (size_t)length, ".bin");
 }

@@ -63,7 +63,8 @@ void mvg_vk_commands_destroy(mvg_commands *base) {
 static mvg_status add_descriptor_pool(mvg_vk_commands *commands) {
   const mvg_vk_device *device = commands->device;
   MVG_RETURN_IF_ERROR(mvg_array_reserve(&commands->descriptor_pools, 1));
-  const size_t doublings = commands->descriptor_pools.count < 5 ? commands->descriptor_pools.count : 5;
+  const size_t doublings =
+      commands->descriptor_pools.count < 5 ? commands->descriptor_pools.count : 5;
   const uint32_t sets = FIRST_POOL_SETS << doublings;
   const uint32_t descriptors = sets * DESCRIPTORS_PER_SET;
   const VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
@@ -170,9 +171,9 @@ mvg_status mvg_vk_commands_copy(mvg_commands *base, const mvg_binding *source,
   mvg_vk_commands *commands = (mvg_vk_commands *)base;
   const VkBufferCopy region = {
       .srcOffset = source->offset, .dstOffset = target->offset, .size = source->size_bytes};
-  commands->device->fn.vkCmdCopyBuffer(
-      commands->handle, ((const mvg_vk_buffer *)source->buffer)->handle,
-      ((const mvg_vk_buffer *)target->buffer)->handle, 1, &region);
+  commands->device->fn.vkCmdCopyBuffer(commands->handle,
+                                       ((const mvg_vk_buffer *)source->buffer)->handle,
+                                       ((const mvg_vk_buffer *)target->buffer)->handle, 1, &region);
   return NULL;
 }
 
@@ -183,8 +184,8 @@ static void record_barrier(const mvg_vk_commands *commands, VkPipelineStageFlags
       .srcAccessMask = work_writes,
       .dstAccessMask = to_accesses,
   };
-  commands->device->fn.vkCmdPipelineBarrier(commands->handle, work_stages, to_stages, 0, 1, &barrier,
-                                            0, NULL, 0, NULL);
+  commands->device->fn.vkCmdPipelineBarrier(commands->handle, work_stages, to_stages, 0, 1,
+                                            &barrier, 0, NULL, 0, NULL);
 }
 
 mvg_status mvg_vk_commands_barrier(mvg_commands *base) {

@@ -38,7 +38,8 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
                                                  void *user) {
   mvg_vk_instance *instance = user;
   const bool is_error = severity >= VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
-  // The loader speaks on this channel too, about libraries it could not open; those are not findings.
+  // The loader speaks on this channel too, about libraries it could not open; those are not
+  // findings.
   if (!(types & ~(VkDebugUtilsMessageTypeFlagsEXT)VK_DEBUG_UTILS_MESSAGE_TYPE_GENERAL_BIT_EXT)) {
     mvg_log(MVG_LOG_DEBUG, "vulkan: %s", data->pMessage);
     return VK_FALSE;

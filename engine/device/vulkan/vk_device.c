@@ -1,4 +1,5 @@
-// The logical device: features, one compute queue, the objects every submission needs; and the list of devices.
+// The logical device: features, one compute queue, the objects every submission needs; and the list
+// of devices.
 #include <stdio.h>
 #include <string.h>
 
@@ -53,7 +54,8 @@ static const mvg_device_vtable vtable = {
     .read_timestamps = mvg_vk_read_timestamps,
 };
 
-// What shaders may use where the device has it: wide and narrow types, in storage and in arithmetic.
+// What shaders may use where the device has it: wide and narrow types, in storage and in
+// arithmetic.
 typedef struct {
   VkPhysicalDeviceFeatures2 core;
   VkPhysicalDevice16BitStorageFeatures storage16;
@@ -102,8 +104,7 @@ static mvg_status open_device(mvg_vk_device *device) {
       .pQueueCreateInfos = &queue,
   };
   VkDevice handle = VK_NULL_HANDLE;
-  MVG_VK_CHECK("vkCreateDevice",
-               device->fn.vkCreateDevice(device->physical, &info, NULL, &handle));
+  MVG_VK_CHECK("vkCreateDevice", device->fn.vkCreateDevice(device->physical, &info, NULL, &handle));
   mvg_status status = mvg_vk_load_device(device->instance, handle, &device->fn);
   if (status) {
     PFN_vkDestroyDevice destroy =
@@ -219,18 +220,22 @@ mvg_status mvg_vk_device_list(mvg_device_info **out_infos, size_t *out_count,
   mvg_status status = open_instance(&instance, out_note);
   if (!status) status = mvg_vk_snapshot_all(instance, &snapshots, &handles, &count);
   if (!status && count > 0) status = MVG_NEW_ARRAY(count, out_infos);
+  if (mvg_status_get_code(status) == MVG_OUT_OF_MEMORY) goto cleanup;
   if (status) {
     mvg_log(MVG_LOG_DEBUG, "no Vulkan devices: %s", mvg_status_get_message(status));
     if (!*out_note) *out_note = "Vulkan does not start; MVGRAPH_LOG=debug says why";
     mvg_status_destroy(status);
+    status = NULL;
     count = 0;
   } else if (count == 0) {
     *out_note = no_driver;
   }
-  for (size_t i = 0; i < count; ++i) fill_info(&snapshots[i], i, &(*out_infos)[i]);
+  for (size_t i = 0; i < count; ++i)
+    fill_info(&snapshots[i], i, &(*out_infos)[i]);
   *out_count = count;
+cleanup:
   mvg_free(snapshots);
   mvg_free(handles);
   mvg_vk_instance_destroy(instance);
-  return NULL;
+  return status;
 }

@@ -31,8 +31,9 @@ static mvg_status check_loader_version(const mvg_vk_table *fn) {
   uint32_t version = VK_API_VERSION_1_0;
   if (fn->vkEnumerateInstanceVersion) fn->vkEnumerateInstanceVersion(&version);
   if (version < VK_API_VERSION_1_1) {
-    return MVG_ERROR(MVG_UNSUPPORTED,
-                     "the Vulkan loader is older than 1.1; update libvulkan1 and your GPU's driver");
+    return MVG_ERROR(
+        MVG_UNSUPPORTED,
+        "the Vulkan loader is older than 1.1; update libvulkan1 and your GPU's driver");
   }
   return NULL;
 }
@@ -65,8 +66,7 @@ static mvg_status create_instance(mvg_vk_instance *instance, bool is_validated) 
       .enabledExtensionCount = is_validated ? 2 : 0,
       .ppEnabledExtensionNames = extensions,
   };
-  MVG_VK_CHECK("vkCreateInstance",
-               instance->fn.vkCreateInstance(&info, NULL, &instance->handle));
+  MVG_VK_CHECK("vkCreateInstance", instance->fn.vkCreateInstance(&info, NULL, &instance->handle));
   MVG_RETURN_IF_ERROR(mvg_vk_load_instance(&instance->fn, instance->handle));
   if (!is_validated) return NULL;
   instance->has_debug_utils = true;

@@ -9,10 +9,10 @@
 #include "device/vulkan/vk_select.h"
 #include "device/vulkan/vk_table.h"
 
-#define MVG_VK_TIMESTAMP_BLOCK 64  // queries are reset in blocks; 64 blocks make MVG_MAX_TIMESTAMPS
+#define MVG_VK_TIMESTAMP_BLOCK 64 // queries are reset in blocks; 64 blocks make MVG_MAX_TIMESTAMPS
 
 typedef struct {
-  mvg_vk_table fn;  // global and instance entries
+  mvg_vk_table fn; // global and instance entries
   VkInstance handle;
   VkDebugUtilsMessengerEXT messenger;
   bool has_debug_utils;
@@ -22,13 +22,13 @@ typedef struct {
 typedef struct {
   struct mvg_device head;
   mvg_vk_instance *instance;
-  mvg_vk_table fn;  // everything
+  mvg_vk_table fn; // everything
   mvg_vk_snapshot snapshot;
   VkPhysicalDevice physical;
   VkDevice handle;
   uint32_t queue_family;
   VkQueue queue;
-  pthread_mutex_t queue_mutex;  // guards queue, fence and the transfer pool
+  pthread_mutex_t queue_mutex; // guards queue, fence and the transfer pool
   VkFence fence;
   VkCommandPool transfer_pool;
   VkCommandBuffer transfer_commands;
@@ -46,7 +46,7 @@ typedef struct {
 typedef struct {
   struct mvg_kernel head;
   mvg_vk_device *device;
-  VkDescriptorSetLayout set_layout;  // null without bindings
+  VkDescriptorSetLayout set_layout; // null without bindings
   VkPipelineLayout layout;
   VkPipeline pipeline;
 } mvg_vk_kernel;
@@ -56,10 +56,10 @@ typedef struct {
   mvg_vk_device *device;
   VkCommandPool pool;
   VkCommandBuffer handle;
-  MVG_ARRAY(VkDescriptorPool) descriptor_pools;  // sets come from the last
-  uint32_t sets_left, descriptors_left;          // in the last
-  VkQueryPool queries;                           // made by the first timestamp
-  uint64_t reset_blocks;                         // bit i: block i is in use
+  MVG_ARRAY(VkDescriptorPool) descriptor_pools; // sets come from the last
+  uint32_t sets_left, descriptors_left;         // in the last
+  VkQueryPool queries;                          // made by the first timestamp
+  uint64_t reset_blocks;                        // bit i: block i is in use
 } mvg_vk_commands;
 
 // vk_instance.c
@@ -68,15 +68,15 @@ void mvg_vk_instance_destroy(mvg_vk_instance *instance);
 // vk_loader.c
 mvg_status mvg_vk_load_device(const mvg_vk_instance *instance, VkDevice device,
                               mvg_vk_table *out_table) MVG_MUST_USE;
-mvg_status mvg_vk_open_library(mvg_vk_table *out_table) MVG_MUST_USE;  // global entries
+mvg_status mvg_vk_open_library(mvg_vk_table *out_table) MVG_MUST_USE; // global entries
 mvg_status mvg_vk_load_instance(mvg_vk_table *table, VkInstance instance) MVG_MUST_USE;
 
 // vk_debug.c
 mvg_status mvg_vk_error(VkResult result, const char *call) MVG_MUST_USE;
-#define MVG_VK_CHECK(call_name, expression)                             \
-  do {                                                                  \
-    VkResult vk_result_ = (expression);                                 \
-    if (vk_result_ != VK_SUCCESS) return mvg_vk_error(vk_result_, call_name); \
+#define MVG_VK_CHECK(call_name, expression)                                                        \
+  do {                                                                                             \
+    VkResult vk_result_ = (expression);                                                            \
+    if (vk_result_ != VK_SUCCESS) return mvg_vk_error(vk_result_, call_name);                      \
   } while (0)
 VkDebugUtilsMessengerCreateInfoEXT mvg_vk_messenger_info(mvg_vk_instance *instance);
 void mvg_vk_set_name(mvg_vk_device *device, VkObjectType type, uint64_t handle, const char *name);
@@ -125,6 +125,6 @@ mvg_status mvg_vk_read_timestamps(mvg_commands *commands, uint64_t *out_ns,
 // vk_submit.c
 mvg_status mvg_vk_submit(mvg_device *device, mvg_commands *const *lists, size_t count) MVG_MUST_USE;
 mvg_status mvg_vk_submit_and_wait(mvg_vk_device *device, const VkCommandBuffer *buffers,
-                                  uint32_t count) MVG_MUST_USE;  // queue_mutex held
+                                  uint32_t count) MVG_MUST_USE; // queue_mutex held
 
-#endif  // MVGRAPH_DEVICE_VULKAN_VK_INTERNAL_H_
+#endif // MVGRAPH_DEVICE_VULKAN_VK_INTERNAL_H_

@@ -31,8 +31,8 @@ static mvg_status create_layouts(mvg_vk_kernel *kernel, uint32_t binding_count,
       .pushConstantRangeCount = push_bytes > 0 ? 1 : 0,
       .pPushConstantRanges = &push,
   };
-  MVG_VK_CHECK("vkCreatePipelineLayout", device->fn.vkCreatePipelineLayout(device->handle, &info,
-                                                                           NULL, &kernel->layout));
+  MVG_VK_CHECK("vkCreatePipelineLayout",
+               device->fn.vkCreatePipelineLayout(device->handle, &info, NULL, &kernel->layout));
   return NULL;
 }
 

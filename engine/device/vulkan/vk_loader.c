@@ -9,7 +9,8 @@
 static pthread_mutex_t library_mutex = PTHREAD_MUTEX_INITIALIZER;
 static PFN_vkGetInstanceProcAddr get_instance_proc_addr;
 
-// The library stays open for the life of the process: drivers start threads that do not survive unloading.
+// The library stays open for the life of the process: drivers start threads that do not survive
+// unloading.
 static mvg_status find_entry_point(PFN_vkGetInstanceProcAddr *out_entry) {
   mvg_status status = NULL;
   pthread_mutex_lock(&library_mutex);
@@ -30,12 +31,12 @@ static mvg_status find_entry_point(PFN_vkGetInstanceProcAddr *out_entry) {
   return status;
 }
 
-#define CHECK_ENTRY(name) \
+#define CHECK_ENTRY(name)                                                                          \
   if (!table->name) return MVG_ERROR(MVG_UNSUPPORTED, "the Vulkan driver has no %s", #name);
 
 mvg_status mvg_vk_open_library(mvg_vk_table *table) {
   MVG_RETURN_IF_ERROR(find_entry_point(&table->vkGetInstanceProcAddr));
-#define LOAD_GLOBAL(name) \
+#define LOAD_GLOBAL(name)                                                                          \
   table->name = (PFN_##name)table->vkGetInstanceProcAddr(VK_NULL_HANDLE, #name);
   MVG_VK_GLOBAL_ENTRIES(LOAD_GLOBAL)
   MVG_VK_GLOBAL_ENTRIES(CHECK_ENTRY)
@@ -45,8 +46,7 @@ mvg_status mvg_vk_open_library(mvg_vk_table *table) {
 }
 
 mvg_status mvg_vk_load_instance(mvg_vk_table *table, VkInstance instance) {
-#define LOAD_INSTANCE(name) \
-  table->name = (PFN_##name)table->vkGetInstanceProcAddr(instance, #name);
+#define LOAD_INSTANCE(name) table->name = (PFN_##name)table->vkGetInstanceProcAddr(instance, #name);
   MVG_VK_INSTANCE_ENTRIES(LOAD_INSTANCE)
   MVG_VK_INSTANCE_ENTRIES(CHECK_ENTRY)
   MVG_VK_DEBUG_ENTRIES(LOAD_INSTANCE)

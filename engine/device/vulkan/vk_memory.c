@@ -149,7 +149,8 @@ void mvg_vk_buffer_destroy(mvg_buffer *base) {
   destroy((mvg_vk_buffer *)base);
 }
 
-// Copies between a mapped staging buffer and one that is not. vkCmdCopyBuffer has no alignment rule.
+// Copies between a mapped staging buffer and one that is not. vkCmdCopyBuffer has no alignment
+// rule.
 static mvg_status copy_now(mvg_vk_device *device, VkBuffer source, uint64_t source_offset,
                            VkBuffer target, uint64_t target_offset, uint64_t size_bytes) {
   MVG_RETURN_IF_ERROR(begin_transfer(device));

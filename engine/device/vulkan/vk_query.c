@@ -62,9 +62,8 @@ mvg_status mvg_vk_read_timestamps(mvg_commands *base, uint64_t *out_ns, uint32_t
     const uint32_t block = first / MVG_VK_TIMESTAMP_BLOCK;
     const uint32_t left = count - first;
     if (!(commands->reset_blocks & (1ull << block))) continue;
-    MVG_RETURN_IF_ERROR(
-        read_block(commands, block, out_ns + first,
-                   left < MVG_VK_TIMESTAMP_BLOCK ? left : MVG_VK_TIMESTAMP_BLOCK));
+    MVG_RETURN_IF_ERROR(read_block(commands, block, out_ns + first,
+                                   left < MVG_VK_TIMESTAMP_BLOCK ? left : MVG_VK_TIMESTAMP_BLOCK));
   }
   return NULL;
 }

@@ -17,27 +17,27 @@ const char *mvg_vk_get_obstacle(const mvg_vk_snapshot *snapshot) {
 
 const char *mvg_vk_get_kind(VkPhysicalDeviceType type) {
   switch (type) {
-    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
-      return "discrete";
-    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
-      return "integrated";
-    case VK_PHYSICAL_DEVICE_TYPE_CPU:
-      return "cpu";
-    default:
-      return "other";
+  case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+    return "discrete";
+  case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+    return "integrated";
+  case VK_PHYSICAL_DEVICE_TYPE_CPU:
+    return "cpu";
+  default:
+    return "other";
   }
 }
 
 static int rank_of_type(VkPhysicalDeviceType type) {
   switch (type) {
-    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
-      return 0;
-    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
-      return 1;
-    case VK_PHYSICAL_DEVICE_TYPE_CPU:
-      return 3;
-    default:
-      return 2;
+  case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+    return 0;
+  case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+    return 1;
+  case VK_PHYSICAL_DEVICE_TYPE_CPU:
+    return 3;
+  default:
+    return 2;
   }
 }
 
@@ -120,13 +120,13 @@ static int score_memory_type(const mvg_vk_snapshot *snapshot, mvg_memory memory,
   const bool is_unified = snapshot->type == VK_PHYSICAL_DEVICE_TYPE_CPU ||
                           snapshot->type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
   switch (memory) {
-    case MVG_MEMORY_DEVICE:
-      if (snapshot->type == VK_PHYSICAL_DEVICE_TYPE_CPU && !is_visible) return -1;
-      return 4 * is_local + (is_unified ? 2 * is_visible + is_cached : !is_visible);
-    case MVG_MEMORY_UPLOAD:
-      return is_visible ? 2 * !is_local + !is_cached : -1;
-    case MVG_MEMORY_DOWNLOAD:
-      return is_visible ? 2 * is_cached + !is_local : -1;
+  case MVG_MEMORY_DEVICE:
+    if (snapshot->type == VK_PHYSICAL_DEVICE_TYPE_CPU && !is_visible) return -1;
+    return 4 * is_local + (is_unified ? 2 * is_visible + is_cached : !is_visible);
+  case MVG_MEMORY_UPLOAD:
+    return is_visible ? 2 * !is_local + !is_cached : -1;
+  case MVG_MEMORY_DOWNLOAD:
+    return is_visible ? 2 * is_cached + !is_local : -1;
   }
   return -1;
 }

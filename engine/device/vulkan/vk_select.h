@@ -1,4 +1,5 @@
-// From plain data about the physical devices to a choice: which device, which queue family, which memory type.
+// From plain data about the physical devices to a choice: which device, which queue family, which
+// memory type.
 #ifndef MVGRAPH_DEVICE_VULKAN_VK_SELECT_H_
 #define MVGRAPH_DEVICE_VULKAN_VK_SELECT_H_
 
@@ -25,17 +26,18 @@ typedef struct {
 // Why the device cannot be used, as static text; NULL when it can.
 const char *mvg_vk_get_obstacle(const mvg_vk_snapshot *snapshot);
 
-const char *mvg_vk_get_kind(VkPhysicalDeviceType type);  // "discrete", "integrated", "cpu", "other"
+const char *mvg_vk_get_kind(VkPhysicalDeviceType type); // "discrete", "integrated", "cpu", "other"
 
 // `selector` as for mvg_device_create, without "null". Fails with NOT_FOUND naming what there is.
 mvg_status mvg_vk_select_device(const mvg_vk_snapshot *snapshots, size_t count,
                                 const char *selector, size_t *out_index) MVG_MUST_USE;
 
-// The compute family; one without graphics is preferred, since it is less shared. False if there is none.
+// The compute family; one without graphics is preferred, since it is less shared. False if there is
+// none.
 bool mvg_vk_select_queue_family(const mvg_vk_snapshot *snapshot, uint32_t *out_family);
 
 // The best of the memory types in `allowed` (a bit a type). False if none will do.
 bool mvg_vk_select_memory_type(const mvg_vk_snapshot *snapshot, mvg_memory memory, uint32_t allowed,
                                uint32_t *out_type);
 
-#endif  // MVGRAPH_DEVICE_VULKAN_VK_SELECT_H_
+#endif // MVGRAPH_DEVICE_VULKAN_VK_SELECT_H_

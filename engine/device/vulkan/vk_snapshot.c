@@ -11,7 +11,7 @@ typedef struct {
   VkPhysicalDeviceIDProperties id;
   VkPhysicalDeviceSubgroupProperties subgroup;
   VkPhysicalDeviceMaintenance3Properties maintenance3;
-  VkPhysicalDeviceDriverProperties driver;  // filled from Vulkan 1.2 on
+  VkPhysicalDeviceDriverProperties driver; // filled from Vulkan 1.2 on
 } property_chain;
 
 static void query_properties(const mvg_vk_table *fn, VkPhysicalDevice device, uint32_t api_version,
@@ -69,8 +69,8 @@ static void fill_caps(mvg_vk_snapshot *snapshot, const property_chain *chain) {
   caps->max_allocation_bytes = chain->maintenance3.maxMemoryAllocationSize;
   caps->storage_alignment_bytes = (uint32_t)limits->minStorageBufferOffsetAlignment;
   if (caps->storage_alignment_bytes < 4) caps->storage_alignment_bytes = 4;
-  caps->max_bindings = min_u32(limits->maxPerStageDescriptorStorageBuffers,
-                               limits->maxDescriptorSetStorageBuffers);
+  caps->max_bindings =
+      min_u32(limits->maxPerStageDescriptorStorageBuffers, limits->maxDescriptorSetStorageBuffers);
   caps->max_bindings = min_u32(caps->max_bindings, limits->maxPerStageResources);
   caps->max_bindings = min_u32(caps->max_bindings, MVG_MAX_BINDINGS);
   caps->max_push_bytes = limits->maxPushConstantsSize;

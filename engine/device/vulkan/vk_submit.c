@@ -23,7 +23,8 @@ mvg_status mvg_vk_submit(mvg_device *base, mvg_commands *const *lists, size_t co
   VkCommandBuffer on_stack[LISTS_ON_STACK];
   VkCommandBuffer *buffers = on_stack;
   if (count > LISTS_ON_STACK) MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(count, &buffers));
-  for (size_t i = 0; i < count; ++i) buffers[i] = ((const mvg_vk_commands *)lists[i])->handle;
+  for (size_t i = 0; i < count; ++i)
+    buffers[i] = ((const mvg_vk_commands *)lists[i])->handle;
   pthread_mutex_lock(&device->queue_mutex);
   mvg_status status = mvg_vk_submit_and_wait(device, buffers, (uint32_t)count);
   pthread_mutex_unlock(&device->queue_mutex);
