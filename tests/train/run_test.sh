@@ -1,0 +1,151 @@
+#!/bin/sh
+# Runs as a person starts them: killed, interrupted, on a full disk, with mistakes. Speaks TAP.
+# usage: run_test.sh MVGRAPH SOURCE_ROOT
+set -u
+mvgraph=$1
+source=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+toy=$source/tests/train/toy.lua
+count=0
+
+# check NAME COMMAND...: one test; what the command printed is shown when it fails
+check() {
+  name=$1
+  shift
+  count=$((count + 1))
+  if "$@" >check.log 2>&1; then
+    echo "ok $count - $name"
+  else
+    echo "not ok $count - $name"
+    sed 's/^/# /' check.log
+    [ -f out.log ] && sed 's/^/# out: /' out.log
+  fi
+}
+
+train() { "$mvgraph" run "$toy" --device null "$@" >out.log 2>&1; }
+
+# fails CODE TEXT COMMAND...: the exit code, and a message that holds the text
+fails() {
+  code=$1
+  text=$2
+  shift 2
+  "$@" >out.log 2>&1
+  got=$?
+  [ "$got" = "$code" ] || { echo "exit code $got, expected $code"; return 1; }
+  grep -q -- "$text" out.log || { echo "no '$text' in the message"; return 1; }
+}
+
+same_checkpoints() { diff -r "$1/checkpoints" "$2/checkpoints"; }
+
+# Steps that take some milliseconds, 70 of them; the log gets a line for every fifth.
+slow=--set=work=2000000
+
+straight() { train "$slow" --out straight; }
+check 'a run finishes' straight
+
+lines_of() { if [ -f "$1" ]; then wc -l <"$1"; else echo 0; fi; }
+
+killed() {
+  "$mvgraph" run "$toy" --device null "$slow" --out "killed-$1" >out.log 2>&1 &
+  pid=$!
+  while [ ! -d "killed-$1" ] || [ "$(lines_of "killed-$1/metrics.jsonl")" -lt "$1" ]; do
+    kill -0 "$pid" || return 1
+    sleep 0.005
+  done
+  kill -KILL "$pid"
+  wait "$pid" 2>/dev/null
+  [ ! -f "killed-$1/metrics.json" ] || { echo 'it had finished already'; return 1; }
+  if [ -f "killed-$1/config.json" ]; then
+    train --resume --out "killed-$1" || return 1
+  else
+    train "$slow" --out "killed-$1" || return 1
+  fi
+  same_checkpoints straight "killed-$1"
+}
+for lines in 0 2 5 9 12 14; do
+  check "killed after $lines log lines and resumed, the checkpoints are the same bytes" killed "$lines"
+done
+
+interrupted() {
+  "$mvgraph" run "$toy" --device null "$slow" --out stopped >out.log 2>&1 &
+  pid=$!
+  while ! grep -q training out.log; do
+    kill -0 "$pid" || return 1
+    sleep 0.02
+  done
+  sleep 0.05
+  kill -INT "$pid"
+  wait "$pid"
+  code=$?
+  [ "$code" = 130 ] || { echo "exit code $code"; return 1; }
+  grep -q 'continue with: mvgraph run .*toy.lua --resume --out stopped' out.log || return 1
+  train --resume --out stopped && same_checkpoints straight stopped
+}
+check 'an interrupted run saves, says how to go on, exits with 130 and resumes to the same bytes' interrupted
+
+# Every write fails once, as on a full disk: the message names the file, and what was there before is whole.
+full_disk() {
+  for n in 1 2 4 6 8 9 12; do
+    rm -rf full
+    MVGRAPH_FAULT_WRITE=$n "$mvgraph" run "$toy" --device null --out full >out.log 2>&1
+    [ $? = 1 ] || { echo "write $n: no failure"; return 1; }
+    grep -q 'full/.*no space left.*free some space' out.log || { echo "write $n: message"; return 1; }
+    find full -name '*.partial' | grep . && return 1
+    if [ -f full/config.json ]; then
+      train --resume --out full || { echo "write $n: resume"; return 1; }
+    else
+      train --out full || return 1
+    fi
+    same_checkpoints quick full || return 1
+  done
+}
+train --out quick
+check 'a full disk at any write is one message, and the run resumes from what was whole' full_disk
+
+check 'an unknown --set key names the nearest' \
+  fails 1 "unknown configuration key 'epoch'; did you mean 'epochs'" "$mvgraph" run "$toy" --device null --set epoch=3
+printf 'local mv = require "mvgraph"\nlocal M = mv.experiment "x"\nM.config = { a = \nreturn M\n' >broken.lua
+check 'a syntax error names file and line' fails 1 'broken.lua:4:' "$mvgraph" run broken.lua --device null
+cat >shape.lua <<'END'
+local mv = require "mvgraph"
+local M = mv.experiment "shape"
+M.dataset = "toy"
+M.config = { samples = 4 }
+function M.build()
+  mv.program("bad", { x = { shape = { 2, 3 } } }, function(given)
+    return { y = mv.ops.matmul(given.x, given.x) }
+  end):compile()
+end
+M.stages = { { name = "one", setup = function() end } }
+return M
+END
+mkdir -p datasets && cp "$source/tests/train/datasets/toy.lua" datasets/
+check 'a shape error names the operator, the shapes and the line' fails 1 'matmul.*' \
+  "$mvgraph" run shape.lua --device null
+check 'and it names the line of the script' grep -q 'shape.lua:7' out.log
+printf 'return 3\n' >empty.lua
+check 'a script that returns no experiment is told how it ends' fails 1 'empty.lua: a model script ends with' \
+  "$mvgraph" run empty.lua --device null
+check 'a missing script is named' fails 1 'nothing.lua: no such script' "$mvgraph" run nothing.lua --device null
+check 'run without a script is a usage mistake' fails 2 'needs a model script' "$mvgraph" run
+check 'a preset that is not there names the nearest' fails 1 "did you mean 'tiny'" "$mvgraph" run "$toy" --preset tinny \
+  --device null
+check 'a failed start leaves no run behind' test ! -e runs
+
+two_runs() {
+  train && train && [ -f runs/toy/metrics.json ] && [ -f runs/toy-2/metrics.json ]
+}
+check 'a second run takes a second folder' two_runs
+check 'the run keeps its script, its dataset and its configuration' test -f runs/toy/scripts/toy.lua -a \
+  -f runs/toy/scripts/datasets/toy.lua -a -f runs/toy/config.json
+compared() {
+  cp "$toy" again.lua
+  sed -i 's/experiment "toy"/experiment "again"/; s/momentum = 0.9/momentum = 0/' again.lua
+  "$mvgraph" run "$toy" again.lua --device null --table >out.log 2>&1 || return 1
+  tail -n 6 out.log | grep -q '^  toy ' && tail -n 6 out.log | grep -q '^  again '
+}
+check 'several scripts print one table' compared
+
+echo "1..$count"
