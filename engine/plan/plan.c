@@ -9,6 +9,7 @@
 #include "plan/schedule.h"
 
 #define MIN_ALIGNMENT 64
+#define MAX_PIECE (UINT64_C(1) << 30) // drivers that promise larger allocations often break it
 
 typedef struct {
   mvg_plan *plan;
@@ -123,10 +124,12 @@ static mvg_status find_lifetimes(planner *p) {
 static mvg_status assign_arena(planner *p) {
   uint64_t *peak = &p->plan->region_bytes[MVG_REGION_ARENA];
   uint32_t count = (uint32_t)p->blocks.count;
-  MVG_RETURN_IF_ERROR(mvg_memory_assign(p->blocks.items, count, p->alignment, peak));
+  uint64_t piece = p->plan->piece_bytes;
+  MVG_RETURN_IF_ERROR(mvg_memory_assign(p->blocks.items, count, p->alignment, piece, peak));
   for (uint32_t i = 0; i < count; ++i) {
     uint32_t number = mvg_fusion_number(p->fusion, p->block_values.items[i]);
-    p->spans[number].offset = p->blocks.items[i].offset;
+    p->spans[number].slot = (uint32_t)(p->blocks.items[i].offset / piece);
+    p->spans[number].offset = p->blocks.items[i].offset % piece;
   }
   for (uint32_t step = 0; step < p->fusion->group_count; ++step) {
     uint64_t live = 0;
@@ -211,26 +214,30 @@ static mvg_status freeze(planner *p) {
                         (void **)&plan->steps);
 }
 
-static mvg_status check_limits(const planner *p, const mvg_caps *caps) {
-  if (caps->max_allocation_bytes &&
-      p->plan->region_bytes[MVG_REGION_ARENA] > caps->max_allocation_bytes) {
-    mvg_str text = {0};
-    mvg_plan_print_peak(p->plan, &text);
-    mvg_status status = MVG_ERROR(
-        MVG_OUT_OF_MEMORY,
-        "the program needs more memory in one piece than the device gives (%" PRIu64 " bytes)\n%s"
-        "three ways to shrink it: a smaller batch, a smaller image size, fewer views",
-        caps->max_allocation_bytes, text.text ? text.text : "");
-    mvg_str_deinit(&text);
-    return status;
+static mvg_status check_limits(const planner *p) {
+  uint64_t largest = 0;
+  for (size_t i = 0; i < p->blocks.count; ++i) {
+    if (p->blocks.items[i].size_bytes > largest) largest = p->blocks.items[i].size_bytes;
   }
-  return NULL;
+  if (largest <= p->plan->piece_bytes) return NULL;
+  mvg_str text = {0};
+  mvg_plan_print_peak(p->plan, &text);
+  mvg_status status =
+      MVG_ERROR(MVG_OUT_OF_MEMORY,
+                "a tensor of %" PRIu64 " bytes is more than the device gives in one piece (%" PRIu64
+                " bytes)\n%sthree ways to shrink it: a smaller batch, a smaller image size, fewer views",
+                largest, p->plan->piece_bytes, text.text ? text.text : "");
+  mvg_str_deinit(&text);
+  return status;
 }
 
 static mvg_status make_plan(planner *p, const mvg_caps *caps) {
   p->graph = p->fusion->graph;
   p->alignment =
       caps->storage_alignment_bytes > MIN_ALIGNMENT ? caps->storage_alignment_bytes : MIN_ALIGNMENT;
+  uint64_t limit = caps->max_allocation_bytes ? caps->max_allocation_bytes : MAX_PIECE;
+  if (limit > MAX_PIECE) limit = MAX_PIECE;
+  p->plan->piece_bytes = limit < p->alignment ? p->alignment : limit - limit % p->alignment;
   MVG_RETURN_IF_ERROR(mvg_arena_alloc(&p->plan->arena, p->fusion->value_count, sizeof *p->spans,
                                       (void **)&p->spans));
   MVG_RETURN_IF_ERROR(mvg_arena_alloc(&p->plan->arena, p->fusion->value_count, sizeof *p->block_of,
@@ -244,7 +251,7 @@ static mvg_status make_plan(planner *p, const mvg_caps *caps) {
   MVG_RETURN_IF_ERROR(assign_arena(p));
   MVG_RETURN_IF_ERROR(list_steps(p));
   MVG_RETURN_IF_ERROR(freeze(p));
-  return check_limits(p, caps);
+  return check_limits(p);
 }
 
 mvg_status mvg_plan_create(mvg_fusion *fusion, const mvg_caps *caps, mvg_plan **out_plan) {

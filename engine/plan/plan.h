@@ -7,7 +7,7 @@
 #include "passes/fuse.h"
 
 typedef enum {
-  MVG_REGION_ARENA,  // values that live within a run
+  MVG_REGION_ARENA,  // values that live within a run; `slot` is the piece of the arena
   MVG_REGION_INPUT,  // written by the host before a run
   MVG_REGION_OUTPUT, // read by the host after a run
   MVG_REGION_CONST,  // written once
@@ -51,6 +51,7 @@ typedef struct mvg_plan {
   const mvg_placed *inputs, *outputs, *constants;
   uint32_t input_count, output_count, constant_count;
   uint64_t region_bytes[MVG_REGION_COUNT]; // of STATE: unused
+  uint64_t piece_bytes; // the arena is allocated in pieces of this size, the last one shorter
   uint32_t peak_step;                      // where the arena is fullest
   uint64_t live_bytes;                     // held by values at that step
   uint64_t total_bytes;                    // what the arena would take without reuse

@@ -19,7 +19,7 @@ static void print_bytes(mvg_str *out, uint64_t bytes) {
 
 static void print_span(mvg_str *out, const mvg_span *span) {
   mvg_str_append(out, region_names[span->region]);
-  if (span->region == MVG_REGION_STATE) mvg_str_appendf(out, "%u", span->slot);
+  if (span->slot || span->region == MVG_REGION_STATE) mvg_str_appendf(out, "%u", span->slot);
   mvg_str_appendf(out, "[%" PRIu64 "+%" PRIu64 "]", span->offset, span->size_bytes);
 }
 

@@ -28,7 +28,8 @@ struct mvg_program {
   mvg_plan *plan;
   mvg_state **states;
   size_t state_count;
-  mvg_buffer *regions[MVG_REGION_COUNT];
+  mvg_buffer *regions[MVG_REGION_COUNT]; // of ARENA: unused
+  MVG_ARRAY(mvg_buffer *) pieces;        // of the arena
   mvg_buffer *upload, *download; // staging, where kernels should not touch host memory; else NULL
   mvg_kernel_set kernels;
   launch *launches; // per step
@@ -42,6 +43,7 @@ const mvg_plan *mvg_program_get_plan(const mvg_program *program) {
 
 static mvg_buffer *get_buffer(const mvg_program *p, const mvg_span *span) {
   if (span->region == MVG_REGION_STATE) return mvg_state_get_buffer(p->states[span->slot]);
+  if (span->region == MVG_REGION_ARENA) return p->pieces.items[span->slot];
   return p->regions[span->region];
 }
 
@@ -69,23 +71,46 @@ static mvg_status check_states(const mvg_program *p) {
   return NULL;
 }
 
+static mvg_status create_pieces(mvg_program *p) {
+  uint64_t total = p->plan->region_bytes[MVG_REGION_ARENA], piece = p->plan->piece_bytes;
+  for (uint64_t done = 0; done < total; done += piece) {
+    uint64_t rest = total - done;
+    mvg_buffer *buffer;
+    MVG_RETURN_IF_ERROR(
+        mvg_buffer_create(p->device, MVG_MEMORY_DEVICE, rest < piece ? rest : piece, &buffer));
+    mvg_status status = mvg_array_push(&p->pieces, buffer);
+    if (!status) continue;
+    mvg_buffer_release(buffer);
+    return status;
+  }
+  return NULL;
+}
+
+static mvg_status create_arena(mvg_program *p) {
+  mvg_status status = create_pieces(p);
+  if (!status) return NULL;
+  mvg_str text = {0};
+  mvg_plan_print_peak(p->plan, &text);
+  status = mvg_status_annotate(
+      status, "%sthree ways to shrink it: a smaller batch, a smaller image size, fewer views",
+      text.text ? text.text : "");
+  mvg_str_deinit(&text);
+  return status;
+}
+
 static mvg_status create_regions(mvg_program *p) {
   const uint64_t *bytes = p->plan->region_bytes;
   bool is_direct = mvg_device_get_caps(p->device)->is_cpu;
-  static const mvg_memory direct[MVG_REGION_STATE] = {MVG_MEMORY_DEVICE, MVG_MEMORY_UPLOAD,
-                                                      MVG_MEMORY_DOWNLOAD, MVG_MEMORY_DEVICE};
-  for (uint32_t r = 0; r < MVG_REGION_STATE; ++r) {
+  static const mvg_memory direct[MVG_REGION_STATE] = {
+      [MVG_REGION_INPUT] = MVG_MEMORY_UPLOAD,
+      [MVG_REGION_OUTPUT] = MVG_MEMORY_DOWNLOAD,
+      [MVG_REGION_CONST] = MVG_MEMORY_DEVICE,
+  };
+  MVG_RETURN_IF_ERROR(create_arena(p));
+  for (uint32_t r = MVG_REGION_INPUT; r < MVG_REGION_STATE; ++r) {
     if (bytes[r] == 0) continue;
     mvg_memory memory = is_direct ? direct[r] : MVG_MEMORY_DEVICE;
-    mvg_status status = mvg_buffer_create(p->device, memory, bytes[r], &p->regions[r]);
-    if (!status) continue;
-    mvg_str text = {0};
-    mvg_plan_print_peak(p->plan, &text);
-    status = mvg_status_annotate(
-        status, "%sthree ways to shrink it: a smaller batch, a smaller image size, fewer views",
-        text.text ? text.text : "");
-    mvg_str_deinit(&text);
-    return status;
+    MVG_RETURN_IF_ERROR(mvg_buffer_create(p->device, memory, bytes[r], &p->regions[r]));
   }
   if (is_direct) return NULL;
   if (bytes[MVG_REGION_INPUT]) {
@@ -293,6 +318,10 @@ void mvg_program_destroy(mvg_program *p) {
   for (uint32_t r = 0; r < MVG_REGION_COUNT; ++r) {
     if (p->regions[r]) mvg_buffer_release(p->regions[r]);
   }
+  for (size_t i = 0; i < p->pieces.count; ++i) {
+    mvg_buffer_release(p->pieces.items[i]);
+  }
+  mvg_array_deinit(&p->pieces);
   if (p->upload) mvg_buffer_release(p->upload);
   if (p->download) mvg_buffer_release(p->download);
   for (size_t i = 0; i < p->state_count; ++i)

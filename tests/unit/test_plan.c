@@ -29,12 +29,13 @@ static void test_memory_reuses_offset_after_last_use(void **state) {
   (void)state;
   mvg_block blocks[] = {{100, 0, 1, 0}, {100, 1, 2, 0}, {100, 2, 3, 0}};
   uint64_t peak;
-  check(mvg_memory_assign(blocks, 3, 64, &peak));
+  check(mvg_memory_assign(blocks, 3, 64, UINT64_MAX, &peak));
   assert_int_equal(peak, 256);
   assert_int_equal(blocks[0].offset, blocks[2].offset);
   assert_int_not_equal(blocks[0].offset, blocks[1].offset);
 }
 
+// Nor does a block cross from one 8 KiB piece of the arena into the next.
 static void test_memory_never_overlaps_two_living_blocks(void **state) {
   (void)state;
   mvg_block blocks[200];
@@ -45,9 +46,11 @@ static void test_memory_never_overlaps_two_living_blocks(void **state) {
     blocks[i] = (mvg_block){1 + (seed >> 20) % 5000, first, first + length, 0};
   }
   uint64_t peak;
-  check(mvg_memory_assign(blocks, 200, 256, &peak));
+  check(mvg_memory_assign(blocks, 200, 256, 8192, &peak));
   for (int i = 0; i < 200; ++i) {
     assert_int_equal(blocks[i].offset % 256, 0);
+    uint64_t last = blocks[i].offset + blocks[i].size_bytes - 1;
+    assert_int_equal(blocks[i].offset / 8192, last / 8192);
     assert_true(blocks[i].offset + blocks[i].size_bytes <= peak);
     for (int j = 0; j < i; ++j) {
       bool meet = blocks[i].first_step <= blocks[j].last_step &&

@@ -362,7 +362,9 @@ static int pretend_gpu(void **state) {
 
 static int pretend_short_bindings(void **state) {
   (void)state;
-  ((mvg_caps *)mvg_device_get_caps(device))->max_storage_range_bytes = 40000;
+  mvg_caps *caps = (mvg_caps *)mvg_device_get_caps(device);
+  caps->max_storage_range_bytes = 40000;
+  caps->max_allocation_bytes = 400000;
   return 0;
 }
 
