@@ -126,7 +126,10 @@ static void test_buffers_start_as_zeros_and_keep_what_is_written(void **state) {
 
 static void test_cpu_devices_map_device_memory(void **state) {
   fixture *f = *state;
-  if (!mvg_device_get_caps(f->device)->is_cpu) skip();
+  if (!mvg_device_get_caps(f->device)->is_cpu) {
+    print_message("# SKIP not a CPU device\n");
+    return;
+  }
   mvg_buffer *buffer = make_buffer(f, 64);
   assert_non_null(mvg_buffer_get_mapped(buffer));
   mvg_buffer_release(buffer);
@@ -595,9 +598,14 @@ static void test_unknown_device_names_what_there_is(void **state) {
   assert_fails(mvg_device_create("999", &device), MVG_NOT_FOUND, "null");
 }
 
-static void skip_without_a_device(void **state) {
+static void do_nothing(void **state) {
   (void)state;
-  skip();
+}
+
+// TAP's own skip directive: what cmocka's skip() prints is read as a failure.
+static void mark_skipped(struct CMUnitTest *test, char name[128]) {
+  snprintf(name, 128, "%s # SKIP no Vulkan device", test->name);
+  *test = (struct CMUnitTest){.name = name, .test_func = do_nothing};
 }
 
 #define TEST(prefix, name, setup_function)                                                         \
@@ -641,16 +649,14 @@ int main(void) {
       cmocka_unit_test(test_damaged_pipeline_cache_is_replaced),
       cmocka_unit_test(test_unknown_device_names_what_there_is),
   };
+  char names[sizeof tests / sizeof *tests][128];
   const bool is_skipping = !has_real_device();
   for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i) {
     const bool needs_device = tests[i].setup_func == setup_real ||
                               tests[i].test_func == test_every_failed_allocation_is_a_status ||
                               tests[i].test_func == test_damaged_pipeline_cache_is_replaced ||
                               tests[i].test_func == test_unknown_device_names_what_there_is;
-    if (is_skipping && needs_device) {
-      tests[i].test_func = skip_without_a_device;
-      tests[i].setup_func = tests[i].teardown_func = NULL;
-    }
+    if (is_skipping && needs_device) mark_skipped(&tests[i], names[i]);
   }
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
