@@ -222,11 +222,11 @@ static mvg_status check_limits(const planner *p) {
   if (largest <= p->plan->piece_bytes) return NULL;
   mvg_str text = {0};
   mvg_plan_print_peak(p->plan, &text);
-  mvg_status status =
-      MVG_ERROR(MVG_OUT_OF_MEMORY,
-                "a tensor of %" PRIu64 " bytes is more than the device gives in one piece (%" PRIu64
-                " bytes)\n%sthree ways to shrink it: a smaller batch, a smaller image size, fewer views",
-                largest, p->plan->piece_bytes, text.text ? text.text : "");
+  mvg_status status = MVG_ERROR(
+      MVG_OUT_OF_MEMORY,
+      "a tensor of %" PRIu64 " bytes is more than the device gives in one piece (%" PRIu64
+      " bytes)\n%sthree ways to shrink it: a smaller batch, a smaller image size, fewer views",
+      largest, p->plan->piece_bytes, text.text ? text.text : "");
   mvg_str_deinit(&text);
   return status;
 }

@@ -52,9 +52,9 @@ typedef struct mvg_plan {
   uint32_t input_count, output_count, constant_count;
   uint64_t region_bytes[MVG_REGION_COUNT]; // of STATE: unused
   uint64_t piece_bytes; // the arena is allocated in pieces of this size, the last one shorter
-  uint32_t peak_step;                      // where the arena is fullest
-  uint64_t live_bytes;                     // held by values at that step
-  uint64_t total_bytes;                    // what the arena would take without reuse
+  uint32_t peak_step;   // where the arena is fullest
+  uint64_t live_bytes;  // held by values at that step
+  uint64_t total_bytes; // what the arena would take without reuse
 } mvg_plan;
 
 // Takes ownership of `fusion` even on failure.
