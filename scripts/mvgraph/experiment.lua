@@ -121,7 +121,11 @@ function Experiment:resolve(given, default_preset, base)
   return values, preset
 end
 
-local function open_dataset(values, preset, bar)
+---Opens the dataset that a configuration names.
+---@param values table configuration
+---@param preset string?
+---@param bar Progress
+function experiment.open_dataset(values, preset, bar)
   local found, adapter = pcall(require, "datasets." .. values.dataset)
   if not found then
     if tostring(adapter):find("module 'datasets." .. values.dataset .. "' not found", 1, true) then
@@ -215,8 +219,7 @@ local function evaluate_stage(runner, stage, object, seconds, batch)
   row.name, row.seconds = stage.name, seconds
   if errors then predictions.error = mv.array.from(errors, { #errors }) end
   mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
-    stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names),
-    error_unit = split.reference and "PA-MPJPE mm" or "reprojection px" })
+    stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names) })
   runner.run:log { event = "evaluation", stage = stage.name, metrics = row, seconds = seconds }
   runner.evaluations[stage.name] = row
   runner.progress:line(("%s: %s"):format(stage.name, evaluation.line(row)))
@@ -257,7 +260,7 @@ function Experiment:run(given)
   else
     values, preset = self:resolve(given, given.default_preset)
   end
-  local dataset = open_dataset(values, preset, bar)
+  local dataset = experiment.open_dataset(values, preset, bar)
   mv.nn.manual_seed(values.seed)
   local model = self.build(values, dataset)
   run = run or run_directory.create(given.runs, self.name, given.out)

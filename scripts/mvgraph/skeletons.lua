@@ -96,6 +96,13 @@ function skeletons.get(name)
   return by_name[name] or error(options.unknown("skeleton", name, names), 2)
 end
 
+---The limbs to draw between joints of any set, known by their names.
+---@param joints string[]
+---@return { [1]: integer, [2]: integer }[] zero-based pairs
+function skeletons.limbs(joints)
+  return make("", joints).limbs
+end
+
 ---The joints that two sets share, in the order of the first; what has no partner is dropped and listed.
 ---@param from string|Skeleton
 ---@param to string|Skeleton

@@ -140,6 +140,11 @@ two_runs() {
 check 'a second run takes a second folder' two_runs
 check 'the run keeps its script, its dataset and its configuration' test -f runs/toy/scripts/toy.lua -a \
   -f runs/toy/scripts/datasets/toy.lua -a -f runs/toy/config.json
+shown() { "$mvgraph" show runs/toy >out.log 2>&1 && head -c 4 runs/toy/sheet.png | grep -q PNG; }
+check 'show draws a finished run' shown
+check 'show of a folder that is no run says so' fails 1 'datasets: not the folder of a run' "$mvgraph" show datasets
+mkdir unborn && cp runs/toy/config.json unborn/
+check 'show of a run without predictions says how to get them' fails 1 'no predictions yet' "$mvgraph" show unborn
 compared() {
   cp "$toy" again.lua
   sed -i 's/experiment "toy"/experiment "again"/; s/momentum = 0.9/momentum = 0/' again.lua

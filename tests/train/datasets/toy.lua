@@ -6,7 +6,7 @@ local toy = {}
 local function split(tag, seed, count)
   local random = mv.generator(seed):fork(tag)
   local made = {
-    count = count, images = mv.array({ count, 1, 2, 2, 3 }, "u8"), keypoints = mv.array { count, 1, 2, 3 },
+    count = count, images = mv.array({ count, 1, 2, 2, 3 }, "u8"), keypoints = mv.array { count, 1, 3, 3 },
     crop = mv.array { count, 1, 3 }, reference = mv.array { count, 3, 3 },
     reference_joints = { "pelvis", "head", "nose" },
     frame_ids = {}, inputs = mv.array { count, 4 },
