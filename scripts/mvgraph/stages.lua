@@ -151,7 +151,10 @@ function Runner:run_epoch(stage, object, position, plan)
     local is_heavy = object.epoch_begin and object:epoch_begin(position.epoch)
     position.has_begun = true
     if is_heavy then self:save(position, stage, object) end
-    if is_interrupted() then return false end
+    if is_interrupted() then
+      self:save(position, stage, object)
+      return false
+    end
   end
   local order = epoch_order(self.config.seed, stage.name, position.epoch, plan.count, plan.batch)
   local before = (position.epoch - 1) * plan.steps
@@ -169,10 +172,10 @@ function Runner:run_epoch(stage, object, position, plan)
         seconds = plan.seconds_before + mv.clock() - plan.started }
     end
     local is_stopping = is_interrupted()
-    if step < plan.steps and (is_stopping or overall % self.config.checkpoint_every == 0) then
-      self:save(position, stage, object)
+    if overall < plan.epochs * plan.steps then
+      if is_stopping or overall % self.config.checkpoint_every == 0 then self:save(position, stage, object) end
+      if is_stopping then return false end
     end
-    if is_stopping and step < plan.steps then return false end
   end
   return true
 end
@@ -193,12 +196,8 @@ end
 -- Trains a stage from `position`; false when interrupted.
 function Runner:train(stage, object, position, plan)
   while position.epoch <= plan.epochs do
-    if not self:run_epoch(stage, object, position, plan) then
-      return false
-    end
+    if not self:run_epoch(stage, object, position, plan) then return false end
     position.epoch, position.step, position.has_begun = position.epoch + 1, 0, false
-    if position.epoch <= plan.epochs then self:save(position, stage, object) end
-    if is_interrupted() and position.epoch <= plan.epochs then return false end
   end
   position.is_final = true
   self:save(position, stage, object)
