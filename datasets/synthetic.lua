@@ -27,8 +27,8 @@ synthetic.defaults = {
 }
 
 local SPLITS <const> = {
-  train = { rigs = 5, subjects = 12, kinds = motion.TRAIN_KINDS },
-  test = { rigs = 3, subjects = 5, kinds = motion.TEST_KINDS },
+  train = { rigs = 30, subjects = 40, kinds = motion.TRAIN_KINDS },
+  test = { rigs = 6, subjects = 10, kinds = motion.TEST_KINDS },
 }
 
 local REFERENCE <const> = "h36m17"

@@ -2,6 +2,7 @@
 // scripts/mvgraph/{image,raster,video}.lua give them names.
 #include <string.h>
 
+#include "data/augment.h"
 #include "data/crop.h"
 #include "data/draw.h"
 #include "data/raster.h"
@@ -78,6 +79,20 @@ static int image_normalize_batch(lua_State *L) {
   mvg_ndarray *result;
   mvg_status status = mvg_crop_normalize_batch(images, mean, std, &result);
   return push_result(L, status, result);
+}
+
+static int image_mirror(lua_State *L) {
+  mvg_lua_check(L, mvg_augment_mirror(mvg_arg_array(L, 1)));
+  return 0;
+}
+
+static int image_adjust(lua_State *L) {
+  mvg_ndarray *image = mvg_arg_array(L, 1);
+  double gains[3], offsets[3];
+  arg_triple(L, 2, "gains", gains);
+  arg_triple(L, 3, "offsets", offsets);
+  mvg_lua_check(L, mvg_augment_adjust(image, gains, offsets));
+  return 0;
 }
 
 static int image_resize(lua_State *L) {
@@ -265,6 +280,8 @@ int mvg_lua_open_image(lua_State *L) {
       {"image_crop_affine", image_crop_affine},
       {"image_normalize_batch", image_normalize_batch},
       {"image_resize", image_resize},
+      {"image_mirror", image_mirror},
+      {"image_adjust", image_adjust},
       {"image_line", image_line},
       {"image_disc", image_disc},
       {"image_rect", image_rect},

@@ -88,36 +88,68 @@ function Fits:offer(fit, i, index)
   return true
 end
 
+local PARAMETERS <const> = { "theta", "global", "beta", "camera" }
+
+-- The start whose camera stage explains each body best.
+function Fits:choose(starts, given, report)
+  local best
+  for which, start in ipairs(starts) do
+    local fit = self:fitter():fit(start, {
+      camera = self.iterations.camera,
+      body = 0,
+      report = function(done)
+        report((which - 1) * self.iterations.camera + done)
+      end,
+    }, given)
+    if not best then
+      best = fit
+    else
+      for i = 0, self.bodies - 1 do
+        if fit.objective[i + 1] < best.objective[i + 1] then
+          best.objective[i + 1] = fit.objective[i + 1]
+          for _, name in ipairs(PARAMETERS) do
+            best[name]:narrow(i, 1):copy_(fit[name]:narrow(i, 1))
+          end
+        end
+      end
+    end
+  end
+  return best
+end
+
 ---Refits every sample.
 ---@param data table keypoints [n, V, K, 3], crop [n, V, 3]
----@param starts fun(indices: integer[]): table[] one or more starts for these samples; the best result wins
+---@param starts fun(indices: integer[]): table[] one or more starts for these samples; the camera stage tells which
 ---@param report fun(done: integer, total: integer)?
 ---@return integer improved samples whose stored fit was replaced
 function Fits:round(data, starts, report)
   local n, bodies, improved = self.count, self.bodies, 0
-  local smplify = self:fitter()
-  local steps = self.iterations.camera + self.iterations.body
   local rounds = math.ceil(n / bodies)
   for round = 0, rounds - 1 do
     local indices = {}
     for i = 0, bodies - 1 do
       indices[i + 1] = math.min(round * bodies + i, n - 1)
     end
-    local given = starts(indices)
-    for which, start in ipairs(given) do
-      start.keypoints = data.keypoints:gather(indices)
-      start.crop = data.crop:gather(indices)
-      local fit = smplify:fit(start, {
-        camera = self.iterations.camera,
-        body = self.iterations.body,
-        report = report and function(done)
-          report((round * #given + which - 1) * steps + done, rounds * #given * steps)
-        end,
-      })
-      for i = 0, math.min(bodies, n - round * bodies) - 1 do
-        if self:offer(fit, i, indices[i + 1]) then
-          improved = improved + 1
-        end
+    local candidates = starts(indices)
+    local camera_steps = #candidates * self.iterations.camera
+    local function tell(done)
+      local steps = camera_steps + self.iterations.body
+      if report then
+        report(round * steps + done, rounds * steps)
+      end
+    end
+    local given = { keypoints = data.keypoints:gather(indices), crop = data.crop:gather(indices) }
+    local chosen = self:choose(candidates, given, tell)
+    local fit = self:fitter():fit(chosen, {
+      camera = 0,
+      body = self.iterations.body,
+      report = function(done)
+        tell(camera_steps + done)
+      end,
+    }, given)
+    for i = 0, math.min(bodies, n - round * bodies) - 1 do
+      if self:offer(fit, i, indices[i + 1]) then
+        improved = improved + 1
       end
     end
   end

@@ -2,6 +2,7 @@
 -- three programs (train, predict, and SMPLify's own) and the store of best fits.
 
 local mv = require "mvgraph"
+local augment = require "cmanet.augment"
 local fits = require "cmanet.fits"
 local losses = require "cmanet.losses"
 local motion = require "datasets.synthetic.motion"
@@ -37,8 +38,7 @@ function stages.shared(config, dataset)
   }
 end
 
-local function images_of(split, indices)
-  local rows = split.images:gather(indices)
+local function normalise(rows)
   local shape = rows.shape
   local b, n, side = shape[1], shape[2], shape[3]
   local flat = mv.image.normalize_batch(rows:reshape { b * n, side, side, 3 }, IMAGENET_MEAN, IMAGENET_STD)
@@ -147,10 +147,15 @@ local function new_stage(class, ctx, settings)
 end
 
 function Stage:step(indices, lr, overall)
-  local inputs = self:targets(indices)
-  inputs.images = images_of(self.data.train, indices)
-  inputs.keypoints = self.data.train.keypoints:gather(indices)
-  inputs.crop = self.data.train.camera:gather(indices)
+  local inputs, train, config = self:targets(indices), self.data.train, self.config
+  inputs.images = train.images:gather(indices)
+  inputs.keypoints = train.keypoints:gather(indices)
+  inputs.crop = train.camera:gather(indices)
+  if config.augment > 0 then
+    local random = self.ctx:generator(("augment/%s/%d"):format(self.name, overall))
+    augment.apply(random, config.augment, inputs, mv.skeletons.get(self.shared.skeleton))
+  end
+  inputs.images = normalise(inputs.images)
   inputs.lr, inputs.rng_step = lr, overall
   local terms = {}
   for name, value in pairs(self.train_program:run(inputs)) do
@@ -162,7 +167,7 @@ end
 ---Raw estimates of samples, padded to the compiled batch by the caller.
 function Stage:run_predict(split, indices)
   return self.predict_program {
-    images = images_of(split, indices),
+    images = normalise(split.images:gather(indices)),
     keypoints = split.keypoints:gather(indices),
     crop = split.camera:gather(indices),
   }

@@ -45,6 +45,20 @@ function image.normalize_batch(images, mean, std)
   return core.image_normalize_batch(images, mean, std)
 end
 
+--- Left becomes right, in place.
+---@param picture Array u8 [h, w, 3]
+function image.mirror(picture)
+  core.image_mirror(picture)
+end
+
+--- value * gain + offset for each channel, in place.
+---@param picture Array u8 [h, w, 3]
+---@param gains number[] [3]
+---@param offsets number[] of 255, [3]
+function image.adjust(picture, gains, offsets)
+  core.image_adjust(picture, gains, offsets)
+end
+
 --- Bilinear, area-filtered along an axis that shrinks.
 ---@param picture Array u8 [h, w, 3]
 ---@param height integer pixels

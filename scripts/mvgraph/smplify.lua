@@ -172,13 +172,16 @@ function Smplify:compile()
 end
 
 ---Runs both stages from the given start; every array has B rows.
----@param start table { theta [B,23,6], global [B,V,6], beta [B,10], camera [B,V,3], keypoints [B,V,K,3], crop [B,V,3] }
+---@param start table { theta [B,23,6], global [B,V,6], beta [B,10], camera [B,V,3] }
 ---@param iterations table { camera = integer, body = integer, report = function(done, total)? }
----@return table fit the same parameter arrays, objective [B] and pixels [B, V] (mean squared error, pixels^2)
-function Smplify:fit(start, iterations)
-  for _, name in ipairs { "theta", "global", "beta", "camera", "keypoints", "crop" } do
+---@param given table { keypoints [B,V,K,3], crop [B,V,3] }
+---@return table fit the parameter arrays of `start`, objective [B] and pixels [B, V] (mean squared error, pixels^2)
+function Smplify:fit(start, iterations, given)
+  for _, name in ipairs { "theta", "global", "beta", "camera" } do
     self[name]:write(start[name])
   end
+  self.keypoints:write(given.keypoints)
+  self.crop:write(given.crop)
   local b, v = self.bodies, self.views
   local scale = mv.array { b, v }
   for i = 1, b * v do

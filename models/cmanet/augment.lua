@@ -1,0 +1,146 @@
+-- Augmentation of a training batch: every view is turned, scaled and shifted, its colours drift, and whole samples are
+-- mirrored. Keypoints, crop geometry and SMPLify targets move along exactly: turning a picture about its principal
+-- point is a camera that rolls, and mirroring swaps left and right.
+
+local mv = require "mvgraph"
+
+local augment = {}
+
+local MAX_TURN <const> = math.rad(25)
+local MAX_SCALE <const> = 0.15
+local MAX_SHIFT <const> = 0.12 -- half crops
+local MAX_GAIN <const> = 0.3
+local MAX_OFFSET <const> = 30 -- of 255
+
+---@class Augmentation of one view
+---@field turn number radians
+---@field scale number side of the new crop over the old one
+---@field x number shift, half crops
+---@field y number
+---@field is_mirrored boolean
+
+local function draw(random, strength, is_mirrored)
+  return {
+    turn = strength * random:uniform(-MAX_TURN, MAX_TURN),
+    scale = 1 + strength * random:uniform(-MAX_SCALE, MAX_SCALE),
+    x = strength * random:uniform(-MAX_SHIFT, MAX_SHIFT),
+    y = strength * random:uniform(-MAX_SHIFT, MAX_SHIFT),
+    is_mirrored = is_mirrored,
+  }
+end
+
+-- A point of the old crop, or an offset from its centre, in the new one; half crops.
+local function move(a, x, y)
+  x, y = (x - a.x) / a.scale, (y - a.y) / a.scale
+  local c, s = math.cos(a.turn), math.sin(a.turn)
+  x, y = c * x + s * y, c * y - s * x
+  return a.is_mirrored and -x or x, y
+end
+
+local function change_image(random, strength, a, image)
+  local side = image.shape[1]
+  local centre = { (a.x + 1) / 2 * side, (a.y + 1) / 2 * side, a.scale * side }
+  local changed = mv.image.crop_affine(image, centre, side, a.turn)
+  if a.is_mirrored then
+    mv.image.mirror(changed)
+  end
+  local gains, offsets = {}, {}
+  local common = random:uniform(-MAX_OFFSET, MAX_OFFSET)
+  for channel = 1, 3 do
+    gains[channel] = 1 + strength * random:uniform(-MAX_GAIN, MAX_GAIN)
+    offsets[channel] = strength * (common + random:uniform(-MAX_OFFSET, MAX_OFFSET)) / 2
+  end
+  mv.image.adjust(changed, gains, offsets)
+  image:copy_(changed)
+end
+
+local function change_keypoints(a, points, row, flip)
+  local k = #flip
+  local old = {}
+  for i = 1, 3 * k do
+    old[i] = points[row * 3 * k + i]
+  end
+  for j = 0, k - 1 do
+    local from = a.is_mirrored and flip[j + 1] or j
+    local x, y = move(a, old[3 * from + 1], old[3 * from + 2])
+    local base = (row * k + j) * 3
+    points[base + 1], points[base + 2], points[base + 3] = x, y, old[3 * from + 3]
+  end
+end
+
+local function change_crop(a, crop, row)
+  local base = row * 3
+  crop[base + 1] = crop[base + 1] / a.scale
+  -- the principal point lies at -o from the crop's centre
+  local x, y = move(a, -crop[base + 2], -crop[base + 3])
+  crop[base + 2], crop[base + 3] = -x, -y
+end
+
+-- A global orientation (6D at `at`) seen by the rolled, mirrored camera.
+local function change_orientation(a, values, at)
+  local c, s = math.cos(a.turn), math.sin(a.turn)
+  for column = 0, 1 do
+    local i = at + 3 * column
+    local x, y = values[i + 1], values[i + 2]
+    values[i + 1], values[i + 2] = c * x + s * y, c * y - s * x
+  end
+end
+
+-- Conjugates a rotation with the mirror diag(-1, 1, 1).
+local function mirror_rotation(values, at)
+  values[at + 2], values[at + 3], values[at + 4] = -values[at + 2], -values[at + 3], -values[at + 4]
+end
+
+-- Mirrors `count` joints of a pose at `at`; flip holds zero-based partners counted from `first`.
+local function mirror_pose(values, at, count, flip, first)
+  local old = {}
+  for i = 1, 6 * count do
+    old[i] = values[at + i]
+  end
+  for j = 0, count - 1 do
+    local from = flip[first + j + 1] - first
+    for d = 1, 6 do
+      values[at + 6 * j + d] = old[6 * from + d]
+    end
+    mirror_rotation(values, at + 6 * j)
+  end
+end
+
+---Changes a batch in place.
+---@param random generator
+---@param strength number 0 to 1
+---@param batch table images u8 [B, N, S, S, 3], keypoints [B, N, K, 3], crop [B, N, 3], and the stage's targets:
+---  theta_opt [B, N, 24, 6], or theta_opt [B, 23, 6] with global_opt [B, N, 6]
+---@param skeleton Skeleton of the keypoints
+function augment.apply(random, strength, batch, skeleton)
+  local flip = mv.skeletons.get("smpl24").flip
+  local b, n = batch.images.shape[1], batch.images.shape[2]
+  local side = batch.images.shape[3]
+  local images = batch.images:reshape { b * n, side, side, 3 }
+  for i = 0, b - 1 do
+    local is_mirrored = random:uniform(0, 1) < 0.5 * strength
+    for view = 0, n - 1 do
+      local row = i * n + view
+      local a = draw(random, strength, is_mirrored)
+      change_image(random, strength, a, images:row(row))
+      change_keypoints(a, batch.keypoints, row, skeleton.flip)
+      change_crop(a, batch.crop, row)
+      local values, at = batch.theta_opt, row * 144
+      if batch.global_opt then
+        values, at = batch.global_opt, row * 6
+      end
+      change_orientation(a, values, at)
+      if is_mirrored then
+        mirror_rotation(values, at)
+        if not batch.global_opt then
+          mirror_pose(values, at + 6, 23, flip, 1)
+        end
+      end
+    end
+    if is_mirrored and batch.global_opt then
+      mirror_pose(batch.theta_opt, i * 138, 23, flip, 1)
+    end
+  end
+end
+
+return augment
