@@ -2,8 +2,10 @@
 #include "script/vm.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <lualib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -211,6 +213,12 @@ static mvg_status copy_folders(const mvg_vm_options *options, mvg_vm *vm) {
     mvg_str parent = {0};
     mvg_str_appendf(&parent, "%s/..", options->script_dir);
     MVG_RETURN_IF_ERROR(mvg_str_take(&parent, &vm->root_dir));
+    char resolved[PATH_MAX];  // names of chunks are what follows this folder
+    if (realpath(vm->root_dir, resolved)) {
+      mvg_free(vm->root_dir);
+      vm->root_dir = NULL;
+      MVG_RETURN_IF_ERROR(mvg_alloc_string(resolved, &vm->root_dir));
+    }
   }
   vm->options.script_dir = vm->script_dir;
   vm->options.root_dir = vm->root_dir;
@@ -263,6 +271,7 @@ bool mvg_vm_push_script_place(lua_State *L) {
   for (int level = 0; lua_getstack(L, level, &frame); ++level) {
     lua_getinfo(L, "Sl", &frame);
     bool is_library = strncmp(frame.source, "@mvgraph/", 9) == 0 ||
+                      strncmp(frame.source, "@datasets/", 10) == 0 ||
                       strcmp(frame.source, "@spec.lua") == 0;
     if (frame.source[0] != '@' || frame.currentline <= 0 || is_library) continue;
     lua_pushfstring(L, "%s:%d", frame.short_src, frame.currentline);

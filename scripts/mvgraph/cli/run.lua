@@ -77,7 +77,7 @@ end
 local function with_script(script, body)
   local before, path = loaded_names(), package.path
   if not mv.file.exists(script) then error(("%s: no such script"):format(script), 0) end
-  package.path = search_path(script) .. ";" .. path
+  package.path = path .. ";" .. search_path(script)
   local chunk, problem = mv.core.load_script(script)
   if not chunk then error(problem, 0) end
   local experiment = chunk()
