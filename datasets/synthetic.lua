@@ -19,6 +19,7 @@ local room = require "datasets.synthetic.room"
 local synthetic = {}
 
 --- Configuration keys, --set data.<key>=; a count of 0 means the default.
+synthetic.config_key = "data"
 synthetic.defaults = {
   train_count = 600,
   test_count = 120,

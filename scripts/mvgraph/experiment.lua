@@ -100,6 +100,37 @@ function Experiment:check()
   end
 end
 
+---@param name string
+---@return table adapter datasets/<name>.lua
+local function load_adapter(name)
+  local found, adapter = pcall(require, "datasets." .. name)
+  if found then return adapter end
+  if tostring(adapter):find("module 'datasets." .. name .. "' not found", 1, true) then
+    error(("no dataset '%s': there is no datasets/%s.lua"):format(name, name), 0)
+  end
+  error(adapter, 0)
+end
+
+local function chosen_dataset(given, default)
+  local name = default
+  for _, assignment in ipairs(given.set or {}) do name = assignment:match "^%s*dataset%s*=(.*)$" or name end
+  if given.data and name == "synthetic" then name = "capture" end
+  return name
+end
+
+-- The script's defaults, what every run has, and a group with the dataset's own keys.
+local function all_defaults(self, given)
+  local defaults = config.copy(COMMON)
+  for key, value in pairs(self.config) do defaults[key] = config.copy(value) end
+  defaults.dataset = chosen_dataset(given, self.dataset or defaults.dataset)
+  local adapter = load_adapter(defaults.dataset)
+  if adapter.defaults then
+    local key = adapter.config_key or defaults.dataset
+    defaults[key] = config.merge(adapter.defaults, self.config[key] or {}, ("experiment '%s'"):format(self.name))
+  end
+  return defaults
+end
+
 ---The configuration of a run.
 ---@param given table preset, set, seed, data as on the command line
 ---@param default_preset string used where the script has a preset of this name
@@ -108,11 +139,8 @@ end
 ---@return string? preset
 function Experiment:resolve(given, default_preset, base)
   local preset = given.preset or self.presets[default_preset] and default_preset or nil
-  local defaults = config.copy(COMMON)
-  if self.dataset then defaults.dataset = self.dataset end
-  for key, value in pairs(self.config) do defaults[key] = config.copy(value) end
   local values = base and config.resolve(base, {}, nil, given.set)
-    or config.resolve(defaults, self.presets, preset, given.set)
+    or config.resolve(all_defaults(self, given), self.presets, preset, given.set)
   if given.seed then values.seed = given.seed end
   if given.data then
     values.path = given.data
@@ -126,13 +154,7 @@ end
 ---@param preset string?
 ---@param bar Progress
 function experiment.open_dataset(values, preset, bar)
-  local found, adapter = pcall(require, "datasets." .. values.dataset)
-  if not found then
-    if tostring(adapter):find("module 'datasets." .. values.dataset .. "' not found", 1, true) then
-      error(("no dataset '%s': there is no datasets/%s.lua"):format(values.dataset, values.dataset), 0)
-    end
-    error(adapter, 0)
-  end
+  local adapter = load_adapter(values.dataset)
   local given = config.copy(values)
   given.preset = preset
   if given.path == "" then given.path = nil end
@@ -153,7 +175,7 @@ local function stored_configuration(self, run, given)
     error(("%s: is a run of '%s', not of '%s'"):format(run.path, stored.experiment, self.name), 0)
   end
   local asked = { preset = stored.preset, set = given.set, seed = given.seed, data = given.data }
-  local unasked = { preset = stored.preset }
+  local unasked = { preset = stored.preset, set = { "dataset=" .. stored.config.dataset } }
   if given.preset and given.preset ~= stored.preset then
     error(("%s: was started with preset '%s', not '%s'; resume without --preset or start a new run"):format(
       run.path, tostring(stored.preset), given.preset), 0)

@@ -233,6 +233,11 @@ t.test("an unknown dataset is an error that names the file it looked for", funct
   end, "there is no datasets/nothing.lua")
 end)
 
+t.test("the keys of the dataset can be set, and wrong ones are named", function()
+  t.equal(run({ runs = folder(), set = { "toy.spread=2", "epochs=1" } }).values.toy.spread, 2.0)
+  t.error_matches(function() run { runs = folder(), set = { "toy.spraed=2" } } end, "did you mean 'toy.spread'")
+end)
+
 t.test("the presets of a script apply", function()
   t.equal(run({ runs = folder(), preset = "large", set = { "epochs=1" } }).values.samples, 80)
 end)

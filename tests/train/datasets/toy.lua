@@ -3,7 +3,9 @@ local mv = require "mvgraph"
 
 local toy = {}
 
-local function split(tag, seed, count)
+toy.defaults = { spread = 1 }
+
+local function split(tag, seed, count, spread)
   local random = mv.generator(seed):fork(tag)
   local made = {
     count = count, images = mv.array({ count, 1, 2, 2, 3 }, "u8"), keypoints = mv.array { count, 1, 3, 3 },
@@ -11,7 +13,7 @@ local function split(tag, seed, count)
     reference_joints = { "pelvis", "head", "nose" },
     frame_ids = {}, inputs = mv.array { count, 4 },
   }
-  random:fill_normal(made.inputs, 0, 1)
+  random:fill_normal(made.inputs, 0, spread)
   for i = 0, count - 1 do
     made.frame_ids[i + 1] = ("%s/%04d"):format(tag, i)
     for d = 0, 2 do
@@ -25,8 +27,8 @@ end
 
 function toy.open(options)
   return {
-    name = "toy", views = 1, train = split("train", options.seed, options.samples),
-    test = split("test", options.seed, 8),
+    name = "toy", views = 1, train = split("train", options.seed, options.samples, options.toy.spread),
+    test = split("test", options.seed, 8, options.toy.spread),
   }
 end
 
