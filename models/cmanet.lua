@@ -5,7 +5,7 @@
 local mv = require "mvgraph"
 local IEV = require "cmanet.iev"
 local IRV = require "cmanet.irv"
-local stages = require "cmanet.stages"
+local stage = require "cmanet.stage"
 
 local M = mv.experiment "cmanet"
 
@@ -16,6 +16,8 @@ M.config = {
   skeleton = "", -- empty: the dataset's own
   encoder = { patch_size = 4, embed_dim = 96, depths = { 2, 2, 6, 2 }, num_heads = { 3, 6, 12, 24 }, window_size = 8 },
   features = "mean", -- how a feature map becomes a vector: "mean" (global average pooling) or "flatten"
+  stem = "patch", -- how pixels become tokens: Swin's "patch" or a "convolution" stem
+  reduce = 0, -- channels that a shared linear layer leaves of each token before the regressors; 0: all
   hidden = 1024, -- width of the regressors' two layers
   iterations = 3, -- refinements of a regressor
   dropout = 0.5,
@@ -30,6 +32,7 @@ M.config = {
   iev = { epochs = 20, lr = 1e-5 },
   schedule = "constant", -- or "cosine", over each stage
   data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default
+  capture = require("datasets.capture").defaults, -- of a capture given with --data
 }
 
 M.presets = {
@@ -39,6 +42,8 @@ M.presets = {
     batch = 16,
     encoder = { patch_size = 8, embed_dim = 64, depths = { 2, 2 }, num_heads = { 4, 8 }, window_size = 4 },
     features = "flatten",
+    stem = "convolution",
+    reduce = 16,
     hidden = 256,
     dropout = 0.1,
     fusion = { window_size = 8, num_heads = 8 },
@@ -61,10 +66,10 @@ function CMANet:__init(config, shared)
 end
 
 function M.build(config, dataset)
-  return CMANet(config, stages.shared(config, dataset))
+  return CMANet(config, stage.shared(config, dataset))
 end
 
-M.stages = { stages.intra_view, stages.inter_view }
-M.baselines = { stages.mean_pose }
+M.stages = { require("cmanet.intra_view").stage, require("cmanet.inter_view").stage }
+M.baselines = { require "cmanet.mean_pose" }
 
 return M

@@ -4,6 +4,32 @@ local mv = require "mvgraph"
 local Regressor = require "cmanet.regressor"
 local nn = mv.nn
 
+---Patch embedding by strided 3x3 convolutions, each halving the map, then LayerNorm: learns from few pictures where a
+---single large patch does not (Xiao et al. 2021, "Early convolutions help transformers see better").
+---@class ConvStem: Module
+local ConvStem = nn.class("ConvStem", nn.Module)
+
+---@param patch integer power of two, the stem's total stride
+---@param channels integer
+function ConvStem:__init(patch, channels)
+  local layers, from = {}, 3
+  local steps = math.floor(math.log(patch, 2) + 0.5)
+  for i = 1, steps do
+    local to = channels >> (steps - i)
+    layers[#layers + 1] = nn.Conv2d(from, to, 3, { stride = 2, padding = 1 })
+    layers[#layers + 1] = nn.GELU()
+    from = to
+  end
+  self.layers = nn.Sequential(layers)
+  self.norm = nn.LayerNorm(channels)
+end
+
+---@param images Tensor [B, 3, S, S]
+---@return Tensor [B, S/patch, S/patch, C]
+function ConvStem:forward(images)
+  return self.norm(self.layers(images):permute { 0, 2, 3, 1 })
+end
+
 ---@class IRV: Module
 local IRV = nn.class("IRV", nn.Module)
 
@@ -19,9 +45,16 @@ function IRV:__init(config, mean)
   self.views = config.views
   self.flatten = config.features == "flatten"
   self.encoder = nn.SwinTransformer(config.image, config.encoder)
+  if config.stem == "convolution" then
+    self.encoder.features["0"] = ConvStem(config.encoder.patch_size, config.encoder.embed_dim)
+  end
+  if config.reduce > 0 then
+    self.reduce = nn.Linear(self.channels, config.reduce)
+  end
+  local width = config.reduce > 0 and config.reduce or self.channels
   self.regressors = Regressor {
     banks = config.views,
-    features = self.flatten and side * side * self.channels or self.channels,
+    features = self.flatten and side * side * width or width,
     hidden = config.hidden,
     iterations = config.iterations,
     dropout = config.dropout,
@@ -33,6 +66,9 @@ end
 ---@param map Tensor [n, side, side, C]
 ---@return Tensor [n, F]
 function IRV:vector(map)
+  if self.reduce then
+    map = self.reduce(map)
+  end
   local n, c = map.shape[1], map.shape[4]
   if self.flatten then
     return map:reshape { n, map.shape[2] * map.shape[3] * c }

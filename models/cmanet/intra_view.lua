@@ -1,0 +1,113 @@
+-- Stage one (section 3.3): IRV on each view alone, taught by confident keypoints and single-view SMPLify fits.
+
+local mv = require "mvgraph"
+local losses = require "cmanet.losses"
+local stage = require "cmanet.stage"
+
+local IntraView = stage.class "intra-view"
+
+function IntraView:target_shapes(b, n)
+  return { theta_opt = { b, n, 24, 6 }, beta_opt = { b, n, 10 }, trusted = { b, n } }
+end
+
+function IntraView:targets(indices)
+  local n, fits_of = self.data.views, self.fits
+  local b = #indices
+  local theta, trusted = mv.array { b * n, 24, 6 }, mv.array { b * n }
+  local rows = {}
+  for i, index in ipairs(indices) do
+    for view = 0, n - 1 do
+      local row = index * n + view
+      rows[#rows + 1] = row
+      trusted[(i - 1) * n + view + 1] = fits_of.pixels[row + 1] < self.config.fit_threshold and 1 or 0
+    end
+  end
+  for i, row in ipairs(rows) do
+    local into = theta:row(i - 1)
+    into:narrow(0, 1):copy_(fits_of.global:row(row))
+    into:narrow(1, 23):copy_(fits_of.theta:row(row))
+  end
+  return {
+    theta_opt = theta:reshape { b, n, 24, 6 },
+    beta_opt = fits_of.beta:gather(rows):reshape { b, n, 10 },
+    trusted = trusted:reshape { b, n },
+  }
+end
+
+function IntraView:losses(given)
+  local config, weights = self.config, self.config.weights
+  local b, n = given.images.shape[1], given.images.shape[2]
+  local out = self.model.irv(given.images)
+  local posed = stage.pose_views(self.model, out, given.crop)
+  local keypoints = losses.reprojection(posed.projected, given.keypoints, config.lambda):mean()
+  local target = mv.rotations.rotation_6d_to_matrix(given.theta_opt)
+  local smpl = losses.pose(posed.rotation, target, given.trusted:reshape { b, n, 1, 1, 1 })
+  local beta = ((out.beta - given.beta_opt):square() * given.trusted:reshape { b, n, 1 }):mean()
+  local scale = losses.positive_scale(out.camera)
+  local loss = (keypoints * weights.keypoints + smpl * weights.smpl + beta * weights.beta + scale * weights.scale)
+    * weights.total
+  return { loss = loss, keypoints = keypoints, smpl = smpl }
+end
+
+function IntraView:estimate(given)
+  local out = self.model.irv(given.images)
+  local posed = stage.pose_views(self.model, out, given.crop)
+  return {
+    theta = out.theta,
+    beta = out.beta,
+    camera = out.camera,
+    points = posed.points,
+    reprojection = posed.projected,
+  }
+end
+
+---The first round starts from the mean pose facing four ways, later ones from the network.
+function IntraView:fit_starts(epoch)
+  if epoch == 1 then
+    return function(indices)
+      return self.fits:facing_starts(indices)
+    end
+  end
+  local rows = self:estimate_all()
+  local flat = self.fits.count
+  local theta = rows.theta:reshape { flat, 24, 6 }
+  local beta, camera = rows.beta:reshape { flat, 10 }, rows.camera:reshape { flat, 1, 3 }
+  local body, global = mv.array { flat, 23, 6 }, mv.array { flat, 1, 6 }
+  for i = 0, flat - 1 do
+    global:row(i):copy_(theta:row(i):narrow(0, 1))
+    body:row(i):copy_(theta:row(i):narrow(1, 23))
+  end
+  return function(indices)
+    return {
+      {
+        theta = body:gather(indices),
+        global = global:gather(indices),
+        beta = beta:gather(indices),
+        camera = camera:gather(indices),
+      },
+    }
+  end
+end
+
+function IntraView:predict(split, indices)
+  local rows = self:run_predict(split, indices)
+  rows.joints, rows.points = rows.points, nil
+  return rows
+end
+
+return {
+  class = IntraView,
+  stage = {
+    name = IntraView.name,
+    epochs = function(config)
+      return config.irv.epochs
+    end,
+    lr = function(config, step, total)
+      return stage.learning_rate(config, config.irv.lr, step, total)
+    end,
+    setup = function(ctx)
+      local settings = { trained = ctx.model.irv, fit_views = 1, lr = ctx.config.irv.lr }
+      return stage.new(IntraView, ctx, settings)
+    end,
+  },
+}

@@ -1,0 +1,246 @@
+-- What every stage of CMANet does alike: programs that train and predict, rounds of SMPLify, augmented batches, state.
+-- A class of stages adds the modules it trains, its targets, losses, estimates, and where its fits start.
+
+local mv = require "mvgraph"
+local augment = require "cmanet.augment"
+local fits = require "cmanet.fits"
+local motion = require "datasets.synthetic.motion"
+
+local stage = {}
+
+local IMAGENET_MEAN <const>, IMAGENET_STD <const> = { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 }
+local PRIOR_POSES <const> = 1000
+local WARMUP_SHARE <const> = 0.05
+
+---@class Shared what all stages need of a run
+---@field layer Smpl
+---@field skeleton string
+---@field prior table
+---@field mean table theta [24, 6], beta [10], camera [3]
+
+---Mean parameters: the mean of generated poses, upright and facing the camera, in the middle of the crop.
+---@return Shared
+function stage.shared(config, dataset)
+  local poses = motion.sample_poses(0, PRIOR_POSES)
+  local prior = mv.pose_prior.fit(poses)
+  local theta = mv.array { 24, 6 }
+  for d, value in ipairs(mv.rotations.host.upright_6d(0)) do
+    theta[d] = value
+  end
+  theta:narrow(1, 23):copy_(prior.mean:reshape { 23, 6 })
+  return {
+    layer = mv.smpl.layer(mv.body.generate()),
+    skeleton = config.skeleton ~= "" and config.skeleton or dataset.skeleton.name,
+    prior = prior,
+    mean = { theta = theta, beta = mv.array { 10 }, camera = mv.array.from({ 0.9, 0, 0 }, { 3 }) },
+  }
+end
+
+local function normalise(rows)
+  local shape = rows.shape
+  local b, n, side = shape[1], shape[2], shape[3]
+  local flat = mv.image.normalize_batch(rows:reshape { b * n, side, side, 3 }, IMAGENET_MEAN, IMAGENET_STD)
+  return flat:reshape { b, n, 3, side, side }
+end
+
+---The rate of a step, from 0: constant, or a short warm-up and half a cosine.
+function stage.learning_rate(config, lr, step, total)
+  if config.schedule == "constant" then
+    return lr
+  end
+  local warmup = math.max(1, WARMUP_SHARE * total)
+  if step < warmup then
+    return lr * (step + 1) / warmup
+  end
+  return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+end
+
+---Estimates of IRV for every view: keypoints of each view's own body, projected by its own camera.
+---@param out table IRV's outputs
+---@param crop Tensor [B, N, 3]
+---@return table rotation [B, N, 24, 3, 3], points [B, N, K, 3] in camera orientation, projected [B, N, K, 2]
+function stage.pose_views(model, out, crop)
+  local b, n = out.theta.shape[1], out.theta.shape[2]
+  local rotation = mv.rotations.rotation_6d_to_matrix(out.theta)
+  local body = rotation:slice(2, 1, 23):reshape { b * n, 23, 3, 3 }
+  local points = model.shared.layer:body_keypoints(out.beta:reshape { b * n, 10 }, body, model.shared.skeleton)
+  local function single(t, ...)
+    return t:reshape { b * n, 1, ... }
+  end
+  local global = single(rotation:slice(2, 0, 1), 3, 3)
+  local projected, turned = mv.smplify.project(points, global, single(out.camera, 3), single(crop, 3))
+  local k = points.shape[2]
+  return {
+    rotation = rotation,
+    points = turned:reshape { b, n, k, 3 },
+    projected = projected:reshape { b, n, k, 2 },
+  }
+end
+
+---Estimates of IEV: one body, N orientations and cameras.
+function stage.pose_body(model, out, crop)
+  local body = mv.rotations.rotation_6d_to_matrix(out.theta)
+  local global = mv.rotations.rotation_6d_to_matrix(out.global)
+  local points = model.shared.layer:body_keypoints(out.beta, body, model.shared.skeleton)
+  local projected, turned = mv.smplify.project(points, global, out.camera, crop)
+  return { body = body, global = global, points = turned, projected = projected }
+end
+
+---@class Stage
+local Stage = {}
+Stage.__index = Stage
+
+---@param class table of stage.class
+---@param settings table trained Module, fit_views 1 or N, lr number
+function stage.new(class, ctx, settings)
+  local self = setmetatable(settings, class)
+  local config, data = ctx.config, ctx.dataset
+  self.ctx, self.model, self.config, self.data = ctx, ctx.model, config, data
+  self.shared = ctx.model.shared
+  self.joints = mv.skeletons.get(self.shared.skeleton).joints -- names of the predicted joints, for the runner
+  local views, k = data.views, #self.joints
+  self.fits = fits.new {
+    layer = self.shared.layer,
+    skeleton = self.shared.skeleton,
+    prior = self.shared.prior,
+    mean = self.shared.mean,
+    count = self.fit_views == 1 and data.train.count * views or data.train.count,
+    views = self.fit_views,
+    iterations = config.smplify,
+    batch = config.smplify.batch,
+    confidence = config.lambda,
+  }
+  local train = data.train
+  local function per_fit(array, ...)
+    return array:reshape { self.fits.count, self.fit_views, ... }
+  end
+  self.fit_data = { keypoints = per_fit(train.keypoints, k, 3), crop = per_fit(train.camera, 3) }
+  self.parameters = self.trained:parameters()
+  self.optimizer = mv.optim.Adam(self.parameters, { lr = settings.lr })
+  local function specs(extra)
+    local given = {
+      images = { shape = { config.batch, views, 3, config.image, config.image } },
+      keypoints = { shape = { config.batch, views, k, 3 } },
+      crop = { shape = { config.batch, views, 3 } },
+    }
+    for name, shape in pairs(extra) do
+      given[name] = { shape = shape }
+    end
+    return given
+  end
+  local targets = self:target_shapes(config.batch, views)
+  targets.lr = {}
+  self.model:train()
+  self.train_program = mv.program(self.name .. "_train", specs(targets), function(given)
+    local terms = self:losses(given)
+    local gradients = mv.grad(terms.loss, self.parameters)
+    self.optimizer:step(gradients, given.lr)
+    return terms
+  end, { seed = config.seed })
+  self.train_program:compile()
+  self.model:eval()
+  self.predict_program = mv.program(self.name .. "_predict", specs {}, function(given)
+    return self:estimate(given)
+  end)
+  self.predict_program:compile()
+  return self
+end
+
+function Stage:step(indices, lr, overall)
+  local inputs, train, config = self:targets(indices), self.data.train, self.config
+  inputs.images = train.images:gather(indices)
+  inputs.keypoints = train.keypoints:gather(indices)
+  inputs.crop = train.camera:gather(indices)
+  if config.augment > 0 then
+    local random = self.ctx:generator(("augment/%s/%d"):format(self.name, overall))
+    augment.apply(random, config.augment, inputs, mv.skeletons.get(self.shared.skeleton))
+  end
+  inputs.images = normalise(inputs.images)
+  inputs.lr, inputs.rng_step = lr, overall
+  local terms = {}
+  for name, value in pairs(self.train_program:run(inputs)) do
+    terms[name] = value[1]
+  end
+  return terms
+end
+
+---Raw estimates of samples, padded to the compiled batch by the caller.
+function Stage:run_predict(split, indices)
+  return self.predict_program {
+    images = normalise(split.images:gather(indices)),
+    keypoints = split.keypoints:gather(indices),
+    crop = split.camera:gather(indices),
+  }
+end
+
+---Refits every `every` epochs; the first time from scratch.
+function Stage:epoch_begin(epoch)
+  if (epoch - 1) % self.config.smplify.every ~= 0 then
+    return false
+  end
+  local label = ("%s: SMPLify, epoch %d"):format(self.name, epoch)
+  local starts = self:fit_starts(epoch)
+  local improved = self.fits:round(self.fit_data, starts, function(done, total)
+    self.ctx:report(label, done, total)
+  end)
+  self.ctx:print(
+    "%s: %d of %d fits improved, %.0f %% trusted",
+    self.name,
+    improved,
+    self.fits.count,
+    100 * self.fits:trusted_share(self.config.fit_threshold)
+  )
+  return true
+end
+
+---Estimates of all training samples as arrays by name.
+function Stage:estimate_all()
+  local rows = {}
+  local count, batch = self.data.train.count, self.config.batch
+  for first = 0, count - 1, batch do
+    local indices = {}
+    for i = 1, batch do
+      indices[i] = math.min(first + i - 1, count - 1)
+    end
+    local used = math.min(batch, count - first)
+    for name, array in pairs(self:run_predict(self.data.train, indices)) do
+      if not rows[name] then
+        local shape = array.shape
+        shape[1] = count
+        rows[name] = mv.array(shape)
+      end
+      rows[name]:narrow(first, used):copy_(array:narrow(0, used))
+    end
+  end
+  return rows
+end
+
+function Stage:state()
+  local state = self.fits:state "fits"
+  for name, array in pairs(self.optimizer:state_dict()) do
+    state["optimizer." .. name] = array
+  end
+  return state
+end
+
+function Stage:load_state(state)
+  self.fits:load_state(state, "fits")
+  local moments = {}
+  for name, array in pairs(state) do
+    local own = name:match "^optimizer%.(.+)$"
+    if own then
+      moments[own] = array
+    end
+  end
+  self.optimizer:load_state_dict(moments)
+end
+
+---@param name string of the stage
+---@param base table? class to build on
+function stage.class(name, base)
+  local made = setmetatable({ name = name }, { __index = base or Stage })
+  made.__index = made
+  return made
+end
+
+return stage
