@@ -1,6 +1,7 @@
 -- mvgraph graph: the graphs of a script's programs, as text or as a drawing for Graphviz.
 local cli = require "mvgraph.cli"
 local core = require "mvgraph.core"
+local model_script = require "mvgraph.model_script"
 local mv = require "mvgraph"
 local options = require "mvgraph.core.options"
 
@@ -42,11 +43,10 @@ local function open_experiment(experiment, given)
   local stages = require "mvgraph.stages"
   experiment:check()
   local values, preset = experiment:resolve({ preset = given.preset, set = given.set, data = given.data }, "tiny")
-  values.preset = preset
-  local dataset = require("datasets." .. values.dataset).open(values)
+  local quiet = progress.new { write = function() end, clock = mv.clock, is_terminal = false }
+  local dataset = mv.experiment.open_dataset(values, preset, quiet)
   mv.nn.manual_seed(values.seed)
   local model = experiment.build(values, dataset)
-  local quiet = progress.new { write = function() end, clock = mv.clock, is_terminal = false, width = 80 }
   local runner = stages.new { experiment = experiment, config = values, dataset = dataset, model = model,
     progress = quiet }
   for _, stage in ipairs(experiment.stages) do
@@ -59,10 +59,9 @@ end
 
 local function find_programs(path, given)
   return record_programs(function(made)
-    local chunk, problem = core.load_script(path)
-    if not chunk then error(problem, 0) end
-    local result = chunk()
-    if #made == 0 and type(result) == "table" and result.stages then open_experiment(result, given) end
+    model_script.with(path, function(result)
+      if #made == 0 and type(result) == "table" and result.stages then open_experiment(result, given) end
+    end)
   end)
 end
 

@@ -1,6 +1,7 @@
 -- mvgraph run: trains and evaluates the experiments of model scripts.
 local cli = require "mvgraph.cli"
 local evaluation = require "mvgraph.evaluation"
+local model_script = require "mvgraph.model_script"
 local mv = require "mvgraph"
 local progress = require "mvgraph.progress"
 
@@ -21,75 +22,10 @@ local run = {
 
 local INTERRUPTED <const> = 130
 
-local function read_text(path)
-  return mv.file.exists(path) and mv.file.read(path) or nil
-end
-
-local function folder_of(path)
-  return path:match "^(.*)/[^/]*$" or "."
-end
-
--- A script finds its neighbours: its folder, the folder above (models/ablations/x.lua), and the bundled models.
-local function search_path(script)
-  local folder, parts = folder_of(script), {}
-  for _, root in ipairs { folder, folder .. "/..", mv.core.root_dir .. "/models" } do
-    parts[#parts + 1] = root .. "/?.lua"
-    parts[#parts + 1] = root .. "/?/init.lua"
-  end
-  return table.concat(parts, ";")
-end
-
-local function is_library(name)
-  return name == "mvgraph" or name:find "^mvgraph%." ~= nil
-end
-
-local function loaded_names()
-  local names = {}
-  for name in pairs(package.loaded) do names[name] = true end
-  return names
-end
-
-local function module_text(name)
-  local relative = name:gsub("%.", "/")
-  for template in package.path:gmatch "[^;]+" do
-    local text = read_text((template:gsub("%?", relative)))
-    if text then return text, relative .. ".lua" end
-  end
-  return nil
-end
-
--- Texts of the script and of every module it brought along.
-local function scripts_used(script, before)
-  local used = { { name = script:match "[^/]*$", text = mv.file.read(script) } }
-  local names = {}
-  for name in pairs(package.loaded) do
-    if not before[name] and not is_library(name) then names[#names + 1] = name end
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local text, path = module_text(name)
-    if text then used[#used + 1] = { name = path, text = text } end
-  end
-  return used
-end
-
--- Runs `body(experiment, scripts)` with the script's modules loaded, and forgets them after: the next starts clean.
-local function with_script(script, body)
-  local before, path = loaded_names(), package.path
-  if not mv.file.exists(script) then error(("%s: no such script"):format(script), 0) end
-  package.path = path .. ";" .. search_path(script)
-  local chunk, problem = mv.core.load_script(script)
-  if not chunk then error(problem, 0) end
-  local experiment = chunk()
-  if not mv.experiment.is_experiment(experiment) then
+local function check_experiment(value, script)
+  if not mv.experiment.is_experiment(value) then
     error(("%s: a model script ends with `return M`, where M = mv.experiment \"name\""):format(script), 0)
   end
-  local result = body(experiment, function() return scripts_used(script, before) end)
-  for name in pairs(loaded_names()) do
-    if not before[name] and not is_library(name) then package.loaded[name] = nil end
-  end
-  package.path = path
-  return result
 end
 
 local function new_progress()
@@ -163,7 +99,8 @@ function run.run(options)
     for i = 1, options.seeds or 1 do
       local bar = new_progress()
       local seed = options.seeds and (options.seed or 0) + i - 1 or options.seed
-      local result = with_script(script, function(experiment, scripts)
+      local result = model_script.with(script, function(experiment, scripts)
+        check_experiment(experiment, script)
         name = experiment.name
         local given = given_for(options, script, seed)
         given.progress, given.scripts = bar, scripts
