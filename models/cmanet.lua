@@ -70,6 +70,6 @@ function M.build(config, dataset)
 end
 
 M.stages = { require("cmanet.intra_view").stage, require("cmanet.inter_view").stage }
-M.baselines = { require "cmanet.mean_pose" }
+M.baselines = { (require "cmanet.mean_pose") }
 
 return M
