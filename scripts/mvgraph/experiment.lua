@@ -11,6 +11,7 @@
 --     batch = 16,                                          -- likewise; default: config.batch
 --     lr = function(config, step, total) ... end,          -- a number, or the rate of a step counted from 0
 --     setup = function(ctx) return object end,
+--     class = ...,                                         -- the script's own: what an ablation may derive from
 --   } }
 --   M.baselines = { { name = "mean pose", setup = function(ctx) return object end } }   -- optional rows; the object
 --                                                          -- has `predict` and `joints` as a stage's
@@ -50,7 +51,7 @@ local COMMON <const> = {
 }
 
 local FIELDS <const> = { "name", "config", "presets", "dataset", "build", "stages", "baselines", "joints", "root" }
-local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup" }
+local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class" }
 
 ---@class Experiment
 ---@field name string
