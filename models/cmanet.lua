@@ -22,7 +22,7 @@ M.config = {
   iterations = 3, -- refinements of a regressor
   dropout = 0.5,
   fusion = { layout = "tiled", window_size = 8, num_heads = 24 }, -- tokens of the views: "tiled" 2x2 or "row"
-  screening = true, -- IEV starts from the view with least reprojection error; false: from mean parameters
+  start = "screened", -- of IEV: IRV's estimates, the body of the view that reprojects best; or "mean" parameters
   lambda = 0.3, -- keypoints of lower confidence do not count, eq. (1)
   weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 }, -- eq. (3) and (6), SPIN's values
   fit_threshold = 100, -- SMPLify fits with a larger mean squared error (pixels of a 224 crop) do not supervise

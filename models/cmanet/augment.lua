@@ -76,6 +76,11 @@ local function change_crop(a, crop, row)
   crop[base + 2], crop[base + 3] = -x, -y
 end
 
+-- Conjugates a rotation with the mirror diag(-1, 1, 1).
+local function mirror_rotation(values, at)
+  values[at + 2], values[at + 3], values[at + 4] = -values[at + 2], -values[at + 3], -values[at + 4]
+end
+
 -- A global orientation (6D at `at`) seen by the rolled, mirrored camera.
 local function change_orientation(a, values, at)
   local c, s = math.cos(a.turn), math.sin(a.turn)
@@ -84,11 +89,9 @@ local function change_orientation(a, values, at)
     local x, y = values[i + 1], values[i + 2]
     values[i + 1], values[i + 2] = c * x + s * y, c * y - s * x
   end
-end
-
--- Conjugates a rotation with the mirror diag(-1, 1, 1).
-local function mirror_rotation(values, at)
-  values[at + 2], values[at + 3], values[at + 4] = -values[at + 2], -values[at + 3], -values[at + 4]
+  if a.is_mirrored then
+    mirror_rotation(values, at)
+  end
 end
 
 -- Mirrors `count` joints of a pose at `at`; flip holds zero-based partners counted from `first`.
@@ -110,7 +113,7 @@ end
 ---@param random generator
 ---@param strength number 0 to 1
 ---@param batch table images u8 [B, N, S, S, 3], keypoints [B, N, K, 3], crop [B, N, 3], and the stage's targets:
----  theta_opt [B, N, 24, 6], or theta_opt [B, 23, 6] with global_opt [B, N, 6]
+---  theta_views [B, N, 24, 6], and theta_opt [B, 23, 6] with global_opt [B, N, 6], where there are any
 ---@param skeleton Skeleton of the keypoints
 function augment.apply(random, strength, batch, skeleton)
   local flip = mv.skeletons.get("smpl24").flip
@@ -125,16 +128,14 @@ function augment.apply(random, strength, batch, skeleton)
       change_image(random, strength, a, images:row(row))
       change_keypoints(a, batch.keypoints, row, skeleton.flip)
       change_crop(a, batch.crop, row)
-      local values, at = batch.theta_opt, row * 144
-      if batch.global_opt then
-        values, at = batch.global_opt, row * 6
-      end
-      change_orientation(a, values, at)
-      if is_mirrored then
-        mirror_rotation(values, at)
-        if not batch.global_opt then
-          mirror_pose(values, at + 6, 23, flip, 1)
+      if batch.theta_views then
+        change_orientation(a, batch.theta_views, row * 144)
+        if is_mirrored then
+          mirror_pose(batch.theta_views, row * 144 + 6, 23, flip, 1)
         end
+      end
+      if batch.global_opt then
+        change_orientation(a, batch.global_opt, row * 6)
       end
     end
     if is_mirrored and batch.global_opt then

@@ -12,13 +12,13 @@ local BODY <const> = 138 -- 23 body joints x 6
 
 ---@param config table the experiment's configuration
 ---@param irv IRV whose features are fused
----@param mean table mean parameters, the start where screening is off
+---@param mean table mean parameters, the start where IRV gives none
 function IEV:__init(config, irv, mean)
   local rows, columns = 1, config.views
   if config.fusion.layout == "tiled" and config.views % 2 == 0 then
     rows, columns = 2, config.views // 2
   end
-  self.rows, self.columns, self.views, self.screening = rows, columns, config.views, config.screening
+  self.rows, self.columns, self.views, self.start = rows, columns, config.views, config.start
   self.layer = nn.SwinLayer(irv.channels, {
     depth = 2,
     num_heads = config.fusion.num_heads,
@@ -36,8 +36,21 @@ function IEV:__init(config, irv, mean)
     dropout = config.dropout,
     parameters = BODY + 10 + config.views * 9,
   }
-  self.mean_theta = mv.buffer("mean_theta", mean.theta:narrow(1, 23):clone():reshape { 1, BODY })
-  self.mean_beta = mv.buffer("mean_beta", mean.beta:clone():reshape { 1, 10 })
+  self.mean_start = mv.buffer("mean_start", IEV.mean_parameters(mean, config.views))
+end
+
+---The mean parameters in the canonical space, where every view sees the same.
+---@return Array [1, P]
+function IEV.mean_parameters(mean, views)
+  local values = mean.theta:narrow(1, 23):totable()
+  table.move(mean.beta:totable(), 1, 10, #values + 1, values)
+  for _ = 1, views do
+    table.move(mean.theta:narrow(0, 1):totable(), 1, 6, #values + 1, values)
+  end
+  for _ = 1, views do
+    table.move(mean.camera:totable(), 1, 3, #values + 1, values)
+  end
+  return mv.array.from(values, { 1, #values })
 end
 
 ---Picks the body of the view that reprojects best.
@@ -65,14 +78,14 @@ function IEV:forward(irv, errors)
   map = self.norm(self.layer(map)) -- [B, rh, kw, C]
   local vector = self.flatten and map:reshape { 1, b, r * h * k * w * c } or map:mean({ 1, 2 }):reshape { 1, b, c }
 
-  local theta, beta
-  if self.screening then
-    theta, beta = self:screen(irv.theta:slice(2, 1, 23):reshape { b, n, BODY }, irv.beta, errors)
+  local start
+  if self.start == "screened" then
+    local theta, beta = self:screen(irv.theta:slice(2, 1, 23):reshape { b, n, BODY }, irv.beta, errors)
+    local global = irv.theta:slice(2, 0, 1):reshape { b, n * 6 }
+    start = ops.concat({ theta, beta, global, irv.camera:reshape { b, n * 3 } }, 1) -- [B, P]
   else
-    theta, beta = self.mean_theta:tensor():expand { b, BODY }, self.mean_beta:tensor():expand { b, 10 }
+    start = self.mean_start:tensor():expand { b, self.mean_start.shape[2] }
   end
-  local global = irv.theta:slice(2, 0, 1):reshape { b, n * 6 }
-  local start = ops.concat({ theta, beta, global, irv.camera:reshape { b, n * 3 } }, 1) -- [B, P]
   local out = self.regressor(vector, start:unsqueeze(0)):squeeze(0)
   return {
     theta = out:slice(1, 0, BODY):reshape { b, 23, 6 },

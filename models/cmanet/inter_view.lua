@@ -41,9 +41,13 @@ function InterView:fuse(given)
 end
 
 function InterView:losses(given)
+  return self:losses_of(self:fuse(given), given)
+end
+
+---The losses of IEV's outputs.
+function InterView:losses_of(out, given)
   local config, weights = self.config, self.config.weights
   local b = given.images.shape[1]
-  local out = self:fuse(given)
   local posed = stage.pose_body(self.model, out, given.crop)
   local keypoints = losses.reprojection(posed.projected, given.keypoints, config.lambda):mean()
   local body_opt = mv.rotations.rotation_6d_to_matrix(given.theta_opt)

@@ -7,7 +7,7 @@ local stage = require "cmanet.stage"
 local IntraView = stage.class "intra-view"
 
 function IntraView:target_shapes(b, n)
-  return { theta_opt = { b, n, 24, 6 }, beta_opt = { b, n, 10 }, trusted = { b, n } }
+  return { theta_views = { b, n, 24, 6 }, beta_views = { b, n, 10 }, trusted_views = { b, n } }
 end
 
 function IntraView:targets(indices)
@@ -28,21 +28,25 @@ function IntraView:targets(indices)
     into:narrow(1, 23):copy_(fits_of.theta:row(row))
   end
   return {
-    theta_opt = theta:reshape { b, n, 24, 6 },
-    beta_opt = fits_of.beta:gather(rows):reshape { b, n, 10 },
-    trusted = trusted:reshape { b, n },
+    theta_views = theta:reshape { b, n, 24, 6 },
+    beta_views = fits_of.beta:gather(rows):reshape { b, n, 10 },
+    trusted_views = trusted:reshape { b, n },
   }
 end
 
 function IntraView:losses(given)
+  return self:losses_of(self.model.irv(given.images), given)
+end
+
+---The losses of IRV's outputs.
+function IntraView:losses_of(out, given)
   local config, weights = self.config, self.config.weights
   local b, n = given.images.shape[1], given.images.shape[2]
-  local out = self.model.irv(given.images)
   local posed = stage.pose_views(self.model, out, given.crop)
   local keypoints = losses.reprojection(posed.projected, given.keypoints, config.lambda):mean()
-  local target = mv.rotations.rotation_6d_to_matrix(given.theta_opt)
-  local smpl = losses.pose(posed.rotation, target, given.trusted:reshape { b, n, 1, 1, 1 })
-  local beta = ((out.beta - given.beta_opt):square() * given.trusted:reshape { b, n, 1 }):mean()
+  local target = mv.rotations.rotation_6d_to_matrix(given.theta_views)
+  local smpl = losses.pose(posed.rotation, target, given.trusted_views:reshape { b, n, 1, 1, 1 })
+  local beta = ((out.beta - given.beta_views):square() * given.trusted_views:reshape { b, n, 1 }):mean()
   local scale = losses.positive_scale(out.camera)
   local loss = (keypoints * weights.keypoints + smpl * weights.smpl + beta * weights.beta + scale * weights.scale)
     * weights.total

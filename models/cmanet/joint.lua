@@ -1,0 +1,129 @@
+-- One-stage training for ablations (table 1): IEV and the encoder learn together, with or without IRV's own losses.
+
+local mv = require "mvgraph"
+local fits = require "cmanet.fits"
+local inter_view = require "cmanet.inter_view"
+local intra_view = require "cmanet.intra_view"
+local losses = require "cmanet.losses"
+local stage = require "cmanet.stage"
+
+local Joint = stage.class("joint", inter_view.class)
+
+-- Single-view fits and IRV's losses, as stage one has them.
+local function new_intra(self)
+  local train, k = self.data.train, #self.joints
+  local count = train.count * self.data.views
+  local intra = { data = self.data, config = self.config, model = self.model }
+  intra.fits = fits.new {
+    layer = self.shared.layer, skeleton = self.shared.skeleton, prior = self.shared.prior, mean = self.shared.mean,
+    count = count, views = 1, iterations = self.config.smplify, batch = self.config.smplify.batch,
+    confidence = self.config.lambda,
+  }
+  intra.fit_data = { keypoints = train.keypoints:reshape { count, 1, k, 3 }, crop = train.camera:reshape { count, 1, 3 } }
+  return setmetatable(intra, intra_view.class)
+end
+
+function Joint:intra()
+  self.intra_stage = self.intra_stage or new_intra(self)
+  return self.intra_stage
+end
+
+function Joint:target_shapes(b, n)
+  local shapes = inter_view.class.target_shapes(self, b, n)
+  for name, shape in pairs(self.teaches_irv and intra_view.class.target_shapes(self, b, n) or {}) do
+    shapes[name] = shape
+  end
+  return shapes
+end
+
+function Joint:targets(indices)
+  local targets = inter_view.class.targets(self, indices)
+  for name, array in pairs(self.teaches_irv and self:intra():targets(indices) or {}) do
+    targets[name] = array
+  end
+  return targets
+end
+
+---Nothing is frozen: gradients of IEV's losses reach the encoder.
+function Joint:fuse(given)
+  local out = self.model.irv(given.images)
+  local own = stage.pose_views(self.model, out, given.crop)
+  local errors = losses.reprojection(own.projected, given.keypoints, self.config.lambda)
+  return self.model.iev(out, mv.ops.stop_gradient(errors)), out
+end
+
+function Joint:losses(given)
+  local fused, out = self:fuse(given)
+  local terms = self:losses_of(fused, given)
+  if self.teaches_irv then
+    terms.loss = terms.loss + self:intra():losses_of(out, given).loss
+  end
+  return terms
+end
+
+---Before the network knows anything, multi-view fits start from single-view ones: the body of the best view, every
+---view's own orientation and camera.
+function Joint:fit_starts(epoch)
+  if epoch > 1 then
+    return inter_view.class.fit_starts(self)
+  end
+  local intra, n = self:intra(), self.data.views
+  local single = intra.fits
+  single:round(intra.fit_data, function(indices)
+    return single:facing_starts(indices)
+  end, function(done, total)
+    self.ctx:report(self.name .. ": SMPLify on single views", done, total)
+  end)
+  return function(indices)
+    local b = #indices
+    local start = { theta = mv.array { b, 23, 6 }, beta = mv.array { b, 10 }, global = mv.array { b, n, 6 },
+      camera = mv.array { b, n, 3 } }
+    for i, index in ipairs(indices) do
+      local best = index * n
+      for row = index * n, index * n + n - 1 do
+        if single.pixels[row + 1] < single.pixels[best + 1] then best = row end
+        start.global:row(i - 1):narrow(row - index * n, 1):copy_(single.global:row(row))
+        start.camera:row(i - 1):narrow(row - index * n, 1):copy_(single.camera:row(row))
+      end
+      start.theta:row(i - 1):copy_(single.theta:row(best))
+      start.beta:row(i - 1):copy_(single.beta:row(best))
+    end
+    return { start }
+  end
+end
+
+function Joint:state()
+  local state = inter_view.class.state(self)
+  for name, array in pairs(self:intra().fits:state "single") do
+    state[name] = array
+  end
+  return state
+end
+
+function Joint:load_state(state)
+  inter_view.class.load_state(self, state)
+  self:intra().fits:load_state(state, "single")
+end
+
+local joint = {}
+
+---@param teaches_irv boolean whether IRV has its own losses
+---@return table stage
+function joint.stage(teaches_irv)
+  return {
+    name = Joint.name,
+    epochs = function(config)
+      return config.irv.epochs + config.iev.epochs
+    end,
+    lr = function(config, step, total)
+      return stage.learning_rate(config, config.iev.lr, step, total)
+    end,
+    setup = function(ctx)
+      local settings = { trained = ctx.model, fit_views = ctx.dataset.views, lr = ctx.config.iev.lr,
+        teaches_irv = teaches_irv }
+      return stage.new(Joint, ctx, settings)
+    end,
+  }
+end
+
+return joint
