@@ -1,9 +1,18 @@
 #include "compile/compile.h"
 
+#include <stdlib.h>
+
 #include "passes/fuse.h"
 #include "passes/pass.h"
 #include "plan/plan.h"
 #include "program/host_step.h"
+
+// MVGRAPH_HOST=0 in the environment keeps all steps in shaders on CPU devices too.
+static bool allows_host_code(const mvg_caps *caps, const mvg_compile_options *options) {
+  const char *wanted = getenv("MVGRAPH_HOST");
+  if (wanted && *wanted == '0') return false;
+  return caps->is_cpu && !caps->is_null && !(options && options->keep_host_bindings_off);
+}
 
 static void observe_pass(void *context, const char *pass, const mvg_graph *graph) {
   const mvg_compile_options *options = context;
@@ -16,8 +25,7 @@ mvg_status mvg_compile(const mvg_graph *graph, mvg_device *device, mvg_state *co
   *out_program = NULL;
   const mvg_caps *caps = mvg_device_get_caps(device);
   bool has_observer = options && options->on_pass;
-  bool has_bindings =
-      caps->is_cpu && !caps->is_null && !(options && options->keep_host_bindings_off);
+  bool has_bindings = allows_host_code(caps, options);
   mvg_fuse_options fuse = {.accepts_binding = has_bindings ? mvg_host_step_accepts : NULL};
   mvg_graph *optimised = NULL;
   mvg_fusion *fusion = NULL;
@@ -28,6 +36,7 @@ mvg_status mvg_compile(const mvg_graph *graph, mvg_device *device, mvg_state *co
   mvg_graph_destroy(optimised);
   if (!status && has_observer) options->on_pass(options->on_pass_context, "lower", fusion->graph);
   if (!status) status = mvg_plan_create(fusion, caps, &plan);
+  if (!status) plan->prefers_host = has_bindings;
   if (!status) status = mvg_program_create(device, plan, states, state_count, out_program);
   return mvg_status_annotate(status, "compiling '%s'", mvg_graph_get_name(graph));
 }

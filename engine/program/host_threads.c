@@ -32,9 +32,11 @@ static void run_tasks(void) {
   }
 }
 
-static void *work(void *unused) {
-  (void)unused;
+static _Thread_local uint32_t thread_number;
+
+static void *work(void *number) {
   uint64_t seen = 0;
+  thread_number = (uint32_t)(uintptr_t)number;
   pthread_mutex_lock(&pool.lock);
   while (true) {
     while (pool.job == seen)
@@ -52,10 +54,19 @@ static void start_workers(void) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   for (long i = 1; i < cores && i <= MAX_WORKERS; ++i) {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, work, NULL) != 0) return;
+    if (pthread_create(&thread, NULL, work, (void *)(uintptr_t)i) != 0) return;
     pthread_detach(thread);
     ++pool.worker_count;
   }
+}
+
+uint32_t mvg_host_get_thread_count(void) {
+  pthread_once(&pool.once, start_workers);
+  return pool.worker_count + 1;
+}
+
+uint32_t mvg_host_get_thread(void) {
+  return thread_number;
 }
 
 void mvg_host_parallel(int64_t count, mvg_host_task task, void *context) {

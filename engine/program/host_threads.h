@@ -12,4 +12,9 @@ typedef void (*mvg_host_task)(void *context, int64_t index);
 // inside a task, or while another thread's job runs, is done by the caller alone.
 void mvg_host_parallel(int64_t count, mvg_host_task task, void *context);
 
+// Threads that may run tasks of one job, and which of them the caller is: 0 for all that are no
+// workers.
+uint32_t mvg_host_get_thread_count(void);
+uint32_t mvg_host_get_thread(void);
+
 #endif // MVGRAPH_PROGRAM_HOST_THREADS_H_

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "plan/plan.h"
+#include "program/host_group.h"
 #include "program/host_step.h"
 #include "program/kernel_set.h"
 #include "program/profile.h"
@@ -32,7 +33,9 @@ struct mvg_program {
   MVG_ARRAY(mvg_buffer *) pieces;        // of the arena
   mvg_buffer *upload, *download; // staging, where kernels should not touch host memory; else NULL
   mvg_kernel_set kernels;
-  launch *launches; // per step
+  launch *launches;             // per step
+  mvg_host_group **host_groups; // per step; NULL: runs on the device
+  mvg_host_scratch host_scratch;
   MVG_ARRAY(segment) segments;
   mvg_profile profile;
 };
@@ -133,6 +136,37 @@ static mvg_status write_constants(mvg_program *p) {
   return NULL;
 }
 
+// True if the host sees all the memory of a step.
+static bool is_mapped(const mvg_program *p, const mvg_step *step) {
+  for (uint32_t i = 0; i < step->read_count + step->write_count; ++i) {
+    if (!mvg_buffer_get_mapped(get_buffer(p, &step->spans[i]))) return false;
+  }
+  return true;
+}
+
+static mvg_status create_host_groups(mvg_program *p) {
+  const mvg_plan *plan = p->plan;
+  size_t scratch_bytes = 0;
+  MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(plan->step_count, &p->host_groups));
+  for (uint32_t i = 0; i < plan->step_count && plan->prefers_host; ++i) {
+    const mvg_step *step = &plan->steps[i];
+    if (step->kind != MVG_STEP_DISPATCH || !is_mapped(p, step)) continue;
+    mvg_status status = mvg_host_group_create(plan->fusion, step->group, &p->host_groups[i]);
+    if (status && mvg_status_get_code(status) != MVG_UNSUPPORTED) return status;
+    mvg_status_destroy(status);
+    if (!p->host_groups[i]) continue;
+    size_t bytes = mvg_host_group_get_scratch_bytes(p->host_groups[i]);
+    if (bytes > scratch_bytes) scratch_bytes = bytes;
+  }
+  return scratch_bytes ? mvg_host_scratch_init(&p->host_scratch, scratch_bytes) : NULL;
+}
+
+static bool is_host_step(const mvg_program *p, uint32_t number) {
+  const mvg_step *step = &p->plan->steps[number];
+  if (step->kind == MVG_STEP_COPY) return p->plan->prefers_host && is_mapped(p, step);
+  return step->kind == MVG_STEP_HOST || p->host_groups[number];
+}
+
 static mvg_status create_kernels(mvg_program *p) {
   const mvg_plan *plan = p->plan;
   const mvg_caps *caps = mvg_device_get_caps(p->device);
@@ -141,7 +175,7 @@ static mvg_status create_kernels(mvg_program *p) {
     const mvg_step *step = &plan->steps[i];
     launch *l = &p->launches[i];
     l->kernel = UINT32_MAX;
-    if (step->kind != MVG_STEP_DISPATCH) continue;
+    if (step->kind != MVG_STEP_DISPATCH || p->host_groups[i]) continue;
     mvg_shader shader;
     MVG_RETURN_IF_ERROR(mvg_shader_create(plan->fusion, step->group, caps, &shader));
     memcpy(l->push, shader.push, sizeof l->push);
@@ -244,7 +278,7 @@ static mvg_status record(mvg_program *p) {
     }
   }
   for (uint32_t i = 0; i < p->plan->step_count; ++i) {
-    if (p->plan->steps[i].kind == MVG_STEP_HOST) {
+    if (is_host_step(p, i)) {
       if (commands) MVG_RETURN_IF_ERROR(mvg_commands_end(commands));
       commands = NULL;
       MVG_RETURN_IF_ERROR(mvg_array_push(&p->segments, ((segment){NULL, i, 1})));
@@ -265,8 +299,9 @@ static mvg_status build(mvg_program *p) {
   MVG_RETURN_IF_ERROR(check_states(p));
   if (mvg_device_get_caps(p->device)->is_null) return NULL;
   MVG_RETURN_IF_ERROR(mvg_profile_init(&p->profile, p->plan));
-  MVG_RETURN_IF_ERROR(create_kernels(p));
   MVG_RETURN_IF_ERROR(create_regions(p));
+  MVG_RETURN_IF_ERROR(create_host_groups(p));
+  MVG_RETURN_IF_ERROR(create_kernels(p));
   MVG_RETURN_IF_ERROR(write_constants(p));
   return record(p);
 }
@@ -314,6 +349,10 @@ void mvg_program_destroy(mvg_program *p) {
   }
   mvg_array_deinit(&p->segments);
   mvg_kernel_set_deinit(&p->kernels);
+  for (uint32_t i = 0; p->host_groups && i < p->plan->step_count; ++i)
+    mvg_host_group_destroy(p->host_groups[i]);
+  mvg_free(p->host_groups);
+  mvg_host_scratch_deinit(&p->host_scratch);
   mvg_free(p->launches);
   for (uint32_t r = 0; r < MVG_REGION_COUNT; ++r) {
     if (p->regions[r]) mvg_buffer_release(p->regions[r]);
@@ -374,8 +413,31 @@ static mvg_status read_outputs(mvg_program *p, mvg_ndarray *const *outputs) {
   return NULL;
 }
 
+static void *get_memory(const mvg_program *p, const mvg_span *span) {
+  return (char *)mvg_buffer_get_mapped(get_buffer(p, span)) + span->offset;
+}
+
+static void run_host_group(const mvg_program *p, uint32_t number) {
+  const mvg_step *step = &p->plan->steps[number];
+  void *memory[MAX_STEP_BINDINGS];
+  for (uint32_t i = 0; i < step->read_count + step->write_count; ++i) {
+    memory[i] = get_memory(p, &step->spans[i]);
+  }
+  mvg_host_group_run(p->host_groups[number], (const void *const *)memory, memory + step->read_count,
+                     &p->host_scratch);
+}
+
 static mvg_status run_host_step(mvg_program *p, uint32_t number) {
   const mvg_step *step = &p->plan->steps[number];
+  if (step->kind == MVG_STEP_COPY) {
+    memcpy(get_memory(p, &step->spans[1]), get_memory(p, &step->spans[0]),
+           step->spans[0].size_bytes);
+    return NULL;
+  }
+  if (p->host_groups[number]) {
+    run_host_group(p, number);
+    return NULL;
+  }
   mvg_buffer *buffers[2 * MVG_MAX_OPERANDS];
   for (uint32_t i = 0; i < step->read_count + step->write_count; ++i) {
     buffers[i] = get_buffer(p, &step->spans[i]);

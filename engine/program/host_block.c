@@ -1,0 +1,179 @@
+// Runs tapes block by block: loops and rows around the steps of host_lanes.c.
+#include "program/host_lanes.h"
+#include "program/host_math.h"
+
+// Eight sums side by side, added in one order whatever the length.
+static inline void add_to_sums(float sums[8], const float *x, int32_t n) {
+  float s[8];
+  int32_t i = 0;
+  for (int k = 0; k < 8; ++k)
+    s[k] = sums[k];
+  for (; i + 8 <= n; i += 8) {
+    for (int k = 0; k < 8; ++k)
+      s[k] += x[i + k];
+  }
+  for (int k = 0; i < n; ++i, ++k)
+    s[k] += x[i];
+  for (int k = 0; k < 8; ++k)
+    sums[k] = s[k];
+}
+
+static inline float combine_row(mvg_expr_op combine, float total, const float *x, int32_t n) {
+  for (int32_t i = 0; i < n; ++i) {
+    total = combine == MVG_EXPR_MIN ? mvg_host_min(total, x[i]) : mvg_host_max(total, x[i]);
+  }
+  return total;
+}
+
+static inline float finish_sums(const float s[8]) {
+  return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+static void set_block(mvg_lane_machine *m, int64_t first, int32_t count) {
+  const mvg_tape *tape = m->tape;
+  m->first = first;
+  m->starts[MVG_TAPE_UNIFORM] = 0;
+  m->counts[MVG_TAPE_UNIFORM] = 1;
+  m->starts[MVG_TAPE_LANES] = first;
+  m->counts[MVG_TAPE_LANES] = count;
+  for (size_t w = MVG_TAPE_LANES + 1; w < tape->runs.count; ++w) {
+    int64_t run = tape->runs.items[w];
+    m->starts[w] = first / run;
+    m->counts[w] = (int32_t)((first + count - 1) / run - m->starts[w] + 1);
+  }
+}
+
+static void run_code(mvg_lane_machine *m, const mvg_tape_code *code);
+
+// Rows longer than a block, one after another.
+static void run_long_rows(const mvg_lane_machine *m, mvg_lane_machine *sub,
+                          const mvg_tape_rows *rows, float *t) {
+  const mvg_tape_code *code = &rows->body->codes.items[MVG_TAPE_BODY];
+  for (int32_t k = 0; k < m->counts[MVG_TAPE_LANES]; ++k) {
+    int64_t begin = (m->first + k) * rows->length;
+    float sums[8] = {0}, total = rows->init;
+    for (int64_t done = 0; done < rows->length; done += MVG_TAPE_BLOCK) {
+      int64_t rest = rows->length - done;
+      int32_t n = rest < MVG_TAPE_BLOCK ? (int32_t)rest : MVG_TAPE_BLOCK;
+      set_block(sub, begin + done, n);
+      run_code(sub, code);
+      const float *x = sub->registers[rows->result].f;
+      if (rows->combine == MVG_EXPR_ADD) {
+        add_to_sums(sums, x, n);
+      } else {
+        total = combine_row(rows->combine, total, x, n);
+      }
+    }
+    t[k] = rows->combine == MVG_EXPR_ADD ? rows->init + finish_sums(sums) : total;
+  }
+}
+
+static void run_short_rows(const mvg_lane_machine *m, mvg_lane_machine *sub,
+                           const mvg_tape_rows *rows, float *t) {
+  const mvg_tape_code *code = &rows->body->codes.items[MVG_TAPE_BODY];
+  int32_t length = (int32_t)rows->length, batch = MVG_TAPE_BLOCK / length;
+  int32_t count = m->counts[MVG_TAPE_LANES];
+  for (int32_t done = 0; done < count; done += batch) {
+    int32_t n = count - done < batch ? count - done : batch;
+    set_block(sub, (m->first + done) * length, n * length);
+    run_code(sub, code);
+    const float *x = sub->registers[rows->result].f;
+    for (int32_t k = 0; k < n; ++k, x += length) {
+      float sums[8] = {0};
+      if (rows->combine != MVG_EXPR_ADD) {
+        t[done + k] = combine_row(rows->combine, rows->init, x, length);
+      } else if (length < 8) {
+        float total = rows->init;
+        for (int32_t i = 0; i < length; ++i)
+          total += x[i];
+        t[done + k] = total;
+      } else {
+        add_to_sums(sums, x, length);
+        t[done + k] = rows->init + finish_sums(sums);
+      }
+    }
+  }
+}
+
+static void run_rows(mvg_lane_machine *m, const mvg_tape_step *step) {
+  const mvg_tape_rows *rows = &m->tape->rows.items[step->side];
+  float *t = m->registers[step->target].f;
+  bool is_long = rows->length > MVG_TAPE_BLOCK;
+  (is_long ? run_long_rows : run_short_rows)(m, m->rows[step->side], rows, t);
+}
+
+static void run_loop(mvg_lane_machine *m, const mvg_tape_loop *loop) {
+  const mvg_tape_code *code = &m->tape->codes.items[loop->code];
+  for (uint32_t k = 0; k < loop->count; ++k)
+    m->loop_vars[k] = 0;
+  for (;;) {
+    mvg_lanes_run(m, code, 0);
+    uint32_t k = loop->count;
+    while (k > 0 && ++m->loop_vars[k - 1] == loop->sizes[k - 1])
+      m->loop_vars[--k] = 0;
+    if (k == 0) return;
+  }
+}
+
+static void run_code(mvg_lane_machine *m, const mvg_tape_code *code) {
+  size_t i = 0;
+  while ((i = mvg_lanes_run(m, code, i)) < code->steps.count) {
+    const mvg_tape_step *step = &code->steps.items[i++];
+    if (step->op == MVG_TAPE_LOOP) {
+      run_loop(m, &m->tape->loops.items[step->side]);
+    } else {
+      run_rows(m, step);
+    }
+  }
+}
+
+// Lays registers and what a machine needs into the scratch memory, and runs the prologue over a
+// whole block.
+static char *start(mvg_lane_machine *m, const mvg_tape *tape, const void *const *reads,
+                   char *scratch) {
+  m->tape = tape;
+  m->reads = reads;
+  float *slots = (float *)(void *)scratch;
+  scratch += tape->slot_count * (size_t)MVG_TAPE_SLOT_FLOATS * sizeof(float);
+  m->registers = (mvg_lanes *)(void *)scratch;
+  for (size_t i = 0; i < tape->registers.count; ++i) {
+    m->registers[i].f = slots + tape->registers.items[i].slot * (size_t)MVG_TAPE_SLOT_FLOATS;
+  }
+  for (size_t i = 0; i < tape->constants.count; ++i) {
+    m->registers[tape->constants.items[i].target].u[0] = tape->constants.items[i].bits;
+  }
+  for (size_t w = 0; w < tape->runs.count; ++w) {
+    m->starts[w] = 0;
+    m->counts[w] = w == MVG_TAPE_UNIFORM ? 1 : MVG_TAPE_BLOCK + 1;
+  }
+  m->first = 0;
+  run_code(m, &tape->codes.items[MVG_TAPE_PROLOGUE]);
+  size_t used = tape->registers.count * sizeof(mvg_lanes);
+  return scratch + (used + 63) / 64 * 64;
+}
+
+static void store(const mvg_lane_machine *m, void *const *writes) {
+  for (size_t i = 0; i < m->tape->stores.count; ++i) {
+    const mvg_tape_store *s = &m->tape->stores.items[i];
+    float *target = (float *)writes[s->write] + m->first;
+    const float *source = m->registers[s->source].f;
+    size_t bytes = (size_t)m->counts[MVG_TAPE_LANES] * sizeof *target;
+    if (target != source) memcpy(target, source, bytes);
+  }
+}
+
+void mvg_tape_run(const mvg_tape *tape, const void *const *reads, void *const *writes,
+                  int64_t first, int64_t last, void *scratch) {
+  mvg_lane_machine machine, subs[MVG_TAPE_MAX_ROWS];
+  char *rest = start(&machine, tape, reads, scratch);
+  for (size_t i = 0; i < tape->rows.count; ++i) {
+    machine.rows[i] = &subs[i];
+    rest = start(&subs[i], tape->rows.items[i].body, reads, rest);
+  }
+  for (int64_t at = first; at < last; at += tape->block) {
+    int64_t left = last - at;
+    set_block(&machine, at, left < tape->block ? (int32_t)left : (int32_t)tape->block);
+    run_code(&machine, &tape->codes.items[MVG_TAPE_BODY]);
+    store(&machine, writes);
+  }
+}

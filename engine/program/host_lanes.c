@@ -1,0 +1,415 @@
+// Steps of tapes: each is one loop over the lanes of a block, compiled twice where processors
+// differ in the width of their vectors. Both variants give the same bits.
+#include "program/host_lanes.h"
+
+#include "program/host_math.h"
+
+#define EACH _Pragma("GCC ivdep") for (int32_t i = 0; i < n; ++i)
+
+MVG_HOST_INLINE void run_int_op(uint16_t op, int32_t *t, const int32_t *a, const int32_t *b,
+                                const int32_t *c, int32_t n) {
+  switch (op) {
+  case MVG_EXPR_NEG:
+    EACH t[i] = -a[i];
+    break;
+  case MVG_EXPR_NOT:
+    EACH t[i] = a[i] == 0;
+    break;
+  case MVG_EXPR_ADD:
+    EACH t[i] = a[i] + b[i];
+    break;
+  case MVG_EXPR_SUB:
+    EACH t[i] = a[i] - b[i];
+    break;
+  case MVG_EXPR_MUL:
+    EACH t[i] = a[i] * b[i];
+    break;
+  case MVG_EXPR_DIV:
+    for (int32_t i = 0; i < n; ++i) {
+      int32_t d = b[i] ? b[i] : 1;
+      t[i] = a[i] / d - (a[i] % d != 0 && (a[i] < 0) != (d < 0));
+    }
+    break;
+  case MVG_EXPR_MOD:
+    for (int32_t i = 0; i < n; ++i) {
+      int32_t d = b[i] ? b[i] : 1, rest = a[i] % d;
+      t[i] = rest != 0 && (rest < 0) != (d < 0) ? rest + d : rest;
+    }
+    break;
+  case MVG_EXPR_LT:
+    EACH t[i] = a[i] < b[i];
+    break;
+  case MVG_EXPR_LE:
+    EACH t[i] = a[i] <= b[i];
+    break;
+  case MVG_EXPR_GT:
+    EACH t[i] = a[i] > b[i];
+    break;
+  case MVG_EXPR_GE:
+    EACH t[i] = a[i] >= b[i];
+    break;
+  case MVG_EXPR_EQ:
+    EACH t[i] = a[i] == b[i];
+    break;
+  case MVG_EXPR_NE:
+    EACH t[i] = a[i] != b[i];
+    break;
+  case MVG_EXPR_AND:
+    EACH t[i] = (a[i] != 0) & (b[i] != 0);
+    break;
+  case MVG_EXPR_OR:
+    EACH t[i] = (a[i] != 0) | (b[i] != 0);
+    break;
+  case MVG_EXPR_MIN:
+    EACH t[i] = a[i] < b[i] ? a[i] : b[i];
+    break;
+  case MVG_EXPR_MAX:
+    EACH t[i] = a[i] > b[i] ? a[i] : b[i];
+    break;
+  case MVG_EXPR_ABS:
+    EACH t[i] = a[i] < 0 ? -a[i] : a[i];
+    break;
+  case MVG_EXPR_SIGN:
+    EACH t[i] = (a[i] > 0) - (a[i] < 0);
+    break;
+  case MVG_EXPR_SELECT:
+    EACH t[i] = a[i] != 0 ? b[i] : c[i];
+    break;
+  default:
+    EACH t[i] = 0;
+  }
+}
+
+static float power(float x, float y) {
+  if (y == 0) return 1;
+  if (y == 1) return x;
+  if (x == 0) return y > 0 ? 0 : INFINITY;
+  return powf(x, y);
+}
+
+// Where library calls are made anyway.
+static void run_rare(uint16_t op, float *t, const float *a, const float *b, int32_t n) {
+  for (int32_t i = 0; i < n; ++i) {
+    switch (op) {
+    case MVG_EXPR_POW:
+      t[i] = power(a[i], b[i]);
+      break;
+    case MVG_EXPR_TAN:
+      t[i] = tanf(a[i]);
+      break;
+    case MVG_EXPR_ASIN:
+      t[i] = asinf(a[i]);
+      break;
+    case MVG_EXPR_ACOS:
+      t[i] = acosf(a[i]);
+      break;
+    case MVG_EXPR_ATAN:
+      t[i] = atanf(a[i]);
+      break;
+    case MVG_EXPR_ATAN2:
+      t[i] = atan2f(a[i], b[i]);
+      break;
+    case MVG_EXPR_MOD:
+      t[i] = a[i] - b[i] * floorf(a[i] / b[i]);
+      break;
+    default:
+      t[i] = 0;
+    }
+  }
+}
+
+MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32_t n) {
+  float *t = r[step->target].f;
+  const float *a = r[step->args[0]].f, *b = r[step->args[1]].f, *c = r[step->args[2]].f;
+  switch (step->op) {
+  case MVG_EXPR_NEG:
+    EACH t[i] = -a[i];
+    break;
+  case MVG_EXPR_NOT:
+    EACH t[i] = a[i] == 0 ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_ADD:
+    EACH t[i] = a[i] + b[i];
+    break;
+  case MVG_EXPR_SUB:
+    EACH t[i] = a[i] - b[i];
+    break;
+  case MVG_EXPR_MUL:
+    EACH t[i] = a[i] * b[i];
+    break;
+  case MVG_EXPR_DIV:
+    EACH t[i] = a[i] / b[i];
+    break;
+  case MVG_EXPR_LT:
+    EACH t[i] = a[i] < b[i] ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_LE:
+    EACH t[i] = a[i] <= b[i] ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_GT:
+    EACH t[i] = a[i] > b[i] ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_GE:
+    EACH t[i] = a[i] >= b[i] ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_EQ:
+    EACH t[i] = a[i] == b[i] ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_NE:
+    EACH t[i] = a[i] != b[i] ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_AND:
+    EACH t[i] = (a[i] != 0) & (b[i] != 0) ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_OR:
+    EACH t[i] = (a[i] != 0) | (b[i] != 0) ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_SELECT:
+    EACH t[i] = a[i] != 0 ? b[i] : c[i];
+    break;
+  case MVG_EXPR_MIN:
+    EACH t[i] = mvg_host_min(a[i], b[i]);
+    break;
+  case MVG_EXPR_MAX:
+    EACH t[i] = mvg_host_max(a[i], b[i]);
+    break;
+  case MVG_EXPR_ABS:
+    EACH t[i] = fabsf(a[i]);
+    break;
+  case MVG_EXPR_FLOOR:
+    EACH t[i] = floorf(a[i]);
+    break;
+  case MVG_EXPR_CEIL:
+    EACH t[i] = ceilf(a[i]);
+    break;
+  case MVG_EXPR_ROUND:
+    EACH t[i] = rintf(a[i]);
+    break;
+  case MVG_EXPR_SIGN:
+    EACH t[i] = a[i] > 0 ? 1.0f : a[i] < 0 ? -1.0f : 0.0f;
+    break;
+  case MVG_EXPR_EXP:
+    EACH t[i] = mvg_host_exp(a[i]);
+    break;
+  case MVG_EXPR_LOG:
+    EACH t[i] = mvg_host_log(a[i]);
+    break;
+  case MVG_EXPR_SQRT:
+    EACH t[i] = sqrtf(a[i]);
+    break;
+  case MVG_EXPR_RSQRT:
+    EACH t[i] = 1.0f / sqrtf(a[i]);
+    break;
+  case MVG_EXPR_SIN:
+    EACH t[i] = mvg_host_sine(a[i], 0);
+    break;
+  case MVG_EXPR_COS:
+    EACH t[i] = mvg_host_sine(a[i], 1);
+    break;
+  case MVG_EXPR_TANH:
+    EACH t[i] = mvg_host_tanh(a[i]);
+    break;
+  case MVG_EXPR_ERF:
+    EACH t[i] = mvg_host_erf(a[i]);
+    break;
+  case MVG_EXPR_SIGMOID:
+    EACH t[i] = mvg_host_sigmoid(a[i]);
+    break;
+  case MVG_EXPR_ISNAN:
+    EACH t[i] = a[i] != a[i] ? 1.0f : 0.0f;
+    break;
+  case MVG_EXPR_RANDOM: {
+    const float *d = r[step->args[3]].f;
+    EACH t[i] = mvg_host_random(a[i], b[i], c[i], d[i]);
+    break;
+  }
+  default:
+    run_rare(step->op, t, a, b, n);
+  }
+}
+
+// ---- memory ----
+
+MVG_HOST_INLINE void copy_run(uint32_t *t, const uint32_t *source, int64_t stride,
+                              const int32_t *valid, int32_t n) {
+  if (valid && stride == 1) {
+    for (int32_t i = 0; i < n; ++i)
+      t[i] = valid[i] ? source[i] : 0;
+  } else if (valid) {
+    for (int32_t i = 0; i < n; ++i)
+      t[i] = valid[i] ? source[i * stride] : 0;
+  } else if (stride == 1) {
+    EACH t[i] = source[i];
+  } else if (stride == 0) {
+    uint32_t same = *source;
+    EACH t[i] = same;
+  } else {
+    for (int32_t i = 0; i < n; ++i)
+      t[i] = source[i * stride];
+  }
+}
+
+MVG_HOST_INLINE void load_runs(const mvg_lane_machine *m, const mvg_tape_load *load, uint32_t *t,
+                               const uint32_t *source) {
+  int64_t run = m->tape->runs.items[load->width], position = m->first % run;
+  int32_t n = m->counts[MVG_TAPE_LANES];
+  const int32_t *index = m->registers[load->index].i;
+  const int32_t *valid = load->valid == MVG_TAPE_NONE ? NULL : m->registers[load->valid].i;
+  bool is_each = valid && load->valid_width == MVG_TAPE_LANES;
+  for (int32_t done = 0, k = 0; done < n; ++k) {
+    int32_t rest = n - done, size = run - position < rest ? (int32_t)(run - position) : rest;
+    const uint32_t *from = source + index[k] + position * load->stride;
+    if (valid && !is_each && !valid[k]) {
+      for (int32_t i = 0; i < size; ++i)
+        t[done + i] = 0;
+    } else {
+      copy_run(t + done, from, load->stride, is_each ? valid + done : NULL, size);
+    }
+    done += size;
+    position = 0;
+  }
+}
+
+MVG_HOST_INLINE void run_load(const mvg_lane_machine *m, const mvg_tape_step *step) {
+  const mvg_tape_load *load = &m->tape->loads.items[step->side];
+  mvg_lanes *r = m->registers;
+  int32_t n = m->counts[MVG_TAPE_LANES];
+  uint32_t *t = r[step->target].u;
+  const uint32_t *source = (const uint32_t *)m->reads[load->read] + load->offset;
+  if (load->shift != MVG_TAPE_NONE) source += r[load->shift].i[0];
+  switch (load->pattern) {
+  case MVG_TAPE_SINGLE:
+    t[0] = *source;
+    break;
+  case MVG_TAPE_LINEAR:
+    source += m->first * load->stride;
+    if (load->stride == 1) { // the register lies in memory itself
+      r[step->target].u = (uint32_t *)(uintptr_t)source;
+    } else {
+      copy_run(t, source, load->stride, NULL, n);
+    }
+    break;
+  case MVG_TAPE_RUNS:
+    load_runs(m, load, t, source);
+    break;
+  case MVG_TAPE_GATHER: {
+    const int32_t *index = r[load->index].i;
+    if (load->valid == MVG_TAPE_NONE) {
+      for (int32_t i = 0; i < n; ++i)
+        t[i] = source[index[i]];
+    } else {
+      const int32_t *valid = r[load->valid].i;
+      for (int32_t i = 0; i < n; ++i)
+        t[i] = valid[i] ? source[index[i]] : 0;
+    }
+    break;
+  }
+  }
+}
+
+// ---- steps ----
+
+MVG_HOST_INLINE void run_step(mvg_lane_machine *m, const mvg_tape_step *step) {
+  if (step->op == MVG_TAPE_LOAD) {
+    run_load(m, step);
+    return;
+  }
+  mvg_lanes *r = m->registers;
+  int32_t n = m->counts[step->width];
+  int32_t *t = r[step->target].i;
+  const int32_t *a = r[step->args[0]].i;
+  switch (step->op) {
+  case MVG_TAPE_COPY:
+    EACH t[i] = a[i];
+    break;
+  case MVG_TAPE_SPLAT: {
+    int32_t same = a[0];
+    EACH t[i] = same;
+    break;
+  }
+  case MVG_TAPE_MASK: {
+    const int32_t *b = r[step->args[1]].i;
+    EACH t[i] = b[i] != 0 ? a[i] : 0;
+    break;
+  }
+  case MVG_TAPE_TO_FLOAT: {
+    float *f = r[step->target].f;
+    EACH f[i] = (float)a[i];
+    break;
+  }
+  case MVG_TAPE_TO_INT: {
+    const float *f = r[step->args[0]].f;
+    EACH t[i] = (int32_t)f[i];
+    break;
+  }
+  case MVG_TAPE_IOTA: {
+    int32_t start = (int32_t)m->starts[step->width] * step->factor + step->offset;
+    int32_t factor = step->factor;
+    EACH t[i] = start + i * factor;
+    break;
+  }
+  case MVG_TAPE_SCALE: {
+    int32_t factor = step->factor, offset = step->offset;
+    EACH t[i] = a[i] * factor + offset;
+    break;
+  }
+  case MVG_TAPE_SCALE_ADD: {
+    const int32_t *b = r[step->args[1]].i;
+    int32_t factor = step->factor;
+    EACH t[i] = a[i] * factor + b[i];
+    break;
+  }
+  case MVG_TAPE_DIVIDE: { // the half keeps the quotient away from integers
+    double inverse = step->inverse, offset = step->offset + 0.5;
+    int32_t factor = step->factor;
+    EACH t[i] = (int32_t)(((double)a[i] + offset) * inverse) - factor;
+    break;
+  }
+  case MVG_TAPE_MODULO: {
+    double inverse = step->inverse;
+    int32_t divisor = step->divisor, offset = step->offset;
+    EACH {
+      int32_t x = a[i] + offset;
+      t[i] = x - (int32_t)(((double)x + 0.5) * inverse) * divisor;
+    }
+    break;
+  }
+  case MVG_TAPE_INT_OP:
+    run_int_op(step->inner, t, a, r[step->args[1]].i, r[step->args[2]].i, n);
+    break;
+  case MVG_TAPE_LOOP_VAR:
+    t[0] = m->loop_vars[step->side];
+    break;
+  default:
+    run_op(step, r, n);
+  }
+}
+
+MVG_HOST_INLINE size_t run_steps(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
+  size_t i = begin;
+  for (; i < code->steps.count; ++i) {
+    const mvg_tape_step *step = &code->steps.items[i];
+    if (step->op == MVG_TAPE_LOOP || step->op == MVG_TAPE_ROWS) break;
+    run_step(m, step);
+  }
+  return i;
+}
+
+static size_t run_plainly(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
+  return run_steps(m, code, begin);
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+__attribute__((target("avx2"))) static size_t run_wide(mvg_lane_machine *m,
+                                                       const mvg_tape_code *code, size_t begin) {
+  return run_steps(m, code, begin);
+}
+
+size_t mvg_lanes_run(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
+  return __builtin_cpu_supports("avx2") ? run_wide(m, code, begin) : run_plainly(m, code, begin);
+}
+#else
+size_t mvg_lanes_run(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
+  return run_plainly(m, code, begin);
+}
+#endif

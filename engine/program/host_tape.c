@@ -1,0 +1,545 @@
+// Writes tapes: walks the values of a part as codegen does, and leaves steps where they run least.
+#include "program/host_tape.h"
+
+#include <string.h>
+
+#include "program/host_emit.h"
+
+// ---- steps ----
+
+uint16_t mvg_emit_give_up(mvg_tape_emitter *e, mvg_status status) {
+  e->failure = mvg_status_join(e->failure, status);
+  return 0;
+}
+
+static uint16_t unsupported(mvg_tape_emitter *e, const char *what) {
+  if (e->failure) return 0;
+  return mvg_emit_give_up(e, MVG_ERROR(MVG_UNSUPPORTED, "%s cannot run on the host", what));
+}
+
+uint16_t mvg_emit_register(mvg_tape_emitter *e, uint16_t width, uint16_t level) {
+  if (e->tape->registers.count == MVG_TAPE_MAX_REGISTERS) return unsupported(e, "so large a part");
+  mvg_tape_register reg = {.width = width, .level = level};
+  mvg_status status = mvg_array_push(&e->tape->registers, reg);
+  return status ? mvg_emit_give_up(e, status) : (uint16_t)(e->tape->registers.count - 1);
+}
+
+uint16_t mvg_emit_bits(mvg_tape_emitter *e, uint32_t bits) {
+  for (size_t i = 0; i < e->tape->constants.count; ++i) {
+    if (e->tape->constants.items[i].bits == bits) return e->tape->constants.items[i].target;
+  }
+  uint16_t reg = mvg_emit_register(e, MVG_TAPE_UNIFORM, MVG_TAPE_PROLOGUE);
+  mvg_status status = mvg_array_push(&e->tape->constants, ((mvg_tape_constant){reg, bits}));
+  return status ? mvg_emit_give_up(e, status) : reg;
+}
+
+static uint16_t emit_number(mvg_tape_emitter *e, double value) {
+  float number = (float)value;
+  uint32_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  return mvg_emit_bits(e, bits);
+}
+
+static bool is_equal_step(const mvg_tape_step *a, const mvg_tape_step *b) {
+  return a->op == b->op && a->inner == b->inner && a->width == b->width && a->side == b->side &&
+         a->factor == b->factor && a->offset == b->offset && a->divisor == b->divisor &&
+         memcmp(a->args, b->args, sizeof a->args) == 0;
+}
+
+static uint16_t get_level(const mvg_tape_emitter *e, const mvg_tape_step *step) {
+  uint16_t level = MVG_TAPE_PROLOGUE;
+  if (step->op == MVG_TAPE_LOOP_VAR) level = MVG_TAPE_IN_LOOP;
+  if (step->op == MVG_TAPE_ROWS) level = MVG_TAPE_BODY;
+  // What is of lanes may be computed for all blocks at once only when it is the same in all.
+  bool is_splat = step->op == MVG_TAPE_SPLAT;
+  if (step->width != MVG_TAPE_UNIFORM && !is_splat && level < MVG_TAPE_BODY) level = MVG_TAPE_BODY;
+  uint32_t count = mvg_tape_count_args(step);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (step->args[i] == MVG_TAPE_NONE) continue;
+    uint16_t arg = e->tape->registers.items[step->args[i]].level;
+    if (arg > level) level = arg;
+  }
+  return level;
+}
+
+uint16_t mvg_emit(mvg_tape_emitter *e, const mvg_tape_step *step) {
+  if (e->failure) return 0;
+  uint16_t level = get_level(e, step);
+  uint32_t number = level == MVG_TAPE_IN_LOOP ? e->loop_code : level;
+  mvg_tape_code *code = &e->tape->codes.items[number];
+  for (size_t i = code->steps.count; i-- > 0;) {
+    if (is_equal_step(&code->steps.items[i], step)) return code->steps.items[i].target;
+  }
+  mvg_tape_step kept = *step;
+  kept.target = mvg_emit_register(e, step->width, level);
+  mvg_status status = mvg_array_push(&code->steps, kept);
+  return status ? mvg_emit_give_up(e, status) : kept.target;
+}
+
+uint16_t mvg_emit_widen(mvg_tape_emitter *e, uint16_t reg, uint16_t width) {
+  if (e->failure || e->tape->registers.items[reg].width == width) return reg;
+  return mvg_emit(e, &(mvg_tape_step){.op = MVG_TAPE_SPLAT, .args = {reg}, .width = width});
+}
+
+static uint16_t emit_op(mvg_tape_emitter *e, uint16_t op, const uint16_t *args, uint32_t count) {
+  mvg_tape_step step = {.op = op, .width = MVG_TAPE_UNIFORM};
+  for (uint32_t i = 0; i < count && !e->failure; ++i) {
+    if (e->tape->registers.items[args[i]].width != MVG_TAPE_UNIFORM) step.width = MVG_TAPE_LANES;
+  }
+  for (uint32_t i = 0; i < count; ++i)
+    step.args[i] = mvg_emit_widen(e, args[i], step.width);
+  return mvg_emit(e, &step);
+}
+
+static uint16_t emit_unary(mvg_tape_emitter *e, uint16_t op, uint16_t a) {
+  return emit_op(e, op, &a, 1);
+}
+
+static bool is_number(const mvg_expr *expr, double value) {
+  return expr->op == MVG_EXPR_CONST && expr->value == value;
+}
+
+static uint16_t emit_expr(mvg_tape_emitter *e, const mvg_expr *expr, const uint16_t *vars) {
+  if (expr->op == MVG_EXPR_CONST) return emit_number(e, expr->value);
+  if (expr->op == MVG_EXPR_VAR) return vars[expr->var];
+  uint16_t args[4] = {0};
+  uint32_t arity = mvg_expr_get_arity(expr->op);
+  for (uint32_t i = 0; i < arity; ++i)
+    args[i] = emit_expr(e, expr->args[i], vars);
+  if (expr->op == MVG_EXPR_POW && is_number(expr->args[1], 2)) {
+    return emit_op(e, MVG_EXPR_MUL, (uint16_t[]){args[0], args[0]}, 2);
+  }
+  return emit_op(e, (uint16_t)expr->op, args, arity);
+}
+
+// ---- values ----
+
+static uint16_t emit_value(mvg_tape_emitter *e, mvg_value value, const mvg_place *place,
+                           const mvg_index *guard, bool is_root);
+
+static bool is_integer(const mvg_tape_emitter *e, mvg_value value) {
+  return mvg_graph_get_type(e->graph, value)->dtype == MVG_DTYPE_I32;
+}
+
+static uint16_t emit_map(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
+                         const mvg_index *guard) {
+  uint16_t vars[MVG_MAX_OPERANDS + 1] = {0};
+  const mvg_expr *expr = node->map.expr;
+  bool is_output_integer = node->outputs[0].dtype == MVG_DTYPE_I32;
+  bool is_copy = expr->op == MVG_EXPR_VAR && expr->var < node->input_count && is_output_integer &&
+                 is_integer(e, node->inputs[expr->var]);
+  for (uint32_t i = 0; i < node->input_count; ++i) {
+    if (!mvg_expr_uses_var(expr, i)) continue;
+    mvg_place inner;
+    mvg_place_broadcast(&e->pool, place, &mvg_graph_get_type(e->graph, node->inputs[i])->shape,
+                        &inner);
+    vars[i] = emit_value(e, node->inputs[i], &inner, guard, false);
+    if (is_copy) return vars[i]; // integers beyond 2^24 stay whole
+    if (is_integer(e, node->inputs[i])) vars[i] = emit_unary(e, MVG_TAPE_TO_FLOAT, vars[i]);
+  }
+  if (mvg_expr_uses_var(expr, node->input_count)) {
+    const mvg_index *linear = mvg_place_get_linear(&e->pool, place);
+    uint16_t index = mvg_emit_index(e, linear, MVG_TAPE_LANES);
+    vars[node->input_count] = emit_unary(e, MVG_TAPE_TO_FLOAT, index);
+  }
+  uint16_t result = emit_expr(e, expr, vars);
+  return is_output_integer ? emit_unary(e, MVG_TAPE_TO_INT, result) : result;
+}
+
+// Whether a chain of views ends in memory: its loads are 0 where the guard is, and need no mask.
+static bool is_view_of_memory(const mvg_tape_emitter *e, mvg_value value) {
+  const mvg_node *node = mvg_graph_get_node(e->graph, value.node);
+  while (!mvg_fusion_is_loaded(e->fusion, value) && node->kind == MVG_KIND_VIEW) {
+    value = node->inputs[0];
+    node = mvg_graph_get_node(e->graph, value.node);
+  }
+  return mvg_fusion_is_loaded(e->fusion, value);
+}
+
+static const mvg_index *join_guards(mvg_tape_emitter *e, const mvg_index *a, const mvg_index *b) {
+  if (!a || a == b) return b;
+  const mvg_expr vars[2] = {{.op = MVG_EXPR_VAR, .var = 0}, {.op = MVG_EXPR_VAR, .var = 1}};
+  const mvg_expr both = {.op = MVG_EXPR_AND, .args = {&vars[0], &vars[1]}};
+  const mvg_index *args[2] = {a, b};
+  return mvg_index_from_expr(&e->pool, &both, args);
+}
+
+static uint16_t emit_view(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
+                          const mvg_index *guard) {
+  mvg_place inner;
+  const mvg_index *valid;
+  mvg_place_through_view(&e->pool, e->graph, node, place, &inner, &valid);
+  if (!valid) return emit_value(e, node->inputs[0], &inner, guard, false);
+  if (mvg_index_is_const(valid, 0)) return mvg_emit_bits(e, 0);
+  const mvg_index *both = join_guards(e, guard, valid);
+  if (mvg_index_is_const(both, 0)) return mvg_emit_bits(e, 0);
+  uint16_t value = emit_value(e, node->inputs[0], &inner, both, false);
+  if (e->failure || is_view_of_memory(e, node->inputs[0])) return value;
+  uint16_t args[2] = {value, mvg_emit_valid(e, valid)};
+  return emit_op(e, MVG_TAPE_MASK, args, 2);
+}
+
+static uint16_t emit_leaf(mvg_tape_emitter *e, mvg_value value, const mvg_index *linear,
+                          const mvg_index *guard) {
+  uint32_t read = 0;
+  const mvg_group *group = e->group;
+  for (; read < group->read_count; ++read) {
+    mvg_value held = group->reads[read].value;
+    if (held.node == value.node && held.output == value.output) break;
+  }
+  bool is_extra = value.node == e->extra.node && value.output == e->extra.output;
+  if (read == group->read_count && !is_extra) {
+    return unsupported(e, "an earlier root that is read in another order");
+  }
+  if (mvg_shape_get_size(&mvg_graph_get_type(e->graph, value)->shape) == 0) {
+    return unsupported(e, "an empty tensor");
+  }
+  return mvg_emit_load(e, read, linear, guard);
+}
+
+// ---- reductions ----
+
+static int64_t get_length(const mvg_shape *shape, uint32_t axes) {
+  int64_t length = 1;
+  for (uint32_t i = 0; i < shape->rank; ++i)
+    length *= axes >> i & 1 ? shape->dims[i] : 1;
+  return length;
+}
+
+static bool is_var(const mvg_expr *expr, uint32_t var) {
+  return expr->op == MVG_EXPR_VAR && expr->var == var;
+}
+
+// Rows of neighbouring elements, one a lane.
+static bool can_take_rows(const mvg_tape_emitter *e, const mvg_node *node, const mvg_index *linear,
+                          const mvg_index *guard) {
+  const mvg_shape *shape = &mvg_graph_get_type(e->graph, node->inputs[0])->shape;
+  const mvg_expr *combine = node->reduce.combine;
+  bool is_known =
+      combine->op == MVG_EXPR_ADD || combine->op == MVG_EXPR_MIN || combine->op == MVG_EXPR_MAX;
+  if (!is_known || guard || linear != e->element) return false;
+  if (!is_var(combine->args[0], 0) || !is_var(combine->args[1], 1)) return false;
+  if (node->reduce.init->op != MVG_EXPR_CONST) return false;
+  uint32_t last = shape->rank;
+  while (last > 0 && shape->dims[last - 1] == 1)
+    --last;
+  return last > 0 && node->reduce.axes >> (last - 1) & 1;
+}
+
+static mvg_status open_emitter(mvg_tape_emitter *e, const mvg_fusion *fusion,
+                               const mvg_group *group, int64_t count);
+static mvg_status close_emitter(mvg_tape_emitter *e, mvg_status status, mvg_tape **out_tape);
+
+static mvg_status make_rows_body(mvg_tape_emitter *outer, const mvg_node *node, int64_t length,
+                                 mvg_tape_rows *rows) {
+  mvg_tape_emitter e;
+  int64_t count = outer->tape->count * length;
+  mvg_status status = open_emitter(&e, outer->fusion, outer->group, count);
+  e.extra = outer->extra;
+  if (!status) {
+    const mvg_shape *shape = &mvg_graph_get_type(e.graph, node->inputs[0])->shape;
+    const mvg_index *row = mvg_index_make_digit(&e.pool, e.element, length, 0);
+    const mvg_index *vars[MVG_MAX_RANK];
+    int64_t stride = length;
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < shape->rank; ++i) {
+      if (!(node->reduce.axes >> i & 1)) continue;
+      stride /= shape->dims[i];
+      vars[k++] = mvg_index_make_digit(&e.pool, e.element, stride, shape->dims[i]);
+    }
+    mvg_place place, inner;
+    mvg_place_from_linear(&e.pool, &node->outputs[0].shape, row, &place);
+    mvg_place_through_reduce(e.graph, node, &place, vars, &inner);
+    uint16_t value = emit_value(&e, node->inputs[0], &inner, NULL, false);
+    if (!e.failure && is_integer(&e, node->inputs[0])) {
+      value = emit_unary(&e, MVG_TAPE_TO_FLOAT, value);
+    }
+    rows->result = mvg_emit_widen(&e, value, MVG_TAPE_LANES);
+    status = mvg_array_push(&e.tape->stores, ((mvg_tape_store){rows->result, 0}));
+  }
+  return close_emitter(&e, status, &rows->body);
+}
+
+// MVG_TAPE_NONE for rows that need what only a loop over lanes can give.
+static uint16_t emit_rows(mvg_tape_emitter *e, const mvg_node *node, int64_t length) {
+  if (e->tape->rows.count == MVG_TAPE_MAX_ROWS) return unsupported(e, "so many row reductions");
+  mvg_tape_rows rows = {.length = length,
+                        .combine = node->reduce.combine->op,
+                        .init = (float)node->reduce.init->value};
+  mvg_status status = make_rows_body(e, node, length, &rows);
+  if (status && mvg_status_get_code(status) == MVG_UNSUPPORTED) {
+    mvg_status_destroy(status);
+    return MVG_TAPE_NONE;
+  }
+  if (!status) {
+    status = mvg_array_push(&e->tape->rows, rows);
+    if (status) mvg_tape_destroy(rows.body);
+  }
+  if (status) return mvg_emit_give_up(e, status);
+  return mvg_emit(e, &(mvg_tape_step){.op = MVG_TAPE_ROWS,
+                                      .side = (uint32_t)e->tape->rows.count - 1,
+                                      .width = MVG_TAPE_LANES});
+}
+
+static void forget_loop(mvg_tape_emitter *e) {
+  size_t kept = 0;
+  for (size_t i = 0; i < e->values.count; ++i) {
+    uint16_t level = e->tape->registers.items[e->values.items[i].reg].level;
+    if (level < MVG_TAPE_IN_LOOP) e->values.items[kept++] = e->values.items[i];
+  }
+  e->values.count = kept;
+  kept = 0;
+  for (size_t i = 0; i < e->indices.count; ++i) {
+    uint16_t level = e->tape->registers.items[e->indices.items[i].reg].level;
+    if (level < MVG_TAPE_IN_LOOP) e->indices.items[kept++] = e->indices.items[i];
+  }
+  e->indices.count = kept;
+  e->loop_code = 0;
+  e->loop_var_count = 0;
+}
+
+static void open_loop(mvg_tape_emitter *e, const mvg_node *node, mvg_tape_loop *loop) {
+  const mvg_shape *shape = &mvg_graph_get_type(e->graph, node->inputs[0])->shape;
+  for (uint32_t i = 0; i < shape->rank; ++i) {
+    if (!(node->reduce.axes >> i & 1)) continue;
+    uint32_t k = loop->count++;
+    loop->sizes[k] = shape->dims[i];
+    e->loop_vars[k] = shape->dims[i] == 1 ? mvg_index_make_const(&e->pool, 0)
+                                          : mvg_index_make_var(&e->pool, shape->dims[i], 1);
+  }
+  e->loop_var_count = loop->count;
+  loop->code = e->loop_code = (uint32_t)e->tape->codes.count;
+  mvg_status status = mvg_array_push(&e->tape->codes, (mvg_tape_code){0});
+  if (status) mvg_emit_give_up(e, status);
+}
+
+static void push_body(mvg_tape_emitter *e, const mvg_tape_step *step) {
+  mvg_status status = mvg_array_push(&e->tape->codes.items[MVG_TAPE_BODY].steps, *step);
+  if (status) mvg_emit_give_up(e, status);
+}
+
+static uint16_t emit_loop(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
+                          const mvg_index *guard) {
+  if (e->loop_code) return unsupported(e, "a reduction inside a reduction");
+  uint16_t width = e->tape->count > 1 ? MVG_TAPE_LANES : MVG_TAPE_UNIFORM;
+  uint16_t init = mvg_emit_widen(e, emit_expr(e, node->reduce.init, NULL), width);
+  uint16_t total = mvg_emit_register(e, width, MVG_TAPE_IN_LOOP);
+  push_body(e,
+            &(mvg_tape_step){.op = MVG_TAPE_COPY, .target = total, .args = {init}, .width = width});
+  mvg_tape_loop loop = {0};
+  open_loop(e, node, &loop);
+  if (e->failure) return 0;
+  mvg_place inner;
+  mvg_place_through_reduce(e->graph, node, place, e->loop_vars, &inner);
+  uint16_t element = emit_value(e, node->inputs[0], &inner, guard, false);
+  if (is_integer(e, node->inputs[0])) element = emit_unary(e, MVG_TAPE_TO_FLOAT, element);
+  uint16_t vars[2] = {total, element};
+  uint16_t sum = mvg_emit_widen(e, emit_expr(e, node->reduce.combine, vars), width);
+  if (e->failure) return 0;
+  mvg_tape_code *code = &e->tape->codes.items[loop.code];
+  mvg_tape_step *last = code->steps.count ? &code->steps.items[code->steps.count - 1] : NULL;
+  mvg_status status = NULL;
+  if (last && last->target == sum && last->op < MVG_EXPR_OP_COUNT) {
+    last->target = total;
+  } else {
+    mvg_tape_step copy = {.op = MVG_TAPE_COPY, .target = total, .args = {sum}, .width = width};
+    status = mvg_array_push(&code->steps, copy);
+  }
+  if (!status) status = mvg_array_push(&e->tape->loops, loop);
+  if (status) return mvg_emit_give_up(e, status);
+  forget_loop(e);
+  e->tape->registers.items[total].level = MVG_TAPE_BODY;
+  push_body(e, &(mvg_tape_step){.op = MVG_TAPE_LOOP,
+                                .target = total,
+                                .side = (uint32_t)e->tape->loops.count - 1,
+                                .width = width});
+  return total;
+}
+
+static uint16_t emit_reduce(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
+                            const mvg_index *guard) {
+  const mvg_shape *shape = &mvg_graph_get_type(e->graph, node->inputs[0])->shape;
+  int64_t length = get_length(shape, node->reduce.axes);
+  if (length == 0) return unsupported(e, "an empty reduction");
+  const mvg_index *linear = mvg_place_get_linear(&e->pool, place);
+  bool is_rows = !e->loop_code && can_take_rows(e, node, linear, guard);
+  uint16_t total = is_rows ? emit_rows(e, node, length) : MVG_TAPE_NONE;
+  if (total == MVG_TAPE_NONE) total = emit_loop(e, node, place, guard);
+  uint16_t vars[2] = {total, emit_number(e, (double)length)};
+  if (e->failure) return 0;
+  uint16_t result = emit_expr(e, node->reduce.finish, vars);
+  return node->outputs[0].dtype == MVG_DTYPE_I32 ? emit_unary(e, MVG_TAPE_TO_INT, result) : result;
+}
+
+static uint16_t emit_constant(mvg_tape_emitter *e, const mvg_node *node) {
+  uint32_t bits;
+  memcpy(&bits, node->constant.data, sizeof bits);
+  return mvg_emit_bits(e, bits);
+}
+
+static uint16_t emit_value(mvg_tape_emitter *e, mvg_value value, const mvg_place *place,
+                           const mvg_index *guard, bool is_root) {
+  if (e->failure) return 0;
+  const mvg_node *node = mvg_graph_get_node(e->graph, value.node);
+  bool is_loaded = mvg_fusion_is_loaded(e->fusion, value) && !is_root;
+  if (node->kind == MVG_KIND_CONST && !is_loaded) return emit_constant(e, node);
+  const mvg_index *linear = mvg_place_get_linear(&e->pool, place);
+  uint32_t number = mvg_fusion_number(e->fusion, value);
+  for (size_t i = e->values.count; i-- > 0;) {
+    const mvg_tape_known_value *known = &e->values.items[i];
+    bool is_same = known->value == number && known->linear == linear &&
+                   (known->guard == guard || !known->guard);
+    if (is_same) return known->reg;
+  }
+  uint16_t reg;
+  if (is_loaded) {
+    reg = emit_leaf(e, value, linear, guard);
+  } else if (node->kind == MVG_KIND_MAP) {
+    reg = emit_map(e, node, place, guard);
+  } else if (node->kind == MVG_KIND_VIEW) {
+    reg = emit_view(e, node, place, guard);
+  } else if (node->kind == MVG_KIND_REDUCE) {
+    reg = emit_reduce(e, node, place, guard);
+  } else {
+    return unsupported(e, node->op);
+  }
+  mvg_tape_known_value known = {number, linear, guard, reg};
+  mvg_status status = e->failure ? NULL : mvg_array_push(&e->values, known);
+  return status ? mvg_emit_give_up(e, status) : reg;
+}
+
+// ---- parts ----
+
+static mvg_status open_emitter(mvg_tape_emitter *e, const mvg_fusion *fusion,
+                               const mvg_group *group, int64_t count) {
+  *e = (mvg_tape_emitter){
+      .fusion = fusion, .graph = fusion->graph, .group = group, .extra = MVG_NO_VALUE};
+  MVG_RETURN_IF_ERROR(MVG_NEW(&e->tape));
+  e->tape->count = count;
+  e->element =
+      count > 1 ? mvg_index_make_var(&e->pool, count, 0) : mvg_index_make_const(&e->pool, 0);
+  MVG_RETURN_IF_ERROR(mvg_array_push(&e->tape->codes, (mvg_tape_code){0}));
+  MVG_RETURN_IF_ERROR(mvg_array_push(&e->tape->codes, (mvg_tape_code){0}));
+  MVG_RETURN_IF_ERROR(mvg_array_push(&e->tape->runs, 0));
+  MVG_RETURN_IF_ERROR(mvg_array_push(&e->tape->runs, 1));
+  return count > INT32_MAX ? MVG_ERROR(MVG_UNSUPPORTED, "a reduction of so many elements") : NULL;
+}
+
+static mvg_status close_emitter(mvg_tape_emitter *e, mvg_status status, mvg_tape **out_tape) {
+  status = mvg_status_join(status, e->failure);
+  status = mvg_status_join(status, mvg_index_pool_take_failure(&e->pool));
+  mvg_index_pool_deinit(&e->pool);
+  mvg_array_deinit(&e->values);
+  mvg_array_deinit(&e->indices);
+  mvg_array_deinit(&e->motions);
+  if (!status && e->tape) status = mvg_tape_assign_slots(e->tape);
+  *out_tape = e->tape;
+  if (status) {
+    mvg_tape_destroy(e->tape);
+    *out_tape = NULL;
+  }
+  return status;
+}
+
+static uint32_t find_write(const mvg_group *group, mvg_value value) {
+  uint32_t i = 0;
+  while (group->writes[i].node != value.node || group->writes[i].output != value.output)
+    ++i;
+  return i;
+}
+
+// A store may overwrite memory that a register still lies in: such values are copied.
+static void add_store(mvg_tape_emitter *e, uint16_t reg, uint32_t write) {
+  if (e->failure) return;
+  reg = mvg_emit_widen(e, reg, e->tape->count > 1 ? MVG_TAPE_LANES : MVG_TAPE_UNIFORM);
+  reg = mvg_emit(e, &(mvg_tape_step){.op = MVG_TAPE_COPY,
+                                     .args = {reg},
+                                     .width = e->tape->registers.items[reg].width});
+  mvg_status status = mvg_array_push(&e->tape->stores, ((mvg_tape_store){reg, write}));
+  if (status) mvg_emit_give_up(e, status);
+}
+
+static bool is_load(const mvg_tape *tape, uint16_t reg) {
+  for (size_t c = 0; c < tape->codes.count; ++c) {
+    const mvg_tape_code *code = &tape->codes.items[c];
+    for (size_t i = 0; i < code->steps.count; ++i) {
+      if (code->steps.items[i].target == reg) return code->steps.items[i].op == MVG_TAPE_LOAD;
+    }
+  }
+  return false;
+}
+
+static void emit_roots(mvg_tape_emitter *e, const mvg_part *part, uint32_t first) {
+  for (uint32_t i = first; i < part->root_count; ++i) {
+    mvg_value value = part->roots[i].value;
+    mvg_place place;
+    mvg_place_from_linear(&e->pool, &mvg_graph_get_type(e->graph, value)->shape, e->element,
+                          &place);
+    uint16_t reg = emit_value(e, value, &place, NULL, true);
+    if (e->failure) return;
+    if (!part->roots[i].is_stored) continue;
+    uint16_t width = e->tape->count > 1 ? MVG_TAPE_LANES : MVG_TAPE_UNIFORM;
+    uint32_t write = find_write(e->group, value);
+    bool is_in_memory = is_load(e->tape, reg) && part->root_count > 1;
+    if (is_in_memory) {
+      add_store(e, reg, write);
+      continue;
+    }
+    reg = mvg_emit_widen(e, reg, width);
+    mvg_status status = mvg_array_push(&e->tape->stores, ((mvg_tape_store){reg, write}));
+    if (status) mvg_emit_give_up(e, status);
+  }
+}
+
+mvg_status mvg_tape_create(const mvg_fusion *fusion, const mvg_group *group, uint32_t part,
+                           mvg_tape **out_tape) {
+  mvg_tape_emitter e;
+  mvg_status status = open_emitter(&e, fusion, group, group->parts[part].count);
+  if (!status) emit_roots(&e, &group->parts[part], 0);
+  return close_emitter(&e, status, out_tape);
+}
+
+mvg_status mvg_tape_create_input(const mvg_fusion *fusion, const mvg_group *group, mvg_value input,
+                                 mvg_tape **out_tape) {
+  mvg_tape_emitter e;
+  const mvg_shape *shape = &mvg_graph_get_type(fusion->graph, input)->shape;
+  mvg_status status = open_emitter(&e, fusion, group, mvg_shape_get_size(shape));
+  if (!status) {
+    mvg_place place;
+    mvg_place_from_linear(&e.pool, shape, e.element, &place);
+    uint16_t reg = emit_value(&e, input, &place, NULL, false);
+    add_store(&e, reg, 0);
+  }
+  return close_emitter(&e, status, out_tape);
+}
+
+mvg_status mvg_tape_create_epilogue(const mvg_fusion *fusion, const mvg_group *group, uint32_t part,
+                                    mvg_tape **out_tape) {
+  *out_tape = NULL;
+  const mvg_part *p = &group->parts[part];
+  if (p->root_count < 2) return NULL;
+  mvg_tape_emitter e;
+  mvg_status status = open_emitter(&e, fusion, group, p->count);
+  if (!status) {
+    e.extra = p->roots[0].value;
+    emit_roots(&e, p, 1);
+  }
+  return close_emitter(&e, status, out_tape);
+}
+
+void mvg_tape_destroy(mvg_tape *tape) {
+  if (!tape) return;
+  for (size_t i = 0; i < tape->codes.count; ++i)
+    mvg_array_deinit(&tape->codes.items[i].steps);
+  for (size_t i = 0; i < tape->rows.count; ++i)
+    mvg_tape_destroy(tape->rows.items[i].body);
+  mvg_array_deinit(&tape->codes);
+  mvg_array_deinit(&tape->constants);
+  mvg_array_deinit(&tape->loads);
+  mvg_array_deinit(&tape->loops);
+  mvg_array_deinit(&tape->rows);
+  mvg_array_deinit(&tape->runs);
+  mvg_array_deinit(&tape->registers);
+  mvg_array_deinit(&tape->stores);
+  mvg_free(tape);
+}
