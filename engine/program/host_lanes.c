@@ -230,15 +230,17 @@ MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32
 
 // ---- memory ----
 
-MVG_HOST_INLINE void copy_run(uint32_t *t, const uint32_t *source, int64_t stride,
-                              const int32_t *valid, int32_t n) {
-  if (valid && stride == 1) {
-    for (int32_t i = 0; i < n; ++i)
-      t[i] = valid[i] ? source[i] : 0;
-  } else if (valid) {
-    for (int32_t i = 0; i < n; ++i)
-      t[i] = valid[i] ? source[i * stride] : 0;
-  } else if (stride == 1) {
+// Element 0 is read, and dropped, where an element is not valid: that needs no branch.
+MVG_HOST_INLINE void copy_valid_run(uint32_t *t, const uint32_t *source, int32_t first,
+                                    int32_t stride, const int32_t *valid, int32_t n) {
+  EACH {
+    uint32_t mask = valid[i] ? UINT32_MAX : 0;
+    t[i] = source[(uint32_t)(first + i * stride) & mask] & mask;
+  }
+}
+
+MVG_HOST_INLINE void copy_run(uint32_t *t, const uint32_t *source, int64_t stride, int32_t n) {
+  if (stride == 1) {
     EACH t[i] = source[i];
   } else if (stride == 0) {
     uint32_t same = *source;
@@ -250,7 +252,7 @@ MVG_HOST_INLINE void copy_run(uint32_t *t, const uint32_t *source, int64_t strid
 }
 
 MVG_HOST_INLINE void load_runs(const mvg_lane_machine *m, const mvg_tape_load *load, uint32_t *t,
-                               const uint32_t *source) {
+                               const uint32_t *source, int32_t offset) {
   int64_t run = m->tape->runs.items[load->width], position = m->first % run;
   int32_t n = m->counts[MVG_TAPE_LANES];
   const int32_t *index = m->registers[load->index].i;
@@ -258,52 +260,51 @@ MVG_HOST_INLINE void load_runs(const mvg_lane_machine *m, const mvg_tape_load *l
   bool is_each = valid && load->valid_width == MVG_TAPE_LANES;
   for (int32_t done = 0, k = 0; done < n; ++k) {
     int32_t rest = n - done, size = run - position < rest ? (int32_t)(run - position) : rest;
-    const uint32_t *from = source + index[k] + position * load->stride;
-    if (valid && !is_each && !valid[k]) {
+    int64_t from = index[k] + offset + position * load->stride;
+    if (is_each) {
+      copy_valid_run(t + done, source, (int32_t)from, (int32_t)load->stride, valid + done, size);
+    } else if (valid && !valid[k]) {
       for (int32_t i = 0; i < size; ++i)
         t[done + i] = 0;
     } else {
-      copy_run(t + done, from, load->stride, is_each ? valid + done : NULL, size);
+      copy_run(t + done, source + from, load->stride, size);
     }
     done += size;
     position = 0;
   }
 }
 
+MVG_HOST_INLINE void gather(const uint32_t *source, const int32_t *index, const int32_t *valid,
+                            int32_t offset, uint32_t *t, int32_t n) {
+  if (!valid) {
+    source += offset;
+    for (int32_t i = 0; i < n; ++i)
+      t[i] = source[index[i]];
+    return;
+  }
+  EACH {
+    uint32_t mask = valid[i] ? UINT32_MAX : 0;
+    t[i] = source[(uint32_t)(index[i] + offset) & mask] & mask;
+  }
+}
+
 MVG_HOST_INLINE void run_load(const mvg_lane_machine *m, const mvg_tape_step *step) {
   const mvg_tape_load *load = &m->tape->loads.items[step->side];
   mvg_lanes *r = m->registers;
-  int32_t n = m->counts[MVG_TAPE_LANES];
-  uint32_t *t = r[step->target].u;
-  const uint32_t *source = (const uint32_t *)m->reads[load->read] + load->offset;
-  if (load->shift != MVG_TAPE_NONE) source += r[load->shift].i[0];
-  switch (load->pattern) {
-  case MVG_TAPE_SINGLE:
-    t[0] = *source;
-    break;
-  case MVG_TAPE_LINEAR:
-    source += m->first * load->stride;
-    if (load->stride == 1) { // the register lies in memory itself
-      r[step->target].u = (uint32_t *)(uintptr_t)source;
-    } else {
-      copy_run(t, source, load->stride, NULL, n);
-    }
-    break;
-  case MVG_TAPE_RUNS:
-    load_runs(m, load, t, source);
-    break;
-  case MVG_TAPE_GATHER: {
-    const int32_t *index = r[load->index].i;
-    if (load->valid == MVG_TAPE_NONE) {
-      for (int32_t i = 0; i < n; ++i)
-        t[i] = source[index[i]];
-    } else {
-      const int32_t *valid = r[load->valid].i;
-      for (int32_t i = 0; i < n; ++i)
-        t[i] = valid[i] ? source[index[i]] : 0;
-    }
-    break;
-  }
+  int32_t n = m->counts[MVG_TAPE_LANES], offset = (int32_t)load->offset;
+  const uint32_t *source = m->reads[load->read];
+  if (load->shift != MVG_TAPE_NONE) offset += r[load->shift].i[0];
+  if (load->pattern == MVG_TAPE_SINGLE) {
+    r[step->target].u[0] = source[offset];
+  } else if (load->pattern == MVG_TAPE_RUNS) {
+    load_runs(m, load, r[step->target].u, source, offset);
+  } else if (load->pattern == MVG_TAPE_GATHER) {
+    const int32_t *valid = load->valid == MVG_TAPE_NONE ? NULL : r[load->valid].i;
+    gather(source, r[load->index].i, valid, offset, r[step->target].u, n);
+  } else if (load->stride == 1) { // the register lies in memory itself
+    r[step->target].u = (uint32_t *)(uintptr_t)(source + m->first + offset);
+  } else {
+    copy_run(r[step->target].u, source + m->first * load->stride + offset, load->stride, n);
   }
 }
 
@@ -405,7 +406,17 @@ __attribute__((target("avx2"))) static size_t run_wide(mvg_lane_machine *m,
   return run_steps(m, code, begin);
 }
 
+__attribute__((
+    target("avx2,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512"))) static size_t
+run_widest(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
+  return run_steps(m, code, begin);
+}
+
 size_t mvg_lanes_run(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl")) {
+    return run_widest(m, code, begin);
+  }
   return __builtin_cpu_supports("avx2") ? run_wide(m, code, begin) : run_plainly(m, code, begin);
 }
 #else

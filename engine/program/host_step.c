@@ -6,9 +6,6 @@
 #include "base/alloc.h"
 #include "program/host_matmul.h"
 
-// Switching between device and host costs as much as about a million operations of a shader.
-#define MIN_OPERATIONS 1e6
-
 static int64_t get_constant(const mvg_node *node, const char *name) {
   for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {
     if (strcmp(node->kernel.constants[i].name, name) == 0) return node->kernel.constants[i].integer;
@@ -30,10 +27,7 @@ static mvg_matmul get_matmul(const mvg_node *node) {
 }
 
 bool mvg_host_step_accepts(const mvg_node *node) {
-  if (!node->kernel.binding || strcmp(node->kernel.binding, "matmul") != 0) return false;
-  mvg_matmul shape = get_matmul(node);
-  return 2.0 * (double)shape.batch * (double)shape.m * (double)shape.n * (double)shape.k >=
-         MIN_OPERATIONS;
+  return node->kernel.binding && strcmp(node->kernel.binding, "matmul") == 0;
 }
 
 // One operand as host memory: in place where the buffer is mapped, else a copy.

@@ -5,8 +5,7 @@
 #include "device/device.h"
 #include "plan/plan.h"
 
-// True for kernel nodes that the engine has host code for and that are worth the switch from the
-// device.
+// True for kernel nodes that the engine has host code for which replaces the node alone.
 bool mvg_host_step_accepts(const mvg_node *node);
 
 // `buffers[i]` holds span i of the step. The device is idle.

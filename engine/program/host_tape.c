@@ -1,6 +1,7 @@
 // Writes tapes: walks the values of a part as codegen does, and leaves steps where they run least.
 #include "program/host_tape.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "program/host_emit.h"
@@ -228,6 +229,8 @@ static bool can_take_rows(const mvg_tape_emitter *e, const mvg_node *node, const
 
 static mvg_status open_emitter(mvg_tape_emitter *e, const mvg_fusion *fusion,
                                const mvg_group *group, int64_t count);
+static uint16_t emit_loop(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
+                          const mvg_index *guard);
 static mvg_status close_emitter(mvg_tape_emitter *e, mvg_status status, mvg_tape **out_tape);
 
 static mvg_status make_rows_body(mvg_tape_emitter *outer, const mvg_node *node, int64_t length,
@@ -260,6 +263,32 @@ static mvg_status make_rows_body(mvg_tape_emitter *outer, const mvg_node *node, 
   return close_emitter(&e, status, &rows->body);
 }
 
+static bool gathers(const mvg_tape *tape) {
+  for (size_t i = 0; i < tape->loads.count; ++i) {
+    if (tape->loads.items[i].pattern == MVG_TAPE_GATHER) return true;
+  }
+  return false;
+}
+
+// Whether a loop over lanes would be faster than rows that gather: tries it.
+static bool is_faster_as_loop(const mvg_tape_emitter *outer, const mvg_node *node,
+                              const mvg_tape_rows *rows) {
+  mvg_tape_emitter e;
+  mvg_status status = open_emitter(&e, outer->fusion, outer->group, outer->tape->count);
+  e.extra = outer->extra;
+  if (!status) {
+    mvg_place place;
+    mvg_place_from_linear(&e.pool, &node->outputs[0].shape, e.element, &place);
+    emit_loop(&e, node, &place, NULL);
+  }
+  mvg_tape *tape;
+  status = close_emitter(&e, status, &tape);
+  double cost = status ? INFINITY : tape->cost / tape->block;
+  mvg_status_destroy(status);
+  mvg_tape_destroy(tape);
+  return cost * rows->body->block < rows->body->cost * (double)rows->length;
+}
+
 // MVG_TAPE_NONE for rows that need what only a loop over lanes can give.
 static uint16_t emit_rows(mvg_tape_emitter *e, const mvg_node *node, int64_t length) {
   if (e->tape->rows.count == MVG_TAPE_MAX_ROWS) return unsupported(e, "so many row reductions");
@@ -269,6 +298,10 @@ static uint16_t emit_rows(mvg_tape_emitter *e, const mvg_node *node, int64_t len
   mvg_status status = make_rows_body(e, node, length, &rows);
   if (status && mvg_status_get_code(status) == MVG_UNSUPPORTED) {
     mvg_status_destroy(status);
+    return MVG_TAPE_NONE;
+  }
+  if (!status && gathers(rows.body) && is_faster_as_loop(e, node, &rows)) {
+    mvg_tape_destroy(rows.body);
     return MVG_TAPE_NONE;
   }
   if (!status) {
