@@ -45,7 +45,14 @@ uint16_t mvg_emit(mvg_tape_emitter *e, const mvg_tape_step *step);
 uint16_t mvg_emit_widen(mvg_tape_emitter *e, uint16_t reg, uint16_t width);
 uint16_t mvg_emit_bits(mvg_tape_emitter *e, uint32_t bits);
 uint16_t mvg_emit_register(mvg_tape_emitter *e, uint16_t width, uint16_t level);
+uint16_t mvg_emit_number(mvg_tape_emitter *e, double value);
+// Operands are widened to the widest of them.
+uint16_t mvg_emit_op(mvg_tape_emitter *e, uint16_t op, const uint16_t *args, uint32_t count);
+uint16_t mvg_emit_unary(mvg_tape_emitter *e, uint16_t op, uint16_t a);
+uint16_t mvg_emit_expr(mvg_tape_emitter *e, const mvg_expr *expr, const uint16_t *vars);
+// Keeps the first failure; returns a register that must not be looked at.
 uint16_t mvg_emit_give_up(mvg_tape_emitter *e, mvg_status status);
+uint16_t mvg_emit_unsupported(mvg_tape_emitter *e, const char *what);
 
 // host_emit_index.c
 mvg_index_motion mvg_emit_get_motion(mvg_tape_emitter *e, const mvg_index *index);

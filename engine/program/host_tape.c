@@ -6,113 +6,6 @@
 
 #include "program/host_emit.h"
 
-// ---- steps ----
-
-uint16_t mvg_emit_give_up(mvg_tape_emitter *e, mvg_status status) {
-  e->failure = mvg_status_join(e->failure, status);
-  return 0;
-}
-
-static uint16_t unsupported(mvg_tape_emitter *e, const char *what) {
-  if (e->failure) return 0;
-  return mvg_emit_give_up(e, MVG_ERROR(MVG_UNSUPPORTED, "%s cannot run on the host", what));
-}
-
-uint16_t mvg_emit_register(mvg_tape_emitter *e, uint16_t width, uint16_t level) {
-  if (e->tape->registers.count == MVG_TAPE_MAX_REGISTERS) return unsupported(e, "so large a part");
-  mvg_tape_register reg = {.width = width, .level = level};
-  mvg_status status = mvg_array_push(&e->tape->registers, reg);
-  return status ? mvg_emit_give_up(e, status) : (uint16_t)(e->tape->registers.count - 1);
-}
-
-uint16_t mvg_emit_bits(mvg_tape_emitter *e, uint32_t bits) {
-  for (size_t i = 0; i < e->tape->constants.count; ++i) {
-    if (e->tape->constants.items[i].bits == bits) return e->tape->constants.items[i].target;
-  }
-  uint16_t reg = mvg_emit_register(e, MVG_TAPE_UNIFORM, MVG_TAPE_PROLOGUE);
-  mvg_status status = mvg_array_push(&e->tape->constants, ((mvg_tape_constant){reg, bits}));
-  return status ? mvg_emit_give_up(e, status) : reg;
-}
-
-static uint16_t emit_number(mvg_tape_emitter *e, double value) {
-  float number = (float)value;
-  uint32_t bits;
-  memcpy(&bits, &number, sizeof bits);
-  return mvg_emit_bits(e, bits);
-}
-
-static bool is_equal_step(const mvg_tape_step *a, const mvg_tape_step *b) {
-  return a->op == b->op && a->inner == b->inner && a->width == b->width && a->side == b->side &&
-         a->factor == b->factor && a->offset == b->offset && a->divisor == b->divisor &&
-         memcmp(a->args, b->args, sizeof a->args) == 0;
-}
-
-static uint16_t get_level(const mvg_tape_emitter *e, const mvg_tape_step *step) {
-  uint16_t level = MVG_TAPE_PROLOGUE;
-  if (step->op == MVG_TAPE_LOOP_VAR) level = MVG_TAPE_IN_LOOP;
-  if (step->op == MVG_TAPE_ROWS) level = MVG_TAPE_BODY;
-  // What is of lanes may be computed for all blocks at once only when it is the same in all.
-  bool is_splat = step->op == MVG_TAPE_SPLAT;
-  if (step->width != MVG_TAPE_UNIFORM && !is_splat && level < MVG_TAPE_BODY) level = MVG_TAPE_BODY;
-  uint32_t count = mvg_tape_count_args(step);
-  for (uint32_t i = 0; i < count; ++i) {
-    if (step->args[i] == MVG_TAPE_NONE) continue;
-    uint16_t arg = e->tape->registers.items[step->args[i]].level;
-    if (arg > level) level = arg;
-  }
-  return level;
-}
-
-uint16_t mvg_emit(mvg_tape_emitter *e, const mvg_tape_step *step) {
-  if (e->failure) return 0;
-  uint16_t level = get_level(e, step);
-  uint32_t number = level == MVG_TAPE_IN_LOOP ? e->loop_code : level;
-  mvg_tape_code *code = &e->tape->codes.items[number];
-  for (size_t i = code->steps.count; i-- > 0;) {
-    if (is_equal_step(&code->steps.items[i], step)) return code->steps.items[i].target;
-  }
-  mvg_tape_step kept = *step;
-  kept.target = mvg_emit_register(e, step->width, level);
-  mvg_status status = mvg_array_push(&code->steps, kept);
-  return status ? mvg_emit_give_up(e, status) : kept.target;
-}
-
-uint16_t mvg_emit_widen(mvg_tape_emitter *e, uint16_t reg, uint16_t width) {
-  if (e->failure || e->tape->registers.items[reg].width == width) return reg;
-  return mvg_emit(e, &(mvg_tape_step){.op = MVG_TAPE_SPLAT, .args = {reg}, .width = width});
-}
-
-static uint16_t emit_op(mvg_tape_emitter *e, uint16_t op, const uint16_t *args, uint32_t count) {
-  mvg_tape_step step = {.op = op, .width = MVG_TAPE_UNIFORM};
-  for (uint32_t i = 0; i < count && !e->failure; ++i) {
-    if (e->tape->registers.items[args[i]].width != MVG_TAPE_UNIFORM) step.width = MVG_TAPE_LANES;
-  }
-  for (uint32_t i = 0; i < count; ++i)
-    step.args[i] = mvg_emit_widen(e, args[i], step.width);
-  return mvg_emit(e, &step);
-}
-
-static uint16_t emit_unary(mvg_tape_emitter *e, uint16_t op, uint16_t a) {
-  return emit_op(e, op, &a, 1);
-}
-
-static bool is_number(const mvg_expr *expr, double value) {
-  return expr->op == MVG_EXPR_CONST && expr->value == value;
-}
-
-static uint16_t emit_expr(mvg_tape_emitter *e, const mvg_expr *expr, const uint16_t *vars) {
-  if (expr->op == MVG_EXPR_CONST) return emit_number(e, expr->value);
-  if (expr->op == MVG_EXPR_VAR) return vars[expr->var];
-  uint16_t args[4] = {0};
-  uint32_t arity = mvg_expr_get_arity(expr->op);
-  for (uint32_t i = 0; i < arity; ++i)
-    args[i] = emit_expr(e, expr->args[i], vars);
-  if (expr->op == MVG_EXPR_POW && is_number(expr->args[1], 2)) {
-    return emit_op(e, MVG_EXPR_MUL, (uint16_t[]){args[0], args[0]}, 2);
-  }
-  return emit_op(e, (uint16_t)expr->op, args, arity);
-}
-
 // ---- values ----
 
 static uint16_t emit_value(mvg_tape_emitter *e, mvg_value value, const mvg_place *place,
@@ -136,15 +29,15 @@ static uint16_t emit_map(mvg_tape_emitter *e, const mvg_node *node, const mvg_pl
                         &inner);
     vars[i] = emit_value(e, node->inputs[i], &inner, guard, false);
     if (is_copy) return vars[i]; // integers beyond 2^24 stay whole
-    if (is_integer(e, node->inputs[i])) vars[i] = emit_unary(e, MVG_TAPE_TO_FLOAT, vars[i]);
+    if (is_integer(e, node->inputs[i])) vars[i] = mvg_emit_unary(e, MVG_TAPE_TO_FLOAT, vars[i]);
   }
   if (mvg_expr_uses_var(expr, node->input_count)) {
     const mvg_index *linear = mvg_place_get_linear(&e->pool, place);
     uint16_t index = mvg_emit_index(e, linear, MVG_TAPE_LANES);
-    vars[node->input_count] = emit_unary(e, MVG_TAPE_TO_FLOAT, index);
+    vars[node->input_count] = mvg_emit_unary(e, MVG_TAPE_TO_FLOAT, index);
   }
-  uint16_t result = emit_expr(e, expr, vars);
-  return is_output_integer ? emit_unary(e, MVG_TAPE_TO_INT, result) : result;
+  uint16_t result = mvg_emit_expr(e, expr, vars);
+  return is_output_integer ? mvg_emit_unary(e, MVG_TAPE_TO_INT, result) : result;
 }
 
 // Whether a chain of views ends in memory: its loads are 0 where the guard is, and need no mask.
@@ -177,7 +70,7 @@ static uint16_t emit_view(mvg_tape_emitter *e, const mvg_node *node, const mvg_p
   uint16_t value = emit_value(e, node->inputs[0], &inner, both, false);
   if (e->failure || is_view_of_memory(e, node->inputs[0])) return value;
   uint16_t args[2] = {value, mvg_emit_valid(e, valid)};
-  return emit_op(e, MVG_TAPE_MASK, args, 2);
+  return mvg_emit_op(e, MVG_TAPE_MASK, args, 2);
 }
 
 static uint16_t emit_leaf(mvg_tape_emitter *e, mvg_value value, const mvg_index *linear,
@@ -190,10 +83,10 @@ static uint16_t emit_leaf(mvg_tape_emitter *e, mvg_value value, const mvg_index 
   }
   bool is_extra = value.node == e->extra.node && value.output == e->extra.output;
   if (read == group->read_count && !is_extra) {
-    return unsupported(e, "an earlier root that is read in another order");
+    return mvg_emit_unsupported(e, "an earlier root that is read in another order");
   }
   if (mvg_shape_get_size(&mvg_graph_get_type(e->graph, value)->shape) == 0) {
-    return unsupported(e, "an empty tensor");
+    return mvg_emit_unsupported(e, "an empty tensor");
   }
   return mvg_emit_load(e, read, linear, guard);
 }
@@ -255,7 +148,7 @@ static mvg_status make_rows_body(mvg_tape_emitter *outer, const mvg_node *node, 
     mvg_place_through_reduce(e.graph, node, &place, vars, &inner);
     uint16_t value = emit_value(&e, node->inputs[0], &inner, NULL, false);
     if (!e.failure && is_integer(&e, node->inputs[0])) {
-      value = emit_unary(&e, MVG_TAPE_TO_FLOAT, value);
+      value = mvg_emit_unary(&e, MVG_TAPE_TO_FLOAT, value);
     }
     rows->result = mvg_emit_widen(&e, value, MVG_TAPE_LANES);
     status = mvg_array_push(&e.tape->stores, ((mvg_tape_store){rows->result, 0}));
@@ -291,7 +184,8 @@ static bool is_faster_as_loop(const mvg_tape_emitter *outer, const mvg_node *nod
 
 // MVG_TAPE_NONE for rows that need what only a loop over lanes can give.
 static uint16_t emit_rows(mvg_tape_emitter *e, const mvg_node *node, int64_t length) {
-  if (e->tape->rows.count == MVG_TAPE_MAX_ROWS) return unsupported(e, "so many row reductions");
+  if (e->tape->rows.count == MVG_TAPE_MAX_ROWS)
+    return mvg_emit_unsupported(e, "so many row reductions");
   mvg_tape_rows rows = {.length = length,
                         .combine = node->reduce.combine->op,
                         .init = (float)node->reduce.init->value};
@@ -353,9 +247,9 @@ static void push_body(mvg_tape_emitter *e, const mvg_tape_step *step) {
 
 static uint16_t emit_loop(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
                           const mvg_index *guard) {
-  if (e->loop_code) return unsupported(e, "a reduction inside a reduction");
+  if (e->loop_code) return mvg_emit_unsupported(e, "a reduction inside a reduction");
   uint16_t width = e->tape->count > 1 ? MVG_TAPE_LANES : MVG_TAPE_UNIFORM;
-  uint16_t init = mvg_emit_widen(e, emit_expr(e, node->reduce.init, NULL), width);
+  uint16_t init = mvg_emit_widen(e, mvg_emit_expr(e, node->reduce.init, NULL), width);
   uint16_t total = mvg_emit_register(e, width, MVG_TAPE_IN_LOOP);
   push_body(e,
             &(mvg_tape_step){.op = MVG_TAPE_COPY, .target = total, .args = {init}, .width = width});
@@ -365,9 +259,9 @@ static uint16_t emit_loop(mvg_tape_emitter *e, const mvg_node *node, const mvg_p
   mvg_place inner;
   mvg_place_through_reduce(e->graph, node, place, e->loop_vars, &inner);
   uint16_t element = emit_value(e, node->inputs[0], &inner, guard, false);
-  if (is_integer(e, node->inputs[0])) element = emit_unary(e, MVG_TAPE_TO_FLOAT, element);
+  if (is_integer(e, node->inputs[0])) element = mvg_emit_unary(e, MVG_TAPE_TO_FLOAT, element);
   uint16_t vars[2] = {total, element};
-  uint16_t sum = mvg_emit_widen(e, emit_expr(e, node->reduce.combine, vars), width);
+  uint16_t sum = mvg_emit_widen(e, mvg_emit_expr(e, node->reduce.combine, vars), width);
   if (e->failure) return 0;
   mvg_tape_code *code = &e->tape->codes.items[loop.code];
   mvg_tape_step *last = code->steps.count ? &code->steps.items[code->steps.count - 1] : NULL;
@@ -393,15 +287,16 @@ static uint16_t emit_reduce(mvg_tape_emitter *e, const mvg_node *node, const mvg
                             const mvg_index *guard) {
   const mvg_shape *shape = &mvg_graph_get_type(e->graph, node->inputs[0])->shape;
   int64_t length = get_length(shape, node->reduce.axes);
-  if (length == 0) return unsupported(e, "an empty reduction");
+  if (length == 0) return mvg_emit_unsupported(e, "an empty reduction");
   const mvg_index *linear = mvg_place_get_linear(&e->pool, place);
   bool is_rows = !e->loop_code && can_take_rows(e, node, linear, guard);
   uint16_t total = is_rows ? emit_rows(e, node, length) : MVG_TAPE_NONE;
   if (total == MVG_TAPE_NONE) total = emit_loop(e, node, place, guard);
-  uint16_t vars[2] = {total, emit_number(e, (double)length)};
+  uint16_t vars[2] = {total, mvg_emit_number(e, (double)length)};
   if (e->failure) return 0;
-  uint16_t result = emit_expr(e, node->reduce.finish, vars);
-  return node->outputs[0].dtype == MVG_DTYPE_I32 ? emit_unary(e, MVG_TAPE_TO_INT, result) : result;
+  uint16_t result = mvg_emit_expr(e, node->reduce.finish, vars);
+  return node->outputs[0].dtype == MVG_DTYPE_I32 ? mvg_emit_unary(e, MVG_TAPE_TO_INT, result)
+                                                 : result;
 }
 
 static uint16_t emit_constant(mvg_tape_emitter *e, const mvg_node *node) {
@@ -434,7 +329,7 @@ static uint16_t emit_value(mvg_tape_emitter *e, mvg_value value, const mvg_place
   } else if (node->kind == MVG_KIND_REDUCE) {
     reg = emit_reduce(e, node, place, guard);
   } else {
-    return unsupported(e, node->op);
+    return mvg_emit_unsupported(e, node->op);
   }
   mvg_tape_known_value known = {number, linear, guard, reg};
   mvg_status status = e->failure ? NULL : mvg_array_push(&e->values, known);
