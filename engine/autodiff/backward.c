@@ -6,9 +6,9 @@
 
 typedef struct {
   mvg_graph *graph;
-  bool *depends;           // node depends on a value of `wrt`: only these carry gradients
-  mvg_value **gradients;   // per node: one accumulated gradient an output, MVG_NO_VALUE while none
-  uint32_t node_count;     // nodes of the forward graph; everything later is gradient
+  bool *depends;         // node depends on a value of `wrt`: only these carry gradients
+  mvg_value **gradients; // per node: one accumulated gradient an output, MVG_NO_VALUE while none
+  uint32_t node_count;   // nodes of the forward graph; everything later is gradient
   mvg_arena arena;
 } walker;
 
@@ -17,7 +17,8 @@ static bool is_set(mvg_value value) {
 }
 
 static void mark_dependents(walker *w, const mvg_value *wrt, size_t wrt_count) {
-  for (size_t i = 0; i < wrt_count; ++i) w->depends[wrt[i].node] = true;
+  for (size_t i = 0; i < wrt_count; ++i)
+    w->depends[wrt[i].node] = true;
   for (uint32_t id = 0; id < w->node_count; ++id) {
     const mvg_node *node = mvg_graph_get_node(w->graph, id);
     bool stops = node->def && !node->def->is_differentiable;
@@ -32,7 +33,8 @@ static mvg_status accumulate(walker *w, mvg_value target, mvg_value gradient) {
     uint32_t outputs = mvg_graph_get_node(w->graph, target.node)->output_count;
     mvg_value *slots;
     MVG_RETURN_IF_ERROR(mvg_arena_alloc(&w->arena, outputs, sizeof *slots, (void **)&slots));
-    for (uint32_t i = 0; i < outputs; ++i) slots[i] = MVG_NO_VALUE;
+    for (uint32_t i = 0; i < outputs; ++i)
+      slots[i] = MVG_NO_VALUE;
     w->gradients[target.node] = slots;
   }
   const mvg_shape shape = mvg_graph_get_type(w->graph, target)->shape;
@@ -45,8 +47,8 @@ static mvg_status accumulate(walker *w, mvg_value target, mvg_value gradient) {
   return mvg_graph_add(w->graph, *slot, gradient, slot);
 }
 
-// dy * d expr / d input as one map: variable 0 is dy, then the inputs that the derivative reads, then the element
-// index.
+// dy * d expr / d input as one map: variable 0 is dy, then the inputs that the derivative reads,
+// then the element index.
 static mvg_status differentiate_map_input(walker *w, const mvg_node *node, mvg_value dy,
                                           uint32_t which, mvg_value *out) {
   mvg_arena *arena = mvg_graph_get_arena(w->graph);
@@ -91,7 +93,8 @@ static mvg_status differentiate_map(walker *w, const mvg_node *node, mvg_value d
 static mvg_status apply_hook(walker *w, uint32_t id, const bool *needed) {
   const mvg_node *node = mvg_graph_get_node(w->graph, id);
   mvg_value gradients[MVG_MAX_OPERANDS];
-  for (uint32_t i = 0; i < node->input_count; ++i) gradients[i] = MVG_NO_VALUE;
+  for (uint32_t i = 0; i < node->input_count; ++i)
+    gradients[i] = MVG_NO_VALUE;
   MVG_RETURN_IF_ERROR(
       node->def->vjp(node->def->context, w->graph, id, w->gradients[id], needed, gradients));
   for (uint32_t i = 0; i < node->input_count; ++i) {
@@ -117,8 +120,8 @@ static mvg_status differentiate_node(walker *w, uint32_t id) {
   if (mvg_node_is_reshape(w->graph, node)) {
     const mvg_shape shape = mvg_graph_get_type(w->graph, node->inputs[0])->shape;
     mvg_value gradient;
-    MVG_RETURN_IF_ERROR(mvg_graph_reshape(w->graph, NULL, "reshape", w->gradients[id][0], &shape,
-                                          &gradient));
+    MVG_RETURN_IF_ERROR(
+        mvg_graph_reshape(w->graph, NULL, "reshape", w->gradients[id][0], &shape, &gradient));
     return accumulate(w, node->inputs[0], gradient);
   }
   return MVG_ERROR(MVG_UNSUPPORTED,

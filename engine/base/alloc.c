@@ -32,7 +32,8 @@ mvg_status mvg_alloc_zeroed(size_t count, size_t element_size, void **out) {
 
 mvg_status mvg_alloc_resize(void **inout, size_t count, size_t element_size) {
   size_t size_bytes;
-  if (__builtin_mul_overflow(count, element_size, &size_bytes) || size_bytes == 0 || should_fail()) {
+  if (__builtin_mul_overflow(count, element_size, &size_bytes) || size_bytes == 0 ||
+      should_fail()) {
     return out_of_memory(count, element_size);
   }
   void *moved = realloc(*inout, size_bytes);

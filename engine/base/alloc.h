@@ -7,7 +7,8 @@
 
 #include "base/status.h"
 
-// Zero-filled memory for `count` elements; *out is NULL on failure (including overflow) and for count 0.
+// Zero-filled memory for `count` elements; *out is NULL on failure (including overflow) and for
+// count 0.
 mvg_status mvg_alloc_zeroed(size_t count, size_t element_size, void **out) MVG_MUST_USE;
 
 // Grows or shrinks; on failure *inout is untouched.
@@ -22,6 +23,7 @@ void mvg_free(void *memory);
 void mvg_alloc_fail_nth(uint64_t n);
 
 #define MVG_NEW(pointer) mvg_alloc_zeroed(1, sizeof **(pointer), (void **)(pointer))
-#define MVG_NEW_ARRAY(count, pointer) mvg_alloc_zeroed((count), sizeof **(pointer), (void **)(pointer))
+#define MVG_NEW_ARRAY(count, pointer)                                                              \
+  mvg_alloc_zeroed((count), sizeof **(pointer), (void **)(pointer))
 
-#endif  // MVGRAPH_BASE_ALLOC_H_
+#endif // MVGRAPH_BASE_ALLOC_H_

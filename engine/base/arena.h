@@ -7,8 +7,8 @@
 #include "base/status.h"
 
 typedef struct mvg_arena {
-  struct mvg_arena_block *head;  // newest block; NULL while empty
-} mvg_arena;  // zeroed storage is a valid empty arena
+  struct mvg_arena_block *head; // newest block; NULL while empty
+} mvg_arena;                    // zeroed storage is a valid empty arena
 
 void mvg_arena_deinit(mvg_arena *arena);
 
@@ -19,4 +19,4 @@ mvg_status mvg_arena_copy(mvg_arena *arena, const void *source, size_t count, si
                           void **out) MVG_MUST_USE;
 mvg_status mvg_arena_string(mvg_arena *arena, const char *text, const char **out) MVG_MUST_USE;
 
-#endif  // MVGRAPH_BASE_ARENA_H_
+#endif // MVGRAPH_BASE_ARENA_H_

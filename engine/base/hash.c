@@ -11,7 +11,8 @@ static uint64_t mix(uint64_t hash) {
 uint64_t mvg_hash_bytes(uint64_t seed, const void *bytes, size_t size_bytes) {
   const unsigned char *cursor = bytes;
   uint64_t hash = seed;
-  for (size_t i = 0; i < size_bytes; ++i) hash = (hash ^ cursor[i]) * 0x100000001b3ull;
+  for (size_t i = 0; i < size_bytes; ++i)
+    hash = (hash ^ cursor[i]) * 0x100000001b3ull;
   return mix(hash ^ size_bytes);
 }
 

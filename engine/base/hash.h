@@ -1,4 +1,5 @@
-// A stable 64-bit content hash (FNV-1a with a final mix) for keys and caches; the same on every machine.
+// A stable 64-bit content hash (FNV-1a with a final mix) for keys and caches; the same on every
+// machine.
 #ifndef MVGRAPH_BASE_HASH_H_
 #define MVGRAPH_BASE_HASH_H_
 
@@ -11,4 +12,4 @@ uint64_t mvg_hash_bytes(uint64_t seed, const void *bytes, size_t size_bytes);
 uint64_t mvg_hash_u64(uint64_t seed, uint64_t value);
 uint64_t mvg_hash_string(uint64_t seed, const char *text);
 
-#endif  // MVGRAPH_BASE_HASH_H_
+#endif // MVGRAPH_BASE_HASH_H_

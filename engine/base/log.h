@@ -1,4 +1,5 @@
-// Messages to the person at the terminal, one sink, four levels. MVGRAPH_LOG=error|warning|info|debug.
+// Messages to the person at the terminal, one sink, four levels.
+// MVGRAPH_LOG=error|warning|info|debug.
 #ifndef MVGRAPH_BASE_LOG_H_
 #define MVGRAPH_BASE_LOG_H_
 
@@ -11,4 +12,4 @@ typedef enum { MVG_LOG_ERROR, MVG_LOG_WARNING, MVG_LOG_INFO, MVG_LOG_DEBUG } mvg
 void mvg_log(mvg_log_level level, const char *format, ...) MVG_PRINTF(2, 3);
 bool mvg_log_is_enabled(mvg_log_level level);
 
-#endif  // MVGRAPH_BASE_LOG_H_
+#endif // MVGRAPH_BASE_LOG_H_

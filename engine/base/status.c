@@ -83,15 +83,24 @@ const char *mvg_status_get_location(mvg_status status) {
 
 const char *mvg_code_get_name(mvg_code code) {
   switch (code) {
-  case MVG_OK: return "ok";
-  case MVG_INVALID_ARGUMENT: return "invalid argument";
-  case MVG_NOT_FOUND: return "not found";
-  case MVG_OUT_OF_MEMORY: return "out of memory";
-  case MVG_UNSUPPORTED: return "unsupported";
-  case MVG_FAILED_PRECONDITION: return "failed precondition";
-  case MVG_DEVICE_LOST: return "device lost";
-  case MVG_IO: return "input/output";
-  case MVG_INTERNAL: return "internal";
+  case MVG_OK:
+    return "ok";
+  case MVG_INVALID_ARGUMENT:
+    return "invalid argument";
+  case MVG_NOT_FOUND:
+    return "not found";
+  case MVG_OUT_OF_MEMORY:
+    return "out of memory";
+  case MVG_UNSUPPORTED:
+    return "unsupported";
+  case MVG_FAILED_PRECONDITION:
+    return "failed precondition";
+  case MVG_DEVICE_LOST:
+    return "device lost";
+  case MVG_IO:
+    return "input/output";
+  case MVG_INTERNAL:
+    return "internal";
   }
   return "unknown";
 }

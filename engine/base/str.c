@@ -58,7 +58,8 @@ size_t mvg_str_distance(const char *a, const char *b) {
   size_t row[65];
   size_t b_length = strlen(b);
   if (b_length > 64) b_length = 64;
-  for (size_t j = 0; j <= b_length; ++j) row[j] = j;
+  for (size_t j = 0; j <= b_length; ++j)
+    row[j] = j;
   for (size_t i = 1; a[i - 1]; ++i) {
     size_t diagonal = row[0];
     row[0] = i;

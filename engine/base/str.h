@@ -1,4 +1,5 @@
-// A growable text buffer. Appending never fails visibly: the first failure is kept and handed out at take.
+// A growable text buffer. Appending never fails visibly: the first failure is kept and handed out
+// at take.
 #ifndef MVGRAPH_BASE_STR_H_
 #define MVGRAPH_BASE_STR_H_
 
@@ -8,20 +9,21 @@
 #include "base/status.h"
 
 typedef struct {
-  char *text;       // NUL-terminated once anything was appended; else NULL
+  char *text; // NUL-terminated once anything was appended; else NULL
   size_t length, capacity;
   mvg_status failure;
-} mvg_str;  // zeroed storage is a valid empty buffer
+} mvg_str; // zeroed storage is a valid empty buffer
 
 void mvg_str_deinit(mvg_str *str);
 void mvg_str_append(mvg_str *str, const char *text);
 void mvg_str_append_bytes(mvg_str *str, const char *bytes, size_t length);
 void mvg_str_appendf(mvg_str *str, const char *format, ...) MVG_PRINTF(2, 3);
 
-// Moves the text (never NULL on success) to the caller, who frees it with mvg_free; `str` is empty after.
+// Moves the text (never NULL on success) to the caller, who frees it with mvg_free; `str` is empty
+// after.
 mvg_status mvg_str_take(mvg_str *str, char **out_text) MVG_MUST_USE;
 
 // Edit distance, for "did you mean".
 size_t mvg_str_distance(const char *a, const char *b);
 
-#endif  // MVGRAPH_BASE_STR_H_
+#endif // MVGRAPH_BASE_STR_H_

@@ -1,4 +1,5 @@
-// Command line: finds the scripts, names the folders that they may touch, and hands the words to mvgraph.cli.
+// Command line: finds the scripts, names the folders that they may touch, and hands the words to
+// mvgraph.cli.
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -63,7 +64,8 @@ static mvg_status allow_folders(mvg_sandbox *sandbox, int count, char **words) {
     if (out && out[0]) MVG_RETURN_IF_ERROR(mvg_sandbox_allow(sandbox, out, true));
   }
   const char *shared = getenv("MVGRAPH_SHARED");
-  MVG_RETURN_IF_ERROR(mvg_sandbox_allow(sandbox, shared && shared[0] ? shared : "../shared", false));
+  MVG_RETURN_IF_ERROR(
+      mvg_sandbox_allow(sandbox, shared && shared[0] ? shared : "../shared", false));
   return mvg_sandbox_allow(sandbox, "runs", true);
 }
 
@@ -75,7 +77,8 @@ static int run(int count, char **words) {
     if (strcmp(words[i], "--trust") == 0) options.is_trusted = true;
   }
   if (options.is_trusted) {
-    fputs("mvgraph: --trust: scripts may do whatever you may; no sandbox, no memory limit\n", stderr);
+    fputs("mvgraph: --trust: scripts may do whatever you may; no sandbox, no memory limit\n",
+          stderr);
   }
   mvg_vm *vm = NULL;
   int result = EXIT_FAILURE;

@@ -38,6 +38,7 @@ mvg_status mvg_augment_adjust(mvg_ndarray *image, const double gains[3], const d
     }
   }
   uint8_t *data = image->data;
-  for (size_t i = 0; i < image->size_bytes; ++i) data[i] = table[i % 3][data[i]];
+  for (size_t i = 0; i < image->size_bytes; ++i)
+    data[i] = table[i % 3][data[i]];
   return NULL;
 }

@@ -1,4 +1,5 @@
-// Builders: one function a node kind, with shape inference, and the few composed ones the engine itself needs.
+// Builders: one function a node kind, with shape inference, and the few composed ones the engine
+// itself needs.
 #include <string.h>
 
 #include "graph/graph.h"
@@ -24,10 +25,9 @@ mvg_status mvg_graph_const(mvg_graph *graph, const mvg_type *type, const void *d
                            mvg_value *out) {
   MVG_RETURN_IF_ERROR(mvg_shape_validate(&type->shape));
   mvg_node node = {.kind = MVG_KIND_CONST, .op = "const"};
-  MVG_RETURN_IF_ERROR(mvg_arena_copy(mvg_graph_get_arena(graph), data,
-                                     (size_t)mvg_shape_get_size(&type->shape),
-                                     mvg_dtype_get_size(type->dtype),
-                                     (void **)&node.constant.data));
+  MVG_RETURN_IF_ERROR(
+      mvg_arena_copy(mvg_graph_get_arena(graph), data, (size_t)mvg_shape_get_size(&type->shape),
+                     mvg_dtype_get_size(type->dtype), (void **)&node.constant.data));
   return add_single(graph, &node, type, out);
 }
 
@@ -45,8 +45,12 @@ mvg_status mvg_graph_map(mvg_graph *graph, const mvg_opdef *def, const char *op,
         mvg_shape_broadcast(&type.shape, &mvg_graph_get_type(graph, inputs[i])->shape);
     if (status) return mvg_status_annotate(status, "%s", op);
   }
-  mvg_node node = {.kind = MVG_KIND_MAP, .op = op, .def = def, .inputs = inputs,
-                   .input_count = input_count, .map.expr = expr};
+  mvg_node node = {.kind = MVG_KIND_MAP,
+                   .op = op,
+                   .def = def,
+                   .inputs = inputs,
+                   .input_count = input_count,
+                   .map.expr = expr};
   return add_single(graph, &node, &type, out);
 }
 
@@ -54,8 +58,12 @@ mvg_status mvg_graph_view(mvg_graph *graph, const mvg_opdef *def, const char *op
                           const mvg_shape *shape, const mvg_expr *const *index,
                           const mvg_expr *valid, mvg_value *out) {
   const mvg_type *source = mvg_graph_get_type(graph, input);
-  mvg_node node = {.kind = MVG_KIND_VIEW, .op = op, .def = def, .inputs = &input,
-                   .input_count = 1, .view.valid = valid};
+  mvg_node node = {.kind = MVG_KIND_VIEW,
+                   .op = op,
+                   .def = def,
+                   .inputs = &input,
+                   .input_count = 1,
+                   .view.valid = valid};
   MVG_RETURN_IF_ERROR(mvg_arena_copy(mvg_graph_get_arena(graph), index, source->shape.rank,
                                      sizeof *index, (void **)&node.view.index));
   mvg_type type = {.dtype = source->dtype, .shape = *shape};
@@ -92,7 +100,8 @@ mvg_status mvg_graph_reshape(mvg_graph *graph, const mvg_opdef *def, const char 
     MVG_RETURN_IF_ERROR(mvg_expr_const(arena, (double)strides[i], &pair[1]));
     MVG_RETURN_IF_ERROR(mvg_expr_make(arena, MVG_EXPR_DIV, pair, &pair[0]));
     bool is_outermost = true;
-    for (uint32_t j = 0; j < i; ++j) is_outermost = is_outermost && source.dims[j] == 1;
+    for (uint32_t j = 0; j < i; ++j)
+      is_outermost = is_outermost && source.dims[j] == 1;
     if (!is_outermost) {
       MVG_RETURN_IF_ERROR(mvg_expr_const(arena, (double)source.dims[i], &pair[1]));
       MVG_RETURN_IF_ERROR(mvg_expr_make(arena, MVG_EXPR_MOD, pair, &pair[0]));
@@ -100,23 +109,31 @@ mvg_status mvg_graph_reshape(mvg_graph *graph, const mvg_opdef *def, const char 
     if (source.dims[i] == 1) MVG_RETURN_IF_ERROR(mvg_expr_const(arena, 0, &pair[0]));
     index[i] = pair[0];
   }
-  mvg_node node = {.kind = MVG_KIND_VIEW, .op = op, .def = def, .inputs = &input,
-                   .input_count = 1, .view.is_reshape = true};
-  MVG_RETURN_IF_ERROR(mvg_arena_copy(arena, index, source.rank, sizeof *index,
-                                     (void **)&node.view.index));
+  mvg_node node = {.kind = MVG_KIND_VIEW,
+                   .op = op,
+                   .def = def,
+                   .inputs = &input,
+                   .input_count = 1,
+                   .view.is_reshape = true};
+  MVG_RETURN_IF_ERROR(
+      mvg_arena_copy(arena, index, source.rank, sizeof *index, (void **)&node.view.index));
   mvg_type type = {.dtype = mvg_graph_get_type(graph, input)->dtype, .shape = *shape};
   return add_single(graph, &node, &type, out);
 }
 
-mvg_status mvg_graph_reduce(mvg_graph *graph, const mvg_opdef *def, const char *op,
-                            mvg_value input, const mvg_reduce_body *body, mvg_value *out) {
+mvg_status mvg_graph_reduce(mvg_graph *graph, const mvg_opdef *def, const char *op, mvg_value input,
+                            const mvg_reduce_body *body, mvg_value *out) {
   const mvg_type *source = mvg_graph_get_type(graph, input);
   mvg_type type = {.dtype = source->dtype};
   for (uint32_t i = 0; i < source->shape.rank; ++i) {
     if (!(body->axes & (1u << i))) type.shape.dims[type.shape.rank++] = source->shape.dims[i];
   }
-  mvg_node node = {.kind = MVG_KIND_REDUCE, .op = op, .def = def, .inputs = &input,
-                   .input_count = 1, .reduce = *body};
+  mvg_node node = {.kind = MVG_KIND_REDUCE,
+                   .op = op,
+                   .def = def,
+                   .inputs = &input,
+                   .input_count = 1,
+                   .reduce = *body};
   return add_single(graph, &node, &type, out);
 }
 

@@ -1,4 +1,5 @@
-// Building, evaluating and comparing expression trees. Parsing, printing and derivatives have their own files.
+// Building, evaluating and comparing expression trees. Parsing, printing and derivatives have their
+// own files.
 #include "graph/expr.h"
 
 #include <math.h>
@@ -10,14 +11,32 @@
 uint32_t mvg_expr_get_arity(mvg_expr_op op) {
   switch (op) {
   case MVG_EXPR_CONST:
-  case MVG_EXPR_VAR: return 0;
-  case MVG_EXPR_ADD: case MVG_EXPR_SUB: case MVG_EXPR_MUL: case MVG_EXPR_DIV: case MVG_EXPR_MOD:
-  case MVG_EXPR_LT: case MVG_EXPR_LE: case MVG_EXPR_GT: case MVG_EXPR_GE: case MVG_EXPR_EQ:
-  case MVG_EXPR_NE: case MVG_EXPR_AND: case MVG_EXPR_OR: case MVG_EXPR_MIN: case MVG_EXPR_MAX:
-  case MVG_EXPR_POW: case MVG_EXPR_ATAN2: return 2;
-  case MVG_EXPR_SELECT: return 3;
-  case MVG_EXPR_RANDOM: return 4;
-  default: return 1;
+  case MVG_EXPR_VAR:
+    return 0;
+  case MVG_EXPR_ADD:
+  case MVG_EXPR_SUB:
+  case MVG_EXPR_MUL:
+  case MVG_EXPR_DIV:
+  case MVG_EXPR_MOD:
+  case MVG_EXPR_LT:
+  case MVG_EXPR_LE:
+  case MVG_EXPR_GT:
+  case MVG_EXPR_GE:
+  case MVG_EXPR_EQ:
+  case MVG_EXPR_NE:
+  case MVG_EXPR_AND:
+  case MVG_EXPR_OR:
+  case MVG_EXPR_MIN:
+  case MVG_EXPR_MAX:
+  case MVG_EXPR_POW:
+  case MVG_EXPR_ATAN2:
+    return 2;
+  case MVG_EXPR_SELECT:
+    return 3;
+  case MVG_EXPR_RANDOM:
+    return 4;
+  default:
+    return 1;
   }
 }
 
@@ -27,48 +46,90 @@ static double floored_mod(double a, double b) {
 
 static double apply(mvg_expr_op op, double a, double b, double c, double d) {
   switch (op) {
-  case MVG_EXPR_NEG: return -a;
-  case MVG_EXPR_NOT: return a == 0;
-  case MVG_EXPR_ADD: return a + b;
-  case MVG_EXPR_SUB: return a - b;
-  case MVG_EXPR_MUL: return a * b;
-  case MVG_EXPR_DIV: return a / b;
-  case MVG_EXPR_MOD: return floored_mod(a, b);
-  case MVG_EXPR_LT: return a < b;
-  case MVG_EXPR_LE: return a <= b;
-  case MVG_EXPR_GT: return a > b;
-  case MVG_EXPR_GE: return a >= b;
-  case MVG_EXPR_EQ: return a == b;
-  case MVG_EXPR_NE: return a != b;
-  case MVG_EXPR_AND: return a != 0 && b != 0;
-  case MVG_EXPR_OR: return a != 0 || b != 0;
-  case MVG_EXPR_SELECT: return a != 0 ? b : c;
-  case MVG_EXPR_MIN: return isnan(a) || isnan(b) ? NAN : fmin(a, b);
-  case MVG_EXPR_MAX: return isnan(a) || isnan(b) ? NAN : fmax(a, b);
-  case MVG_EXPR_ABS: return fabs(a);
-  case MVG_EXPR_FLOOR: return floor(a);
-  case MVG_EXPR_CEIL: return ceil(a);
-  case MVG_EXPR_ROUND: return nearbyint(a);
-  case MVG_EXPR_SIGN: return (a > 0) - (a < 0);
-  case MVG_EXPR_EXP: return exp(a);
-  case MVG_EXPR_LOG: return log(a);
-  case MVG_EXPR_SQRT: return sqrt(a);
-  case MVG_EXPR_RSQRT: return 1 / sqrt(a);
-  case MVG_EXPR_POW: return pow(a, b);
-  case MVG_EXPR_SIN: return sin(a);
-  case MVG_EXPR_COS: return cos(a);
-  case MVG_EXPR_TAN: return tan(a);
-  case MVG_EXPR_ASIN: return asin(a);
-  case MVG_EXPR_ACOS: return acos(a);
-  case MVG_EXPR_ATAN: return atan(a);
-  case MVG_EXPR_ATAN2: return atan2(a, b);
-  case MVG_EXPR_TANH: return tanh(a);
-  case MVG_EXPR_ERF: return erf(a);
-  case MVG_EXPR_SIGMOID: return 1 / (1 + exp(-a));
-  case MVG_EXPR_ISNAN: return isnan(a);
+  case MVG_EXPR_NEG:
+    return -a;
+  case MVG_EXPR_NOT:
+    return a == 0;
+  case MVG_EXPR_ADD:
+    return a + b;
+  case MVG_EXPR_SUB:
+    return a - b;
+  case MVG_EXPR_MUL:
+    return a * b;
+  case MVG_EXPR_DIV:
+    return a / b;
+  case MVG_EXPR_MOD:
+    return floored_mod(a, b);
+  case MVG_EXPR_LT:
+    return a < b;
+  case MVG_EXPR_LE:
+    return a <= b;
+  case MVG_EXPR_GT:
+    return a > b;
+  case MVG_EXPR_GE:
+    return a >= b;
+  case MVG_EXPR_EQ:
+    return a == b;
+  case MVG_EXPR_NE:
+    return a != b;
+  case MVG_EXPR_AND:
+    return a != 0 && b != 0;
+  case MVG_EXPR_OR:
+    return a != 0 || b != 0;
+  case MVG_EXPR_SELECT:
+    return a != 0 ? b : c;
+  case MVG_EXPR_MIN:
+    return isnan(a) || isnan(b) ? NAN : fmin(a, b);
+  case MVG_EXPR_MAX:
+    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
+  case MVG_EXPR_ABS:
+    return fabs(a);
+  case MVG_EXPR_FLOOR:
+    return floor(a);
+  case MVG_EXPR_CEIL:
+    return ceil(a);
+  case MVG_EXPR_ROUND:
+    return nearbyint(a);
+  case MVG_EXPR_SIGN:
+    return (a > 0) - (a < 0);
+  case MVG_EXPR_EXP:
+    return exp(a);
+  case MVG_EXPR_LOG:
+    return log(a);
+  case MVG_EXPR_SQRT:
+    return sqrt(a);
+  case MVG_EXPR_RSQRT:
+    return 1 / sqrt(a);
+  case MVG_EXPR_POW:
+    return pow(a, b);
+  case MVG_EXPR_SIN:
+    return sin(a);
+  case MVG_EXPR_COS:
+    return cos(a);
+  case MVG_EXPR_TAN:
+    return tan(a);
+  case MVG_EXPR_ASIN:
+    return asin(a);
+  case MVG_EXPR_ACOS:
+    return acos(a);
+  case MVG_EXPR_ATAN:
+    return atan(a);
+  case MVG_EXPR_ATAN2:
+    return atan2(a, b);
+  case MVG_EXPR_TANH:
+    return tanh(a);
+  case MVG_EXPR_ERF:
+    return erf(a);
+  case MVG_EXPR_SIGMOID:
+    return 1 / (1 + exp(-a));
+  case MVG_EXPR_ISNAN:
+    return isnan(a);
   case MVG_EXPR_RANDOM:
     return mvg_rng_uniform((uint32_t)a, (uint32_t)b, (uint32_t)c, (uint32_t)d);
-  case MVG_EXPR_CONST: case MVG_EXPR_VAR: case MVG_EXPR_OP_COUNT: break;
+  case MVG_EXPR_CONST:
+  case MVG_EXPR_VAR:
+  case MVG_EXPR_OP_COUNT:
+    break;
   }
   return NAN;
 }
@@ -93,23 +154,28 @@ static bool is_value(const mvg_expr *expr, double value) {
   return expr->op == MVG_EXPR_CONST && expr->value == value;
 }
 
-// Rules that hold for every finite operand. x * 0 -> 0 drops a NaN or infinity of x on purpose: it only arises
-// from derivatives of branches that do not depend on the variable.
+// Rules that hold for every finite operand. x * 0 -> 0 drops a NaN or infinity of x on purpose: it
+// only arises from derivatives of branches that do not depend on the variable.
 static const mvg_expr *simplify(mvg_expr_op op, const mvg_expr *const *args) {
   const mvg_expr *a = args[0], *b = mvg_expr_get_arity(op) > 1 ? args[1] : NULL;
   switch (op) {
-  case MVG_EXPR_ADD: return is_value(a, 0) ? b : is_value(b, 0) ? a : NULL;
-  case MVG_EXPR_SUB: return is_value(b, 0) ? a : NULL;
+  case MVG_EXPR_ADD:
+    return is_value(a, 0) ? b : is_value(b, 0) ? a : NULL;
+  case MVG_EXPR_SUB:
+    return is_value(b, 0) ? a : NULL;
   case MVG_EXPR_MUL:
     if (is_value(a, 0)) return a;
     if (is_value(b, 0)) return b;
     return is_value(a, 1) ? b : is_value(b, 1) ? a : NULL;
-  case MVG_EXPR_DIV: return is_value(b, 1) || is_value(a, 0) ? a : NULL;
+  case MVG_EXPR_DIV:
+    return is_value(b, 1) || is_value(a, 0) ? a : NULL;
   case MVG_EXPR_SELECT:
     if (a->op == MVG_EXPR_CONST) return a->value != 0 ? b : args[2];
     return mvg_expr_is_equal(b, args[2]) ? b : NULL;
-  case MVG_EXPR_NEG: return a->op == MVG_EXPR_NEG ? a->args[0] : NULL;
-  default: return NULL;
+  case MVG_EXPR_NEG:
+    return a->op == MVG_EXPR_NEG ? a->args[0] : NULL;
+  default:
+    return NULL;
   }
 }
 
@@ -131,10 +197,11 @@ mvg_status mvg_expr_make(mvg_arena *arena, mvg_expr_op op, const mvg_expr *const
     *out_expr = simpler;
     return NULL;
   }
-  mvg_expr *expr;  // `out_expr` may point into `args`, so it is written last
+  mvg_expr *expr; // `out_expr` may point into `args`, so it is written last
   MVG_RETURN_IF_ERROR(mvg_arena_alloc(arena, 1, sizeof *expr, (void **)&expr));
   expr->op = op;
-  for (uint32_t i = 0; i < arity; ++i) expr->args[i] = args[i];
+  for (uint32_t i = 0; i < arity; ++i)
+    expr->args[i] = args[i];
   *out_expr = expr;
   return NULL;
 }
@@ -182,25 +249,44 @@ int64_t mvg_expr_eval_int(const mvg_expr *expr, const int64_t *vars) {
   if (expr->op == MVG_EXPR_SELECT) return mvg_expr_eval_int(expr->args[a ? 1 : 2], vars);
   int64_t b = mvg_expr_get_arity(expr->op) > 1 ? mvg_expr_eval_int(expr->args[1], vars) : 0;
   switch (expr->op) {
-  case MVG_EXPR_NEG: return -a;
-  case MVG_EXPR_NOT: return !a;
-  case MVG_EXPR_ADD: return a + b;
-  case MVG_EXPR_SUB: return a - b;
-  case MVG_EXPR_MUL: return a * b;
-  case MVG_EXPR_DIV: return floor_divide(a, b);
-  case MVG_EXPR_MOD: return a - floor_divide(a, b) * b;
-  case MVG_EXPR_LT: return a < b;
-  case MVG_EXPR_LE: return a <= b;
-  case MVG_EXPR_GT: return a > b;
-  case MVG_EXPR_GE: return a >= b;
-  case MVG_EXPR_EQ: return a == b;
-  case MVG_EXPR_NE: return a != b;
-  case MVG_EXPR_AND: return a && b;
-  case MVG_EXPR_OR: return a || b;
-  case MVG_EXPR_MIN: return a < b ? a : b;
-  case MVG_EXPR_MAX: return a > b ? a : b;
-  case MVG_EXPR_ABS: return a < 0 ? -a : a;
-  default: return 0;
+  case MVG_EXPR_NEG:
+    return -a;
+  case MVG_EXPR_NOT:
+    return !a;
+  case MVG_EXPR_ADD:
+    return a + b;
+  case MVG_EXPR_SUB:
+    return a - b;
+  case MVG_EXPR_MUL:
+    return a * b;
+  case MVG_EXPR_DIV:
+    return floor_divide(a, b);
+  case MVG_EXPR_MOD:
+    return a - floor_divide(a, b) * b;
+  case MVG_EXPR_LT:
+    return a < b;
+  case MVG_EXPR_LE:
+    return a <= b;
+  case MVG_EXPR_GT:
+    return a > b;
+  case MVG_EXPR_GE:
+    return a >= b;
+  case MVG_EXPR_EQ:
+    return a == b;
+  case MVG_EXPR_NE:
+    return a != b;
+  case MVG_EXPR_AND:
+    return a && b;
+  case MVG_EXPR_OR:
+    return a || b;
+  case MVG_EXPR_MIN:
+    return a < b ? a : b;
+  case MVG_EXPR_MAX:
+    return a > b ? a : b;
+  case MVG_EXPR_ABS:
+    return a < 0 ? -a : a;
+  default:
+    return 0;
   }
 }
 

@@ -1,4 +1,5 @@
-// Symbolic derivatives of expressions, built with the folding builders so that dead terms vanish at once.
+// Symbolic derivatives of expressions, built with the folding builders so that dead terms vanish at
+// once.
 #include <math.h>
 
 #include "graph/expr.h"
@@ -24,11 +25,21 @@ static term number(builder *b, double value) {
   return out;
 }
 
-static term add(builder *b, term x, term y) { return make(b, MVG_EXPR_ADD, x, y, NULL); }
-static term sub(builder *b, term x, term y) { return make(b, MVG_EXPR_SUB, x, y, NULL); }
-static term mul(builder *b, term x, term y) { return make(b, MVG_EXPR_MUL, x, y, NULL); }
-static term divide(builder *b, term x, term y) { return make(b, MVG_EXPR_DIV, x, y, NULL); }
-static term unary(builder *b, mvg_expr_op op, term x) { return make(b, op, x, NULL, NULL); }
+static term add(builder *b, term x, term y) {
+  return make(b, MVG_EXPR_ADD, x, y, NULL);
+}
+static term sub(builder *b, term x, term y) {
+  return make(b, MVG_EXPR_SUB, x, y, NULL);
+}
+static term mul(builder *b, term x, term y) {
+  return make(b, MVG_EXPR_MUL, x, y, NULL);
+}
+static term divide(builder *b, term x, term y) {
+  return make(b, MVG_EXPR_DIV, x, y, NULL);
+}
+static term unary(builder *b, mvg_expr_op op, term x) {
+  return make(b, op, x, NULL, NULL);
+}
 
 static bool is_zero(term x) {
   return x->op == MVG_EXPR_CONST && x->value == 0;
@@ -74,32 +85,47 @@ static term derive_outer(builder *b, term e) {
   term x = e->args[0];
   term one = number(b, 1);
   switch (e->op) {
-  case MVG_EXPR_ABS: return unary(b, MVG_EXPR_SIGN, x);
-  case MVG_EXPR_EXP: return e;
-  case MVG_EXPR_LOG: return divide(b, one, x);
-  case MVG_EXPR_SQRT: return divide(b, number(b, 0.5), e);
-  case MVG_EXPR_RSQRT: return mul(b, number(b, -0.5), divide(b, e, x));
-  case MVG_EXPR_SIN: return unary(b, MVG_EXPR_COS, x);
-  case MVG_EXPR_COS: return unary(b, MVG_EXPR_NEG, unary(b, MVG_EXPR_SIN, x));
-  case MVG_EXPR_TAN: return add(b, one, mul(b, e, e));
-  case MVG_EXPR_ASIN: return unary(b, MVG_EXPR_RSQRT, sub(b, one, mul(b, x, x)));
+  case MVG_EXPR_ABS:
+    return unary(b, MVG_EXPR_SIGN, x);
+  case MVG_EXPR_EXP:
+    return e;
+  case MVG_EXPR_LOG:
+    return divide(b, one, x);
+  case MVG_EXPR_SQRT:
+    return divide(b, number(b, 0.5), e);
+  case MVG_EXPR_RSQRT:
+    return mul(b, number(b, -0.5), divide(b, e, x));
+  case MVG_EXPR_SIN:
+    return unary(b, MVG_EXPR_COS, x);
+  case MVG_EXPR_COS:
+    return unary(b, MVG_EXPR_NEG, unary(b, MVG_EXPR_SIN, x));
+  case MVG_EXPR_TAN:
+    return add(b, one, mul(b, e, e));
+  case MVG_EXPR_ASIN:
+    return unary(b, MVG_EXPR_RSQRT, sub(b, one, mul(b, x, x)));
   case MVG_EXPR_ACOS:
     return unary(b, MVG_EXPR_NEG, unary(b, MVG_EXPR_RSQRT, sub(b, one, mul(b, x, x))));
-  case MVG_EXPR_ATAN: return divide(b, one, add(b, one, mul(b, x, x)));
-  case MVG_EXPR_TANH: return sub(b, one, mul(b, e, e));
+  case MVG_EXPR_ATAN:
+    return divide(b, one, add(b, one, mul(b, x, x)));
+  case MVG_EXPR_TANH:
+    return sub(b, one, mul(b, e, e));
   case MVG_EXPR_ERF:
     return mul(b, number(b, 2 / sqrt(M_PI)),
                unary(b, MVG_EXPR_EXP, unary(b, MVG_EXPR_NEG, mul(b, x, x))));
-  case MVG_EXPR_SIGMOID: return mul(b, e, sub(b, one, e));
-  default: return number(b, 0);
+  case MVG_EXPR_SIGMOID:
+    return mul(b, e, sub(b, one, e));
+  default:
+    return number(b, 0);
   }
 }
 
 static term derive(builder *b, term e, uint32_t var) {
   if (b->failure || !mvg_expr_uses_var(e, var)) return number(b, 0);
   switch (e->op) {
-  case MVG_EXPR_VAR: return number(b, 1);
-  case MVG_EXPR_NEG: return unary(b, MVG_EXPR_NEG, derive(b, e->args[0], var));
+  case MVG_EXPR_VAR:
+    return number(b, 1);
+  case MVG_EXPR_NEG:
+    return unary(b, MVG_EXPR_NEG, derive(b, e->args[0], var));
   case MVG_EXPR_ADD:
   case MVG_EXPR_SUB:
     return make(b, e->op, derive(b, e->args[0], var), derive(b, e->args[1], var), NULL);
@@ -109,20 +135,35 @@ static term derive(builder *b, term e, uint32_t var) {
   case MVG_EXPR_DIV:
     return sub(b, divide(b, derive(b, e->args[0], var), e->args[1]),
                mul(b, divide(b, e, e->args[1]), derive(b, e->args[1], var)));
-  case MVG_EXPR_MOD: return derive(b, e->args[0], var);
+  case MVG_EXPR_MOD:
+    return derive(b, e->args[0], var);
   case MVG_EXPR_SELECT:
     return make(b, MVG_EXPR_SELECT, e->args[0], derive(b, e->args[1], var),
                 derive(b, e->args[2], var));
   case MVG_EXPR_MIN:
-  case MVG_EXPR_MAX: return derive_extremum(b, e, var);
-  case MVG_EXPR_POW: return derive_power(b, e, var);
-  case MVG_EXPR_ATAN2: return derive_atan2(b, e, var);
-  case MVG_EXPR_ABS: case MVG_EXPR_EXP: case MVG_EXPR_LOG: case MVG_EXPR_SQRT:
-  case MVG_EXPR_RSQRT: case MVG_EXPR_SIN: case MVG_EXPR_COS: case MVG_EXPR_TAN:
-  case MVG_EXPR_ASIN: case MVG_EXPR_ACOS: case MVG_EXPR_ATAN: case MVG_EXPR_TANH:
-  case MVG_EXPR_ERF: case MVG_EXPR_SIGMOID:
+  case MVG_EXPR_MAX:
+    return derive_extremum(b, e, var);
+  case MVG_EXPR_POW:
+    return derive_power(b, e, var);
+  case MVG_EXPR_ATAN2:
+    return derive_atan2(b, e, var);
+  case MVG_EXPR_ABS:
+  case MVG_EXPR_EXP:
+  case MVG_EXPR_LOG:
+  case MVG_EXPR_SQRT:
+  case MVG_EXPR_RSQRT:
+  case MVG_EXPR_SIN:
+  case MVG_EXPR_COS:
+  case MVG_EXPR_TAN:
+  case MVG_EXPR_ASIN:
+  case MVG_EXPR_ACOS:
+  case MVG_EXPR_ATAN:
+  case MVG_EXPR_TANH:
+  case MVG_EXPR_ERF:
+  case MVG_EXPR_SIGMOID:
     return mul(b, derive_outer(b, e), derive(b, e->args[0], var));
-  default: return number(b, 0);  // comparisons, rounding, sign, random: piecewise constant
+  default:
+    return number(b, 0); // comparisons, rounding, sign, random: piecewise constant
   }
 }
 

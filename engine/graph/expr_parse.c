@@ -21,15 +21,14 @@ static const struct {
   const char *name;
   mvg_expr_op op;
 } functions[] = {
-    {"min", MVG_EXPR_MIN},     {"max", MVG_EXPR_MAX},     {"abs", MVG_EXPR_ABS},
-    {"floor", MVG_EXPR_FLOOR}, {"ceil", MVG_EXPR_CEIL},   {"round", MVG_EXPR_ROUND},
-    {"sign", MVG_EXPR_SIGN},   {"exp", MVG_EXPR_EXP},     {"log", MVG_EXPR_LOG},
-    {"sqrt", MVG_EXPR_SQRT},   {"rsqrt", MVG_EXPR_RSQRT}, {"pow", MVG_EXPR_POW},
-    {"sin", MVG_EXPR_SIN},     {"cos", MVG_EXPR_COS},     {"tan", MVG_EXPR_TAN},
-    {"asin", MVG_EXPR_ASIN},   {"acos", MVG_EXPR_ACOS},   {"atan", MVG_EXPR_ATAN},
-    {"atan2", MVG_EXPR_ATAN2}, {"tanh", MVG_EXPR_TANH},   {"erf", MVG_EXPR_ERF},
-    {"sigmoid", MVG_EXPR_SIGMOID}, {"isnan", MVG_EXPR_ISNAN},
-    {"random_uniform", MVG_EXPR_RANDOM},
+    {"min", MVG_EXPR_MIN},         {"max", MVG_EXPR_MAX},     {"abs", MVG_EXPR_ABS},
+    {"floor", MVG_EXPR_FLOOR},     {"ceil", MVG_EXPR_CEIL},   {"round", MVG_EXPR_ROUND},
+    {"sign", MVG_EXPR_SIGN},       {"exp", MVG_EXPR_EXP},     {"log", MVG_EXPR_LOG},
+    {"sqrt", MVG_EXPR_SQRT},       {"rsqrt", MVG_EXPR_RSQRT}, {"pow", MVG_EXPR_POW},
+    {"sin", MVG_EXPR_SIN},         {"cos", MVG_EXPR_COS},     {"tan", MVG_EXPR_TAN},
+    {"asin", MVG_EXPR_ASIN},       {"acos", MVG_EXPR_ACOS},   {"atan", MVG_EXPR_ATAN},
+    {"atan2", MVG_EXPR_ATAN2},     {"tanh", MVG_EXPR_TANH},   {"erf", MVG_EXPR_ERF},
+    {"sigmoid", MVG_EXPR_SIGMOID}, {"isnan", MVG_EXPR_ISNAN}, {"random_uniform", MVG_EXPR_RANDOM},
 };
 #define FUNCTION_COUNT (sizeof functions / sizeof functions[0])
 
@@ -39,7 +38,8 @@ static mvg_status fail(const parser *p, const char *what) {
 }
 
 static void skip_space(parser *p) {
-  while (isspace((unsigned char)*p->cursor)) ++p->cursor;
+  while (isspace((unsigned char)*p->cursor))
+    ++p->cursor;
 }
 
 static bool accept(parser *p, const char *token) {
@@ -64,8 +64,8 @@ static mvg_status unknown_name(parser *p, const char *name) {
     }
   }
   char what[160];
-  snprintf(what, sizeof what, nearest ? "unknown name '%s'; did you mean '%s'?" : "unknown name '%s'",
-           name, nearest);
+  snprintf(what, sizeof what,
+           nearest ? "unknown name '%s'; did you mean '%s'?" : "unknown name '%s'", name, nearest);
   return fail(p, what);
 }
 
@@ -85,7 +85,8 @@ static mvg_status parse_call(parser *p, mvg_expr_op op, const mvg_expr **out) {
 static mvg_status parse_name(parser *p, const mvg_expr **out) {
   char name[64];
   size_t length = 0;
-  while (isalnum((unsigned char)p->cursor[length]) || p->cursor[length] == '_') ++length;
+  while (isalnum((unsigned char)p->cursor[length]) || p->cursor[length] == '_')
+    ++length;
   if (length >= sizeof name) return fail(p, "name too long");
   memcpy(name, p->cursor, length);
   name[length] = '\0';

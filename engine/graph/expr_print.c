@@ -6,29 +6,34 @@
 #include "graph/expr.h"
 
 static const char *const operator_tokens[MVG_EXPR_OP_COUNT] = {
-    [MVG_EXPR_ADD] = "+",  [MVG_EXPR_SUB] = "-",  [MVG_EXPR_MUL] = "*",  [MVG_EXPR_DIV] = "/",
-    [MVG_EXPR_MOD] = "%",  [MVG_EXPR_LT] = "<",   [MVG_EXPR_LE] = "<=",  [MVG_EXPR_GT] = ">",
-    [MVG_EXPR_GE] = ">=",  [MVG_EXPR_EQ] = "==",  [MVG_EXPR_NE] = "!=",  [MVG_EXPR_AND] = "&&",
+    [MVG_EXPR_ADD] = "+", [MVG_EXPR_SUB] = "-", [MVG_EXPR_MUL] = "*", [MVG_EXPR_DIV] = "/",
+    [MVG_EXPR_MOD] = "%", [MVG_EXPR_LT] = "<",  [MVG_EXPR_LE] = "<=", [MVG_EXPR_GT] = ">",
+    [MVG_EXPR_GE] = ">=", [MVG_EXPR_EQ] = "==", [MVG_EXPR_NE] = "!=", [MVG_EXPR_AND] = "&&",
     [MVG_EXPR_OR] = "||",
 };
 
 static const char *const function_names[MVG_EXPR_OP_COUNT] = {
-    [MVG_EXPR_MIN] = "min",     [MVG_EXPR_MAX] = "max",         [MVG_EXPR_ABS] = "abs",
-    [MVG_EXPR_FLOOR] = "floor", [MVG_EXPR_CEIL] = "ceil",       [MVG_EXPR_ROUND] = "round",
-    [MVG_EXPR_SIGN] = "sign",   [MVG_EXPR_EXP] = "exp",         [MVG_EXPR_LOG] = "log",
-    [MVG_EXPR_SQRT] = "sqrt",   [MVG_EXPR_RSQRT] = "rsqrt",     [MVG_EXPR_POW] = "pow",
-    [MVG_EXPR_SIN] = "sin",     [MVG_EXPR_COS] = "cos",         [MVG_EXPR_TAN] = "tan",
-    [MVG_EXPR_ASIN] = "asin",   [MVG_EXPR_ACOS] = "acos",       [MVG_EXPR_ATAN] = "atan",
-    [MVG_EXPR_ATAN2] = "atan2", [MVG_EXPR_TANH] = "tanh",       [MVG_EXPR_ERF] = "erf",
-    [MVG_EXPR_SIGMOID] = "sigmoid", [MVG_EXPR_ISNAN] = "isnan", [MVG_EXPR_RANDOM] = "random_uniform",
+    [MVG_EXPR_MIN] = "min",     [MVG_EXPR_MAX] = "max",
+    [MVG_EXPR_ABS] = "abs",     [MVG_EXPR_FLOOR] = "floor",
+    [MVG_EXPR_CEIL] = "ceil",   [MVG_EXPR_ROUND] = "round",
+    [MVG_EXPR_SIGN] = "sign",   [MVG_EXPR_EXP] = "exp",
+    [MVG_EXPR_LOG] = "log",     [MVG_EXPR_SQRT] = "sqrt",
+    [MVG_EXPR_RSQRT] = "rsqrt", [MVG_EXPR_POW] = "pow",
+    [MVG_EXPR_SIN] = "sin",     [MVG_EXPR_COS] = "cos",
+    [MVG_EXPR_TAN] = "tan",     [MVG_EXPR_ASIN] = "asin",
+    [MVG_EXPR_ACOS] = "acos",   [MVG_EXPR_ATAN] = "atan",
+    [MVG_EXPR_ATAN2] = "atan2", [MVG_EXPR_TANH] = "tanh",
+    [MVG_EXPR_ERF] = "erf",     [MVG_EXPR_SIGMOID] = "sigmoid",
+    [MVG_EXPR_ISNAN] = "isnan", [MVG_EXPR_RANDOM] = "random_uniform",
 };
 
 // GLSL spellings that differ; helpers with a trailing underscore live in kernels/include/math.glsl.
 static const char *const glsl_names[MVG_EXPR_OP_COUNT] = {
-    [MVG_EXPR_ROUND] = "roundEven", [MVG_EXPR_RSQRT] = "inversesqrt", [MVG_EXPR_ATAN2] = "atan",
-    [MVG_EXPR_ERF] = "erf_",        [MVG_EXPR_SIGMOID] = "sigmoid_",  [MVG_EXPR_POW] = "pow_",
-    [MVG_EXPR_MIN] = "min_",        [MVG_EXPR_MAX] = "max_",          [MVG_EXPR_TANH] = "tanh_",
-    [MVG_EXPR_RANDOM] = "philox_uniform",
+    [MVG_EXPR_ROUND] = "roundEven",  [MVG_EXPR_RSQRT] = "inversesqrt",
+    [MVG_EXPR_ATAN2] = "atan",       [MVG_EXPR_ERF] = "erf_",
+    [MVG_EXPR_SIGMOID] = "sigmoid_", [MVG_EXPR_POW] = "pow_",
+    [MVG_EXPR_MIN] = "min_",         [MVG_EXPR_MAX] = "max_",
+    [MVG_EXPR_TANH] = "tanh_",       [MVG_EXPR_RANDOM] = "philox_uniform",
 };
 
 static bool is_comparison(mvg_expr_op op) {
@@ -46,7 +51,8 @@ static void print_number(mvg_str *out, double value, bool is_integer) {
     char text[40];
     snprintf(text, sizeof text, "%.9g", (double)(float)value);
     bool is_bare = true;
-    for (const char *c = text; *c; ++c) is_bare = is_bare && *c != '.' && *c != 'e';
+    for (const char *c = text; *c; ++c)
+      is_bare = is_bare && *c != '.' && *c != 'e';
     mvg_str_appendf(out, value < 0 ? "(%s%s)" : "%s%s", text, is_bare ? ".0" : "");
   }
 }
@@ -56,8 +62,8 @@ static void print_condition(mvg_str *out, const mvg_expr *expr, const char *cons
 
 static void print_call(mvg_str *out, const mvg_expr *expr, const char *const *vars,
                        bool is_integer) {
-  const char *name = !is_integer && glsl_names[expr->op] ? glsl_names[expr->op]
-                                                         : function_names[expr->op];
+  const char *name =
+      !is_integer && glsl_names[expr->op] ? glsl_names[expr->op] : function_names[expr->op];
   mvg_str_appendf(out, "%s(", name);
   for (uint32_t i = 0; i < mvg_expr_get_arity(expr->op); ++i) {
     if (i) mvg_str_append(out, ", ");
@@ -69,27 +75,37 @@ static void print_call(mvg_str *out, const mvg_expr *expr, const char *const *va
 void mvg_expr_print_glsl(mvg_str *out, const mvg_expr *expr, const char *const *vars,
                          bool is_integer) {
   switch (expr->op) {
-  case MVG_EXPR_CONST: print_number(out, expr->value, is_integer); return;
-  case MVG_EXPR_VAR: mvg_str_append(out, vars[expr->var]); return;
+  case MVG_EXPR_CONST:
+    print_number(out, expr->value, is_integer);
+    return;
+  case MVG_EXPR_VAR:
+    mvg_str_append(out, vars[expr->var]);
+    return;
   case MVG_EXPR_NEG:
     mvg_str_append(out, "(-");
     mvg_expr_print_glsl(out, expr->args[0], vars, is_integer);
     mvg_str_append(out, ")");
     return;
-  case MVG_EXPR_ADD: case MVG_EXPR_SUB: case MVG_EXPR_MUL:
+  case MVG_EXPR_ADD:
+  case MVG_EXPR_SUB:
+  case MVG_EXPR_MUL:
     mvg_str_append(out, "(");
     mvg_expr_print_glsl(out, expr->args[0], vars, is_integer);
     mvg_str_appendf(out, " %s ", operator_tokens[expr->op]);
     mvg_expr_print_glsl(out, expr->args[1], vars, is_integer);
     mvg_str_append(out, ")");
     return;
-  case MVG_EXPR_DIV: case MVG_EXPR_MOD:
-    // Floored like the host; a constant positive divisor and the usual non-negative operand need no helper, but
-    // only the helper is right for negative ones, and drivers fold it where the sign is known.
+  case MVG_EXPR_DIV:
+  case MVG_EXPR_MOD:
+    // Floored like the host; a constant positive divisor and the usual non-negative operand need no
+    // helper, but only the helper is right for negative ones, and drivers fold it where the sign is
+    // known.
     if (expr->op == MVG_EXPR_DIV && !is_integer) {
       mvg_str_append(out, "(");
     } else {
-      mvg_str_append(out, !is_integer ? "mod(" : expr->op == MVG_EXPR_DIV ? "floor_div(" : "floor_mod(");
+      mvg_str_append(out, !is_integer                ? "mod("
+                          : expr->op == MVG_EXPR_DIV ? "floor_div("
+                                                     : "floor_mod(");
     }
     mvg_expr_print_glsl(out, expr->args[0], vars, is_integer);
     mvg_str_append(out, expr->op == MVG_EXPR_DIV && !is_integer ? " / " : ", ");
@@ -105,7 +121,8 @@ void mvg_expr_print_glsl(mvg_str *out, const mvg_expr *expr, const char *const *
     mvg_expr_print_glsl(out, expr->args[2], vars, is_integer);
     mvg_str_append(out, ")");
     return;
-  default: break;
+  default:
+    break;
   }
   if (is_comparison(expr->op) || expr->op == MVG_EXPR_NOT || expr->op == MVG_EXPR_ISNAN) {
     mvg_str_append(out, is_integer ? "int(" : "float(");
@@ -174,7 +191,9 @@ void mvg_expr_print_text(mvg_str *out, const mvg_expr *expr, const char *const *
     mvg_expr_print_text(out, expr->args[1], names);
     mvg_str_append(out, ")");
   } else {
-    const char *name = expr->op == MVG_EXPR_NEG ? "-" : expr->op == MVG_EXPR_NOT ? "!" : function_names[expr->op];
+    const char *name = expr->op == MVG_EXPR_NEG   ? "-"
+                       : expr->op == MVG_EXPR_NOT ? "!"
+                                                  : function_names[expr->op];
     mvg_str_appendf(out, "%s(", name);
     for (uint32_t i = 0; i < arity; ++i) {
       if (i) mvg_str_append(out, ", ");

@@ -89,7 +89,7 @@ void mvg_graph_set_origin(mvg_graph *graph, const mvg_origin *origin) {
     status = copy_string(graph, origin->module_path ? origin->module_path : "",
                          graph->origin.module_path, &copy.module_path);
   }
-  if (status) {  // losing an origin is no reason to fail a build
+  if (status) { // losing an origin is no reason to fail a build
     mvg_status_destroy(status);
     return;
   }

@@ -5,7 +5,7 @@
 typedef struct {
   const mvg_graph *graph;
   const mvg_ndarray *const *inputs, *const *states;
-  mvg_ndarray **results;  // one f64 array a node, NULL until needed
+  mvg_ndarray **results; // one f64 array a node, NULL until needed
 } evaluator;
 
 // The coordinates of row-major element `flat`.
@@ -26,7 +26,8 @@ static const mvg_shape *get_shape(const evaluator *e, mvg_value value) {
 
 static void copy_elements(const mvg_ndarray *source, mvg_ndarray *target) {
   int64_t size = mvg_shape_get_size(&target->shape);
-  for (int64_t i = 0; i < size; ++i) mvg_ndarray_set(target, i, mvg_ndarray_get(source, i));
+  for (int64_t i = 0; i < size; ++i)
+    mvg_ndarray_set(target, i, mvg_ndarray_get(source, i));
 }
 
 // Flat index into a broadcast operand for the output coordinates.
@@ -83,7 +84,8 @@ static void eval_reduce(const evaluator *e, const mvg_node *node, mvg_ndarray *o
   double *data = out->data, vars[2];
   int64_t size = mvg_shape_get_size(source), kept = mvg_shape_get_size(&node->outputs[0].shape);
   int64_t coords[MVG_MAX_RANK];
-  for (int64_t i = 0; i < kept; ++i) data[i] = mvg_expr_eval(node->reduce.init, NULL);
+  for (int64_t i = 0; i < kept; ++i)
+    data[i] = mvg_expr_eval(node->reduce.init, NULL);
   for (int64_t flat = 0; flat < size; ++flat) {
     unravel(source, flat, coords);
     int64_t target = 0;
@@ -114,17 +116,25 @@ static mvg_status copy_leaf(const mvg_node *node, const mvg_ndarray *const *arra
 
 static mvg_status eval_node(evaluator *e, const mvg_node *node, mvg_ndarray *out) {
   switch (node->kind) {
-  case MVG_KIND_INPUT: return copy_leaf(node, e->inputs, out);
-  case MVG_KIND_STATE: return copy_leaf(node, e->states, out);
+  case MVG_KIND_INPUT:
+    return copy_leaf(node, e->inputs, out);
+  case MVG_KIND_STATE:
+    return copy_leaf(node, e->states, out);
   case MVG_KIND_CONST: {
-    const mvg_ndarray constant = {.dtype = node->outputs[0].dtype, .shape = out->shape,
+    const mvg_ndarray constant = {.dtype = node->outputs[0].dtype,
+                                  .shape = out->shape,
                                   .data = (void *)(uintptr_t)node->constant.data};
     copy_elements(&constant, out);
     return NULL;
   }
-  case MVG_KIND_MAP: eval_map(e, node, out); return NULL;
-  case MVG_KIND_VIEW: return eval_view(e, node, out);
-  case MVG_KIND_REDUCE: eval_reduce(e, node, out); return NULL;
+  case MVG_KIND_MAP:
+    eval_map(e, node, out);
+    return NULL;
+  case MVG_KIND_VIEW:
+    return eval_view(e, node, out);
+  case MVG_KIND_REDUCE:
+    eval_reduce(e, node, out);
+    return NULL;
   default: {
     char origin[MVG_ORIGIN_TEXT_SIZE];
     return MVG_ERROR(MVG_UNSUPPORTED, "%s: the reference evaluator runs no %s nodes",
@@ -135,7 +145,8 @@ static mvg_status eval_node(evaluator *e, const mvg_node *node, mvg_ndarray *out
 
 static void mark_needed(const mvg_graph *graph, const mvg_value *values, size_t count,
                         bool *needed) {
-  for (size_t i = 0; i < count; ++i) needed[values[i].node] = true;
+  for (size_t i = 0; i < count; ++i)
+    needed[values[i].node] = true;
   for (uint32_t id = mvg_graph_get_node_count(graph); id-- > 0;) {
     const mvg_node *node = mvg_graph_get_node(graph, id);
     for (uint32_t i = 0; needed[id] && i < node->input_count; ++i) {
@@ -163,7 +174,8 @@ mvg_status mvg_host_eval(const mvg_graph *graph, const mvg_ndarray *const *input
     out_arrays[i] = status ? NULL : e.results[values[i].node];
     if (!status) mvg_ndarray_retain(out_arrays[i]);
   }
-  for (uint32_t id = 0; e.results && id < node_count; ++id) mvg_ndarray_release(e.results[id]);
+  for (uint32_t id = 0; e.results && id < node_count; ++id)
+    mvg_ndarray_release(e.results[id]);
   mvg_free(e.results);
   mvg_free(needed);
   return status;

@@ -62,25 +62,37 @@ void mvg_ndarray_release(mvg_ndarray *array) {
 
 double mvg_ndarray_get(const mvg_ndarray *array, int64_t flat_index) {
   switch (array->dtype) {
-  case MVG_DTYPE_F32: return ((const float *)array->data)[flat_index];
-  case MVG_DTYPE_I32: return ((const int32_t *)array->data)[flat_index];
-  case MVG_DTYPE_U8: return ((const uint8_t *)array->data)[flat_index];
-  case MVG_DTYPE_F64: return ((const double *)array->data)[flat_index];
-  case MVG_DTYPE_COUNT: break;
+  case MVG_DTYPE_F32:
+    return ((const float *)array->data)[flat_index];
+  case MVG_DTYPE_I32:
+    return ((const int32_t *)array->data)[flat_index];
+  case MVG_DTYPE_U8:
+    return ((const uint8_t *)array->data)[flat_index];
+  case MVG_DTYPE_F64:
+    return ((const double *)array->data)[flat_index];
+  case MVG_DTYPE_COUNT:
+    break;
   }
   return NAN;
 }
 
 void mvg_ndarray_set(mvg_ndarray *array, int64_t flat_index, double value) {
   switch (array->dtype) {
-  case MVG_DTYPE_F32: ((float *)array->data)[flat_index] = (float)value; break;
-  case MVG_DTYPE_I32: ((int32_t *)array->data)[flat_index] = (int32_t)value; break;
+  case MVG_DTYPE_F32:
+    ((float *)array->data)[flat_index] = (float)value;
+    break;
+  case MVG_DTYPE_I32:
+    ((int32_t *)array->data)[flat_index] = (int32_t)value;
+    break;
   case MVG_DTYPE_U8: {
     double clamped = value < 0 ? 0 : value > 255 ? 255 : value;
     ((uint8_t *)array->data)[flat_index] = (uint8_t)lrint(clamped);
     break;
   }
-  case MVG_DTYPE_F64: ((double *)array->data)[flat_index] = value; break;
-  case MVG_DTYPE_COUNT: break;
+  case MVG_DTYPE_F64:
+    ((double *)array->data)[flat_index] = value;
+    break;
+  case MVG_DTYPE_COUNT:
+    break;
   }
 }

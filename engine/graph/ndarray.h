@@ -8,9 +8,9 @@
 typedef struct mvg_ndarray {
   mvg_dtype dtype;
   mvg_shape shape;
-  void *data;        // size_bytes bytes, 64-byte aligned; owned unless `parent`
+  void *data; // size_bytes bytes, 64-byte aligned; owned unless `parent`
   size_t size_bytes;
-  struct mvg_ndarray *parent;  // retained owner of the memory this array is a view of; or NULL
+  struct mvg_ndarray *parent; // retained owner of the memory this array is a view of; or NULL
   uint32_t reference_count;
 } mvg_ndarray;
 
@@ -28,4 +28,4 @@ void mvg_ndarray_release(mvg_ndarray *array);
 double mvg_ndarray_get(const mvg_ndarray *array, int64_t flat_index);
 void mvg_ndarray_set(mvg_ndarray *array, int64_t flat_index, double value);
 
-#endif  // MVGRAPH_GRAPH_NDARRAY_H_
+#endif // MVGRAPH_GRAPH_NDARRAY_H_

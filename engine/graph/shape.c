@@ -5,7 +5,8 @@
 
 int64_t mvg_shape_get_size(const mvg_shape *shape) {
   int64_t size = 1;
-  for (uint32_t i = 0; i < shape->rank; ++i) size *= shape->dims[i];
+  for (uint32_t i = 0; i < shape->rank; ++i)
+    size *= shape->dims[i];
   return size;
 }
 
@@ -66,8 +67,8 @@ const char *mvg_shape_format(const mvg_shape *shape, char buffer[MVG_SHAPE_TEXT_
   size_t used = 0;
   buffer[used++] = '[';
   for (uint32_t i = 0; i < shape->rank; ++i) {
-    used += (size_t)snprintf(buffer + used, MVG_SHAPE_TEXT_SIZE - used, "%s%" PRId64,
-                             i ? ", " : "", shape->dims[i]);
+    used += (size_t)snprintf(buffer + used, MVG_SHAPE_TEXT_SIZE - used, "%s%" PRId64, i ? ", " : "",
+                             shape->dims[i]);
   }
   snprintf(buffer + used, MVG_SHAPE_TEXT_SIZE - used, "]");
   return buffer;

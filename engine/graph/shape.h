@@ -32,4 +32,4 @@ mvg_status mvg_shape_validate(const mvg_shape *shape) MVG_MUST_USE;
 // "[2, 3, 64]" into `buffer`; returns buffer.
 const char *mvg_shape_format(const mvg_shape *shape, char buffer[MVG_SHAPE_TEXT_SIZE]);
 
-#endif  // MVGRAPH_GRAPH_SHAPE_H_
+#endif // MVGRAPH_GRAPH_SHAPE_H_

@@ -35,11 +35,14 @@ static void print_body(mvg_str *out, const mvg_graph *graph, const mvg_node *nod
   static const char *const combine_names[] = {"acc", "x"}, *const finish_names[] = {"acc", "count"};
   switch (node->kind) {
   case MVG_KIND_INPUT:
-  case MVG_KIND_STATE: mvg_str_appendf(out, " \"%s\"", node->leaf.name); break;
+  case MVG_KIND_STATE:
+    mvg_str_appendf(out, " \"%s\"", node->leaf.name);
+    break;
   case MVG_KIND_CONST:
     if (mvg_shape_get_size(&node->outputs[0].shape) == 1) {
-      double value = node->outputs[0].dtype == MVG_DTYPE_F32 ? *(const float *)node->constant.data
-                                                             : *(const int32_t *)node->constant.data;
+      double value = node->outputs[0].dtype == MVG_DTYPE_F32
+                         ? *(const float *)node->constant.data
+                         : *(const int32_t *)node->constant.data;
       mvg_str_appendf(out, " { %.9g }", value);
     }
     break;
@@ -48,7 +51,9 @@ static void print_body(mvg_str *out, const mvg_graph *graph, const mvg_node *nod
     mvg_expr_print_text(out, node->map.expr, NULL);
     mvg_str_append(out, " }");
     break;
-  case MVG_KIND_VIEW: print_view(out, graph, node); break;
+  case MVG_KIND_VIEW:
+    print_view(out, graph, node);
+    break;
   case MVG_KIND_REDUCE:
     mvg_str_append(out, " over");
     for (uint32_t i = 0; i < MVG_MAX_RANK; ++i) {
@@ -72,7 +77,8 @@ static void print_body(mvg_str *out, const mvg_graph *graph, const mvg_node *nod
     }
     mvg_str_append(out, " }");
     break;
-  default: break;
+  default:
+    break;
   }
 }
 

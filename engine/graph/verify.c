@@ -67,11 +67,16 @@ mvg_status mvg_verify_node(const mvg_graph *graph, const mvg_node *node) {
     return fail(node, "only kernel and host operators have several outputs");
   }
   switch (node->kind) {
-  case MVG_KIND_MAP: return verify_map(graph, node);
-  case MVG_KIND_VIEW: return verify_view(graph, node);
-  case MVG_KIND_REDUCE: return verify_reduce(graph, node);
-  case MVG_KIND_KERNEL: return verify_kernel(node);
-  default: return NULL;
+  case MVG_KIND_MAP:
+    return verify_map(graph, node);
+  case MVG_KIND_VIEW:
+    return verify_view(graph, node);
+  case MVG_KIND_REDUCE:
+    return verify_reduce(graph, node);
+  case MVG_KIND_KERNEL:
+    return verify_kernel(node);
+  default:
+    return NULL;
   }
 }
 

@@ -10,4 +10,4 @@ mvg_status mvg_verify_node(const mvg_graph *graph, const mvg_node *node) MVG_MUS
 // Every node and target; operands precede their users.
 mvg_status mvg_verify_graph(const mvg_graph *graph) MVG_MUST_USE;
 
-#endif  // MVGRAPH_GRAPH_VERIFY_H_
+#endif // MVGRAPH_GRAPH_VERIFY_H_

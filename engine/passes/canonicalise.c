@@ -1,4 +1,5 @@
-// Removes views that change nothing, merges chains of reshapes, and drops maps that return an input.
+// Removes views that change nothing, merges chains of reshapes, and drops maps that return an
+// input.
 #include "passes/pass_list.h"
 #include "passes/rewrite.h"
 

@@ -7,21 +7,24 @@
 #include "passes/rewrite.h"
 
 typedef struct {
-  uint32_t *slots;  // target node id + 1; 0 is empty
+  uint32_t *slots; // target node id + 1; 0 is empty
   uint32_t mask;
 } table;
 
 static uint64_t hash_body(uint64_t hash, const mvg_node *node, uint32_t view_rank) {
   switch (node->kind) {
   case MVG_KIND_INPUT:
-  case MVG_KIND_STATE: return mvg_hash_u64(hash, node->leaf.slot);
+  case MVG_KIND_STATE:
+    return mvg_hash_u64(hash, node->leaf.slot);
   case MVG_KIND_CONST:
     return mvg_hash_bytes(hash, node->constant.data,
                           (size_t)mvg_shape_get_size(&node->outputs[0].shape) *
                               mvg_dtype_get_size(node->outputs[0].dtype));
-  case MVG_KIND_MAP: return mvg_expr_hash(hash, node->map.expr);
+  case MVG_KIND_MAP:
+    return mvg_expr_hash(hash, node->map.expr);
   case MVG_KIND_VIEW:
-    for (uint32_t i = 0; i < view_rank; ++i) hash = mvg_expr_hash(hash, node->view.index[i]);
+    for (uint32_t i = 0; i < view_rank; ++i)
+      hash = mvg_expr_hash(hash, node->view.index[i]);
     return node->view.valid ? mvg_expr_hash(hash, node->view.valid) : hash;
   case MVG_KIND_REDUCE:
     hash = mvg_expr_hash(mvg_hash_u64(hash, node->reduce.axes), node->reduce.combine);
@@ -31,7 +34,8 @@ static uint64_t hash_body(uint64_t hash, const mvg_node *node, uint32_t view_ran
       hash = mvg_hash_u64(hash, (uint64_t)node->kernel.constants[i].integer);
     }
     return mvg_hash_string(hash, node->kernel.source);
-  default: return hash;
+  default:
+    return hash;
   }
 }
 
@@ -60,20 +64,24 @@ static bool is_same_view(const mvg_node *a, const mvg_node *b, uint32_t rank) {
 static bool is_same_body(const mvg_node *a, const mvg_node *b, uint32_t view_rank) {
   switch (a->kind) {
   case MVG_KIND_INPUT:
-  case MVG_KIND_STATE: return a->leaf.slot == b->leaf.slot;
+  case MVG_KIND_STATE:
+    return a->leaf.slot == b->leaf.slot;
   case MVG_KIND_CONST:
     return memcmp(a->constant.data, b->constant.data,
                   (size_t)mvg_shape_get_size(&a->outputs[0].shape) *
                       mvg_dtype_get_size(a->outputs[0].dtype)) == 0;
-  case MVG_KIND_MAP: return mvg_expr_is_equal(a->map.expr, b->map.expr);
-  case MVG_KIND_VIEW: return is_same_view(a, b, view_rank);
+  case MVG_KIND_MAP:
+    return mvg_expr_is_equal(a->map.expr, b->map.expr);
+  case MVG_KIND_VIEW:
+    return is_same_view(a, b, view_rank);
   case MVG_KIND_REDUCE:
-    return a->reduce.axes == b->reduce.axes &&
-           mvg_expr_is_equal(a->reduce.init, b->reduce.init) &&
+    return a->reduce.axes == b->reduce.axes && mvg_expr_is_equal(a->reduce.init, b->reduce.init) &&
            mvg_expr_is_equal(a->reduce.combine, b->reduce.combine) &&
            mvg_expr_is_equal(a->reduce.finish, b->reduce.finish);
-  case MVG_KIND_KERNEL: return is_same_kernel(&a->kernel, &b->kernel);
-  default: return false;  // host operators may have effects
+  case MVG_KIND_KERNEL:
+    return is_same_kernel(&a->kernel, &b->kernel);
+  default:
+    return false; // host operators may have effects
   }
 }
 
@@ -110,21 +118,24 @@ static mvg_status replace(mvg_rewriter *r, const mvg_node *node, const mvg_value
   for (; seen->slots[at]; at = (at + 1) & seen->mask) {
     uint32_t id = seen->slots[at] - 1;
     if (!is_same_node(mvg_graph_get_node(r->target, id), node, inputs, view_rank)) continue;
-    for (uint32_t i = 0; i < node->output_count; ++i) out_values[i] = (mvg_value){id, i};
+    for (uint32_t i = 0; i < node->output_count; ++i)
+      out_values[i] = (mvg_value){id, i};
     *out_done = true;
     return NULL;
   }
   uint32_t id;
   MVG_RETURN_IF_ERROR(mvg_rewrite_copy(r->target, node, inputs, &id));
   seen->slots[at] = id + 1;
-  for (uint32_t i = 0; i < node->output_count; ++i) out_values[i] = (mvg_value){id, i};
+  for (uint32_t i = 0; i < node->output_count; ++i)
+    out_values[i] = (mvg_value){id, i};
   *out_done = true;
   return NULL;
 }
 
 mvg_status mvg_pass_cse(const mvg_graph *graph, mvg_graph **out_graph) {
   table seen = {.mask = 15};
-  while (seen.mask < 2 * mvg_graph_get_node_count(graph)) seen.mask = seen.mask * 2 + 1;
+  while (seen.mask < 2 * mvg_graph_get_node_count(graph))
+    seen.mask = seen.mask * 2 + 1;
   *out_graph = NULL;
   MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY((size_t)seen.mask + 1, &seen.slots));
   mvg_status status = mvg_rewrite(graph, NULL, replace, &seen, out_graph);

@@ -1,17 +1,20 @@
-// Evaluates small nodes whose inputs are all constants; moves scalar constants into map expressions.
+// Evaluates small nodes whose inputs are all constants; moves scalar constants into map
+// expressions.
 #include "base/alloc.h"
 #include "graph/host_eval.h"
 #include "passes/pass_list.h"
 #include "passes/rewrite.h"
 
 #define MAX_FOLDED_ELEMENTS 4096
-#define ALWAYS_FOLDED_ELEMENTS 64  // growing a constant beyond this would trade an index for memory traffic
+#define ALWAYS_FOLDED_ELEMENTS                                                                     \
+  64 // growing a constant beyond this would trade an index for memory traffic
 
 static bool is_const(const mvg_graph *graph, mvg_value value) {
   return mvg_graph_get_node(graph, value.node)->kind == MVG_KIND_CONST;
 }
 
-// The constant scalar behind `value`, looking through views that only repeat it; NULL if it is none.
+// The constant scalar behind `value`, looking through views that only repeat it; NULL if it is
+// none.
 static const mvg_node *find_const_scalar(const mvg_graph *graph, mvg_value value) {
   const mvg_node *node = mvg_graph_get_node(graph, value.node);
   while (node->kind == MVG_KIND_VIEW && !node->view.valid) {
@@ -71,8 +74,8 @@ static mvg_status inline_scalars(mvg_rewriter *r, const mvg_node *node, const mv
   }
   MVG_RETURN_IF_ERROR(mvg_expr_var(arena, kept_count, &replacements[node->input_count]));
   const mvg_expr *expr;
-  MVG_RETURN_IF_ERROR(mvg_expr_substitute(arena, node->map.expr, replacements,
-                                          node->input_count + 1, &expr));
+  MVG_RETURN_IF_ERROR(
+      mvg_expr_substitute(arena, node->map.expr, replacements, node->input_count + 1, &expr));
   mvg_graph_set_origin(r->target, &node->origin);
   *out_done = true;
   return mvg_graph_map(r->target, node->def, node->op, node->outputs[0].dtype, expr, kept,
@@ -81,8 +84,8 @@ static mvg_status inline_scalars(mvg_rewriter *r, const mvg_node *node, const mv
 
 static mvg_status replace(mvg_rewriter *r, const mvg_node *node, const mvg_value *inputs,
                           mvg_value *out_values, bool *out_done) {
-  bool is_pure = node->kind == MVG_KIND_MAP || node->kind == MVG_KIND_VIEW ||
-                 node->kind == MVG_KIND_REDUCE;
+  bool is_pure =
+      node->kind == MVG_KIND_MAP || node->kind == MVG_KIND_VIEW || node->kind == MVG_KIND_REDUCE;
   if (!is_pure) return NULL;
   bool all_const = node->input_count > 0;
   int64_t input_size = ALWAYS_FOLDED_ELEMENTS;

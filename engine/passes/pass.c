@@ -3,7 +3,8 @@
 #include "graph/verify.h"
 #include "passes/pass_list.h"
 
-// DCE first keeps the others from working for nothing; fold exposes new duplicates, so CSE runs after it too.
+// DCE first keeps the others from working for nothing; fold exposes new duplicates, so CSE runs
+// after it too.
 static const mvg_pass passes[] = {
     {"dce", mvg_pass_dce},   {"canonicalise", mvg_pass_canonicalise},
     {"fold", mvg_pass_fold}, {"cse", mvg_pass_cse},
@@ -16,7 +17,8 @@ const mvg_pass *mvg_pass_get_list(size_t *out_count) {
 }
 
 mvg_status mvg_pass_run_all(const mvg_graph *graph,
-                            void (*observe)(void *context, const char *pass, const mvg_graph *graph),
+                            void (*observe)(void *context, const char *pass,
+                                            const mvg_graph *graph),
                             void *context, mvg_graph **out_graph) {
   *out_graph = NULL;
   MVG_RETURN_IF_ERROR(mvg_verify_graph(graph));

@@ -14,7 +14,8 @@ const mvg_pass *mvg_pass_get_list(size_t *out_count);
 
 // Runs the list; `observe` (may be NULL) sees the graph after each pass. `graph` is not changed.
 mvg_status mvg_pass_run_all(const mvg_graph *graph,
-                            void (*observe)(void *context, const char *pass, const mvg_graph *graph),
+                            void (*observe)(void *context, const char *pass,
+                                            const mvg_graph *graph),
                             void *context, mvg_graph **out_graph) MVG_MUST_USE;
 
-#endif  // MVGRAPH_PASSES_PASS_H_
+#endif // MVGRAPH_PASSES_PASS_H_

@@ -4,13 +4,15 @@
 
 #include "graph/graph.h"
 
-// Removes views that change nothing, merges chains of reshapes, and drops maps that return an input.
+// Removes views that change nothing, merges chains of reshapes, and drops maps that return an
+// input.
 mvg_status mvg_pass_canonicalise(const mvg_graph *graph, mvg_graph **out_graph) MVG_MUST_USE;
 // Gives equal nodes with equal inputs one value.
 mvg_status mvg_pass_cse(const mvg_graph *graph, mvg_graph **out_graph) MVG_MUST_USE;
-// Evaluates small nodes whose inputs are all constants; moves scalar constants into map expressions.
+// Evaluates small nodes whose inputs are all constants; moves scalar constants into map
+// expressions.
 mvg_status mvg_pass_fold(const mvg_graph *graph, mvg_graph **out_graph) MVG_MUST_USE;
 // Drops nodes that no target needs.
 mvg_status mvg_pass_dce(const mvg_graph *graph, mvg_graph **out_graph) MVG_MUST_USE;
 
-#endif  // MVGRAPH_PASSES_PASS_LIST_H_
+#endif // MVGRAPH_PASSES_PASS_LIST_H_

@@ -42,7 +42,8 @@ static mvg_status copy_view(mvg_arena *arena, mvg_node *node, uint32_t input_ran
   const mvg_expr **index;
   MVG_RETURN_IF_ERROR(
       mvg_arena_copy(arena, node->view.index, input_rank, sizeof *index, (void **)&index));
-  for (uint32_t i = 0; i < input_rank; ++i) MVG_RETURN_IF_ERROR(copy_expr(arena, &index[i]));
+  for (uint32_t i = 0; i < input_rank; ++i)
+    MVG_RETURN_IF_ERROR(copy_expr(arena, &index[i]));
   node->view.index = index;
   return copy_expr(arena, &node->view.valid);
 }
@@ -62,19 +63,23 @@ mvg_status mvg_rewrite_copy(mvg_graph *target, const mvg_node *node, const mvg_v
         arena, copy.constant.data, (size_t)mvg_shape_get_size(&node->outputs[0].shape),
         mvg_dtype_get_size(node->outputs[0].dtype), (void **)&copy.constant.data));
     break;
-  case MVG_KIND_MAP: MVG_RETURN_IF_ERROR(copy_expr(arena, &copy.map.expr)); break;
+  case MVG_KIND_MAP:
+    MVG_RETURN_IF_ERROR(copy_expr(arena, &copy.map.expr));
+    break;
   case MVG_KIND_VIEW:
-    MVG_RETURN_IF_ERROR(
-        copy_view(arena, &copy, mvg_graph_get_type(target, inputs[0])->shape.rank));
+    MVG_RETURN_IF_ERROR(copy_view(arena, &copy, mvg_graph_get_type(target, inputs[0])->shape.rank));
     break;
   case MVG_KIND_REDUCE:
     MVG_RETURN_IF_ERROR(copy_expr(arena, &copy.reduce.init));
     MVG_RETURN_IF_ERROR(copy_expr(arena, &copy.reduce.combine));
     MVG_RETURN_IF_ERROR(copy_expr(arena, &copy.reduce.finish));
     break;
-  case MVG_KIND_KERNEL: MVG_RETURN_IF_ERROR(copy_kernel(arena, &copy)); break;
+  case MVG_KIND_KERNEL:
+    MVG_RETURN_IF_ERROR(copy_kernel(arena, &copy));
+    break;
   case MVG_KIND_HOST:
-  case MVG_KIND_COUNT: break;
+  case MVG_KIND_COUNT:
+    break;
   }
   return mvg_graph_add_node(target, &copy, out_id);
 }
@@ -92,7 +97,8 @@ static mvg_status rewrite_node(mvg_rewriter *r, uint32_t id, mvg_rewrite_fn repl
   if (is_done) return NULL;
   uint32_t copy;
   MVG_RETURN_IF_ERROR(mvg_rewrite_copy(r->target, node, inputs, &copy));
-  for (uint32_t i = 0; i < node->output_count; ++i) r->mapped[id][i] = (mvg_value){copy, i};
+  for (uint32_t i = 0; i < node->output_count; ++i)
+    r->mapped[id][i] = (mvg_value){copy, i};
   return NULL;
 }
 

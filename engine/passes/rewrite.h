@@ -1,4 +1,5 @@
-// The frame all passes share: walk a graph in order and rebuild it, letting a callback replace nodes.
+// The frame all passes share: walk a graph in order and rebuild it, letting a callback replace
+// nodes.
 #ifndef MVGRAPH_PASSES_REWRITE_H_
 #define MVGRAPH_PASSES_REWRITE_H_
 
@@ -7,12 +8,14 @@
 typedef struct mvg_rewriter {
   const mvg_graph *source;
   mvg_graph *target;
-  mvg_value **mapped;  // per source node: its outputs' values in target; NULL where the node was dropped
+  mvg_value *
+      *mapped; // per source node: its outputs' values in target; NULL where the node was dropped
   void *context;
 } mvg_rewriter;
 
-// Called for every kept node with its inputs already mapped. Sets out_values (one an output) when it replaces the
-// node by existing values of the target, and *out_done; otherwise the frame copies the node.
+// Called for every kept node with its inputs already mapped. Sets out_values (one an output) when
+// it replaces the node by existing values of the target, and *out_done; otherwise the frame copies
+// the node.
 typedef mvg_status (*mvg_rewrite_fn)(mvg_rewriter *rewriter, const mvg_node *node,
                                      const mvg_value *inputs, mvg_value *out_values,
                                      bool *out_done);
@@ -25,4 +28,4 @@ mvg_status mvg_rewrite(const mvg_graph *source, const bool *keep, mvg_rewrite_fn
 mvg_status mvg_rewrite_copy(mvg_graph *target, const mvg_node *node, const mvg_value *inputs,
                             uint32_t *out_id) MVG_MUST_USE;
 
-#endif  // MVGRAPH_PASSES_REWRITE_H_
+#endif // MVGRAPH_PASSES_REWRITE_H_

@@ -10,8 +10,7 @@
 void mvg_lua_check(lua_State *L, mvg_status status) {
   if (!status) return;
   if (mvg_log_is_enabled(MVG_LOG_DEBUG)) {
-    lua_pushfstring(L, "%s [%s]", mvg_status_get_message(status),
-                    mvg_status_get_location(status));
+    lua_pushfstring(L, "%s [%s]", mvg_status_get_message(status), mvg_status_get_location(status));
   } else {
     lua_pushstring(L, mvg_status_get_message(status));
   }

@@ -1,5 +1,5 @@
-// Reading Lua arguments and turning statuses into Lua errors. Every reader raises a Lua error on a wrong value, so a
-// binding calls them first, while it owns nothing.
+// Reading Lua arguments and turning statuses into Lua errors. Every reader raises a Lua error on a
+// wrong value, so a binding calls them first, while it owns nothing.
 #ifndef MVGRAPH_SCRIPT_ARG_H_
 #define MVGRAPH_SCRIPT_ARG_H_
 
@@ -21,7 +21,8 @@ mvg_dtype mvg_arg_dtype(lua_State *L, int index);
 int mvg_arg_list(lua_State *L, int index, int max, const char *what);
 // An integer in [low, high].
 int64_t mvg_arg_integer(lua_State *L, int index, int64_t low, int64_t high, const char *what);
-// Strings of a list, borrowed: valid while the list stays on the stack unchanged. Returns the count.
+// Strings of a list, borrowed: valid while the list stays on the stack unchanged. Returns the
+// count.
 int mvg_arg_strings(lua_State *L, int index, int max, const char *what, const char **out);
 // Field `name` of the table at `index`: a string (NULL when absent), an integer, a boolean.
 const char *mvg_arg_string_field(lua_State *L, int index, const char *name);
@@ -32,16 +33,17 @@ void mvg_lua_push_shape(lua_State *L, const mvg_shape *shape);
 
 // Arrays. A pushed array's reference moves to Lua; the pushed value is a userdata "mvg.array".
 void mvg_lua_push_array(lua_State *L, mvg_ndarray *array);
-mvg_ndarray *mvg_arg_array(lua_State *L, int index);  // borrowed
-mvg_ndarray *mvg_lua_test_array(lua_State *L, int index);  // NULL when it is something else
+mvg_ndarray *mvg_arg_array(lua_State *L, int index);      // borrowed
+mvg_ndarray *mvg_lua_test_array(lua_State *L, int index); // NULL when it is something else
 // Creates and pushes in one step; raises when out of memory.
 mvg_ndarray *mvg_lua_new_array(lua_State *L, mvg_dtype dtype, const mvg_shape *shape);
 
-// A pushed userdata that frees what is put in it with mvg_free, so that nothing leaks when Lua raises.
+// A pushed userdata that frees what is put in it with mvg_free, so that nothing leaks when Lua
+// raises.
 void **mvg_lua_push_box(lua_State *L);
 
 // Makes the metatable `name` with methods and metamethods; a `closer` becomes __gc and __close.
 void mvg_lua_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                        lua_CFunction closer);
 
-#endif  // MVGRAPH_SCRIPT_ARG_H_
+#endif // MVGRAPH_SCRIPT_ARG_H_

@@ -1,4 +1,5 @@
-// The libraries behind the module `mvgraph.core`: each adds its functions to the table on top of the stack.
+// The libraries behind the module `mvgraph.core`: each adds its functions to the table on top of
+// the stack.
 #ifndef MVGRAPH_SCRIPT_LIB_H_
 #define MVGRAPH_SCRIPT_LIB_H_
 
@@ -17,7 +18,8 @@ int mvg_lua_open_file(lua_State *L);
 int mvg_lua_open_image(lua_State *L);
 int mvg_lua_open_system(lua_State *L);
 
-// An empty array handle, pushed before the array is made: nothing is owned when Lua runs out of memory.
+// An empty array handle, pushed before the array is made: nothing is owned when Lua runs out of
+// memory.
 mvg_ndarray **mvg_lua_push_array_handle(lua_State *L);
 extern const luaL_Reg mvg_lua_array_bulk[];
 
@@ -28,7 +30,7 @@ typedef struct {
   mvg_arena arena;
   const char *input_names[MVG_MAX_OPERANDS];
   uint32_t input_count, attribute_count;
-  const mvg_expr *expr;   // map; variables: inputs, element index, attributes
+  const mvg_expr *expr; // map; variables: inputs, element index, attributes
   mvg_reduce_body reduce;
 } mvg_lua_opdef;
 mvg_lua_opdef *mvg_arg_opdef(lua_State *L, int index, mvg_kind kind);
@@ -48,4 +50,4 @@ void mvg_lua_push_graph_of(lua_State *L, const mvg_graph *graph);
 // The methods that build nodes.
 extern const luaL_Reg mvg_lua_graph_builders[];
 
-#endif  // MVGRAPH_SCRIPT_LIB_H_
+#endif // MVGRAPH_SCRIPT_LIB_H_

@@ -1,5 +1,5 @@
-// Host arrays for scripts: handles, creation from Lua values, access to elements. Views and whole-array functions are in
-// lib_array_bulk.c.
+// Host arrays for scripts: handles, creation from Lua values, access to elements. Views and
+// whole-array functions are in lib_array_bulk.c.
 #include <string.h>
 
 #include "script/lib.h"
@@ -252,8 +252,8 @@ static int array_bytes(lua_State *L) {
 
 int mvg_lua_open_array(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"at", array_at}, {"put", array_put}, {"totable", array_totable}, {"bytes", array_bytes},
-      {NULL, NULL},
+      {"at", array_at},       {"put", array_put}, {"totable", array_totable},
+      {"bytes", array_bytes}, {NULL, NULL},
   };
   static const luaL_Reg metamethods[] = {{"__newindex", array_newindex},
                                          {"__len", array_len},

@@ -1,4 +1,5 @@
-// Whole-array functions of host arrays: views that share memory, and the loops that must not run in Lua.
+// Whole-array functions of host arrays: views that share memory, and the loops that must not run in
+// Lua.
 #include <math.h>
 #include <string.h>
 
@@ -62,7 +63,7 @@ static int array_reshape(lua_State *L) {
                       mvg_shape_format(&array->shape, from), mvg_shape_format(&shape, to));
   }
   mvg_ndarray **handle = mvg_lua_push_array_handle(L);
-  if (array->shape.rank == 0) {  // narrow needs an axis: look at the scalar as one row
+  if (array->shape.rank == 0) { // narrow needs an axis: look at the scalar as one row
     mvg_ndarray row = *array;
     row.shape = (mvg_shape){.rank = 1, .dims = {1}};
     row.parent = array->parent ? array->parent : array;
@@ -79,7 +80,8 @@ static int array_reshape(lua_State *L) {
 static int array_fill(lua_State *L) {
   mvg_ndarray *array = mvg_arg_array(L, 1);
   double value = luaL_checknumber(L, 2);
-  for (int64_t i = 0, count = get_count(array); i < count; ++i) mvg_ndarray_set(array, i, value);
+  for (int64_t i = 0, count = get_count(array); i < count; ++i)
+    mvg_ndarray_set(array, i, value);
   lua_settop(L, 1);
   return 1;
 }
@@ -90,7 +92,8 @@ static void copy_elements(mvg_ndarray *target, const mvg_ndarray *source) {
     return;
   }
   int64_t count = get_count(target);
-  for (int64_t i = 0; i < count; ++i) mvg_ndarray_set(target, i, mvg_ndarray_get(source, i));
+  for (int64_t i = 0; i < count; ++i)
+    mvg_ndarray_set(target, i, mvg_ndarray_get(source, i));
 }
 
 static int array_copy(lua_State *L) {
@@ -99,8 +102,7 @@ static int array_copy(lua_State *L) {
   if (get_count(target) != get_count(source)) {
     char from[MVG_SHAPE_TEXT_SIZE], to[MVG_SHAPE_TEXT_SIZE];
     return luaL_error(L, "an array of shape %s cannot be copied into %s",
-                      mvg_shape_format(&source->shape, from),
-                      mvg_shape_format(&target->shape, to));
+                      mvg_shape_format(&source->shape, from), mvg_shape_format(&target->shape, to));
   }
   copy_elements(target, source);
   lua_settop(L, 1);
@@ -153,9 +155,10 @@ static int array_is_finite(lua_State *L) {
   const mvg_ndarray *array = mvg_arg_array(L, 1);
   bool is_finite = true;
   int64_t count = get_count(array);
-  if (array->dtype == MVG_DTYPE_F32) {  // parameters: checked before every checkpoint
+  if (array->dtype == MVG_DTYPE_F32) { // parameters: checked before every checkpoint
     const float *values = array->data;
-    for (int64_t i = 0; i < count; ++i) is_finite &= isfinite(values[i]) != 0;
+    for (int64_t i = 0; i < count; ++i)
+      is_finite &= isfinite(values[i]) != 0;
   } else {
     for (int64_t i = 0; i < count && is_finite; ++i) {
       is_finite = isfinite(mvg_ndarray_get(array, i));
@@ -166,8 +169,9 @@ static int array_is_finite(lua_State *L) {
 }
 
 const luaL_Reg mvg_lua_array_bulk[] = {
-    {"narrow", array_narrow}, {"row", array_row},       {"reshape", array_reshape},
-    {"fill", array_fill},     {"copy_", array_copy},    {"clone", array_clone},
-    {"scale_", array_scale},  {"gather", array_gather}, {"is_finite", array_is_finite},
-    {NULL, NULL},
+    {"narrow", array_narrow},       {"row", array_row},
+    {"reshape", array_reshape},     {"fill", array_fill},
+    {"copy_", array_copy},          {"clone", array_clone},
+    {"scale_", array_scale},        {"gather", array_gather},
+    {"is_finite", array_is_finite}, {NULL, NULL},
 };

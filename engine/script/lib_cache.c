@@ -1,4 +1,5 @@
-// What scripts keep from one start to the next: a folder below the user's cache, and content keys for names in it.
+// What scripts keep from one start to the next: a folder below the user's cache, and content keys
+// for names in it.
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-// Files for scripts: whole files, folders and safetensors, each path checked against the folders a guest may touch.
+// Files for scripts: whole files, folders and safetensors, each path checked against the folders a
+// guest may touch.
 #include "base/alloc.h"
 #include "io/file.h"
 #include "io/safetensors.h"

@@ -1,5 +1,5 @@
-// Graphs for scripts: lifetime, questions, targets, gradients, text and evaluation. What builds nodes is in
-// lib_graph_build.c.
+// Graphs for scripts: lifetime, questions, targets, gradients, text and evaluation. What builds
+// nodes is in lib_graph_build.c.
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +15,8 @@
 
 mvg_graph *mvg_arg_graph(lua_State *L, int index) {
   mvg_lua_graph *handle = luaL_testudata(L, index, GRAPH_CLASS);
-  if (!handle || !handle->graph) luaL_error(L, "a graph is needed, got %s", luaL_typename(L, index));
+  if (!handle || !handle->graph)
+    luaL_error(L, "a graph is needed, got %s", luaL_typename(L, index));
   return handle->graph;
 }
 
@@ -131,7 +132,8 @@ static int graph_target(lua_State *L) {
   mvg_graph *graph = mvg_arg_graph(L, 1);
   mvg_target target = {.name = luaL_checkstring(L, 2), .value = mvg_arg_value(L, 3, graph)};
   target.is_update = lua_toboolean(L, 4);
-  if (target.is_update) target.slot = (uint32_t)mvg_arg_integer(L, 5, 0, MAX_LIST, "a state's slot");
+  if (target.is_update)
+    target.slot = (uint32_t)mvg_arg_integer(L, 5, 0, MAX_LIST, "a state's slot");
   mvg_lua_check(L, mvg_graph_add_target(graph, &target));
   return 0;
 }
@@ -282,11 +284,16 @@ static int graph_eval(lua_State *L) {
 
 int mvg_lua_open_graph(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"node_count", graph_node_count}, {"type", graph_type},
-      {"inputs", graph_inputs},         {"origin", graph_origin},
-      {"set_origin", graph_set_origin}, {"target", graph_target},
-      {"backward", graph_backward},     {"text", graph_text},
-      {"text_after", graph_text_after}, {"eval", graph_eval},
+      {"node_count", graph_node_count},
+      {"type", graph_type},
+      {"inputs", graph_inputs},
+      {"origin", graph_origin},
+      {"set_origin", graph_set_origin},
+      {"target", graph_target},
+      {"backward", graph_backward},
+      {"text", graph_text},
+      {"text_after", graph_text_after},
+      {"eval", graph_eval},
       {NULL, NULL},
   };
   mvg_lua_new_class(L, GRAPH_CLASS, methods, graph_close);

@@ -1,4 +1,5 @@
-// The builders of a script's graph: one method a node kind. Failures carry the origin that the graph was given last.
+// The builders of a script's graph: one method a node kind. Failures carry the origin that the
+// graph was given last.
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,9 +91,8 @@ static int build_map(lua_State *L) {
   mvg_value inputs[MVG_MAX_OPERANDS], value = MVG_NO_VALUE;
   uint32_t count = mvg_arg_values(L, 3, graph, MVG_MAX_OPERANDS, inputs);
   double numbers[MVG_MAX_OPERANDS];
-  uint32_t given = lua_isnoneornil(L, 4)
-                       ? 0
-                       : (uint32_t)mvg_arg_list(L, 4, MVG_MAX_OPERANDS, "the attributes");
+  uint32_t given =
+      lua_isnoneornil(L, 4) ? 0 : (uint32_t)mvg_arg_list(L, 4, MVG_MAX_OPERANDS, "the attributes");
   if (count != op->input_count || given != op->attribute_count) {
     return luaL_error(L, "operator '%s' takes %d inputs and %d attributes, got %d and %d",
                       op->def.name, (int)op->input_count, (int)op->attribute_count, (int)count,
@@ -154,8 +154,7 @@ static int build_view(lua_State *L) {
 // reshape(opdef or nil, value, shape)
 static int build_reshape(lua_State *L) {
   mvg_graph *graph = mvg_arg_graph(L, 1);
-  const mvg_lua_opdef *op =
-      lua_toboolean(L, 2) ? mvg_arg_opdef(L, 2, MVG_KIND_VIEW) : NULL;
+  const mvg_lua_opdef *op = lua_toboolean(L, 2) ? mvg_arg_opdef(L, 2, MVG_KIND_VIEW) : NULL;
   mvg_value input = mvg_arg_value(L, 3, graph), value = MVG_NO_VALUE;
   mvg_shape shape = mvg_arg_shape(L, 4);
   if (op) keep_operator(L, 2);
@@ -215,15 +214,20 @@ static void read_call(lua_State *L, const mvg_graph *graph, mvg_kind kind, call_
         (mvg_type){.dtype = mvg_arg_dtype(L, entry + 1), .shape = mvg_arg_shape(L, entry + 2)};
     lua_settop(L, entry - 1);
   }
-  out->node = (mvg_node){.kind = kind, .op = op->def.name, .def = &op->def,
-                         .inputs = out->inputs, .input_count = input_count,
-                         .outputs = out->outputs, .output_count = output_count};
+  out->node = (mvg_node){.kind = kind,
+                         .op = op->def.name,
+                         .def = &op->def,
+                         .inputs = out->inputs,
+                         .input_count = input_count,
+                         .outputs = out->outputs,
+                         .output_count = output_count};
   keep_operator(L, 2);
 }
 
 static int push_outputs(lua_State *L, uint32_t id, uint32_t count) {
   luaL_checkstack(L, (int)count, "outputs");
-  for (uint32_t i = 0; i < count; ++i) mvg_lua_push_value(L, (mvg_value){id, i});
+  for (uint32_t i = 0; i < count; ++i)
+    mvg_lua_push_value(L, (mvg_value){id, i});
   return (int)count;
 }
 
@@ -298,8 +302,7 @@ static mvg_status add_kernel(mvg_graph *graph, call_args *call, kernel_args *arg
   MVG_RETURN_IF_ERROR(
       copy_strings(arena, args->output_names, call->node.output_count, &body->output_names));
   for (uint32_t i = 0; i < body->constant_count; ++i) {
-    MVG_RETURN_IF_ERROR(
-        mvg_arena_string(arena, args->constants[i].name, &args->constants[i].name));
+    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, args->constants[i].name, &args->constants[i].name));
   }
   MVG_RETURN_IF_ERROR(mvg_arena_copy(arena, args->constants, body->constant_count,
                                      sizeof *args->constants, (void **)&body->constants));
@@ -307,7 +310,8 @@ static mvg_status add_kernel(mvg_graph *graph, call_args *call, kernel_args *arg
   return mvg_graph_add_node(graph, &call->node, out_id);
 }
 
-// kernel(opdef, values, outputs, constants, {source=, inputs=, outputs=, invocations= | groups=, local_size=, binding=})
+// kernel(opdef, values, outputs, constants, {source=, inputs=, outputs=, invocations= | groups=,
+// local_size=, binding=})
 static int build_kernel(lua_State *L) {
   mvg_graph *graph = mvg_arg_graph(L, 1);
   luaL_checktype(L, 5, LUA_TTABLE);
@@ -339,8 +343,9 @@ static int build_host(lua_State *L) {
 }
 
 const luaL_Reg mvg_lua_graph_builders[] = {
-    {"leaf", build_leaf},       {"const", build_const},   {"scalar", build_scalar},
-    {"map", build_map},         {"view", build_view},     {"reshape", build_reshape},
-    {"reduce", build_reduce},   {"kernel", build_kernel}, {"host", build_host},
-    {NULL, NULL},
+    {"leaf", build_leaf},     {"const", build_const},
+    {"scalar", build_scalar}, {"map", build_map},
+    {"view", build_view},     {"reshape", build_reshape},
+    {"reduce", build_reduce}, {"kernel", build_kernel},
+    {"host", build_host},     {NULL, NULL},
 };

@@ -1,5 +1,5 @@
-// JSON for scripts. Reading by cJSON, with the place of a mistake; writing with sorted keys, so that equal values give
-// equal text. null is json.null; an empty list is json.array{}.
+// JSON for scripts. Reading by cJSON, with the place of a mistake; writing with sorted keys, so
+// that equal values give equal text. null is json.null; an empty list is json.array{}.
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
@@ -124,7 +124,8 @@ static void write_string(mvg_str *out, const char *text, size_t length) {
   mvg_str_append(out, "\"");
 }
 
-// The shortest text that reads back as the same number; JSON has no NaN or infinity, they become null.
+// The shortest text that reads back as the same number; JSON has no NaN or infinity, they become
+// null.
 static void write_number(lua_State *L, int index, mvg_str *out) {
   if (lua_isinteger(L, index)) {
     mvg_str_appendf(out, "%lld", (long long)lua_tointeger(L, index));
@@ -142,7 +143,8 @@ static void write_number(lua_State *L, int index, mvg_str *out) {
 static void write_newline(mvg_str *out, bool is_indented, int depth) {
   if (!is_indented) return;
   mvg_str_append(out, "\n");
-  for (int i = 0; i < depth; ++i) mvg_str_append(out, "  ");
+  for (int i = 0; i < depth; ++i)
+    mvg_str_append(out, "  ");
 }
 
 static void write_value(lua_State *L, mvg_str *out, bool is_indented, int depth);
@@ -154,7 +156,7 @@ static void write_list(lua_State *L, mvg_str *out, bool is_indented, int depth) 
     is_nested = lua_rawgeti(L, -1, i) == LUA_TTABLE;
     lua_pop(L, 1);
   }
-  is_nested = is_nested && is_indented;  // lists of plain values stay on one line
+  is_nested = is_nested && is_indented; // lists of plain values stay on one line
   mvg_str_append(out, "[");
   for (lua_Integer i = 1; i <= length; ++i) {
     if (i > 1) mvg_str_append(out, is_indented && !is_nested ? ", " : ",");
@@ -183,7 +185,8 @@ static const char **push_keys(lua_State *L, size_t *out_count) {
   }
   const char **keys = lua_newuserdatauv(L, (count + 1) * sizeof *keys, 0);
   size_t filled = 0;
-  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) keys[filled++] = lua_tostring(L, -2);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+    keys[filled++] = lua_tostring(L, -2);
   qsort(keys, count, sizeof *keys, compare_keys);
   *out_count = count;
   return keys;
@@ -211,7 +214,8 @@ static void write_object(lua_State *L, mvg_str *out, bool is_indented, int depth
 
 static void write_table(lua_State *L, mvg_str *out, bool is_indented, int depth) {
   luaL_checkstack(L, 10, "nested tables");
-  if (depth > MAX_DEPTH) luaL_error(L, "tables are nested deeper than %d; is there a cycle?", MAX_DEPTH);
+  if (depth > MAX_DEPTH)
+    luaL_error(L, "tables are nested deeper than %d; is there a cycle?", MAX_DEPTH);
   bool is_list = lua_rawlen(L, -1) > 0;
   if (!is_list && lua_getmetatable(L, -1)) {
     luaL_getmetatable(L, ARRAY_MARK);
@@ -229,15 +233,24 @@ static void write_value(lua_State *L, mvg_str *out, bool is_indented, int depth)
   size_t length;
   const char *text;
   switch (lua_type(L, -1)) {
-  case LUA_TTABLE: write_table(L, out, is_indented, depth); return;
-  case LUA_TNUMBER: write_number(L, -1, out); return;
-  case LUA_TBOOLEAN: mvg_str_append(out, lua_toboolean(L, -1) ? "true" : "false"); return;
+  case LUA_TTABLE:
+    write_table(L, out, is_indented, depth);
+    return;
+  case LUA_TNUMBER:
+    write_number(L, -1, out);
+    return;
+  case LUA_TBOOLEAN:
+    mvg_str_append(out, lua_toboolean(L, -1) ? "true" : "false");
+    return;
   case LUA_TSTRING:
     text = lua_tolstring(L, -1, &length);
     write_string(out, text, length);
     return;
-  case LUA_TLIGHTUSERDATA: mvg_str_append(out, "null"); return;
-  default: luaL_error(L, "a %s cannot be written as JSON", luaL_typename(L, -1));
+  case LUA_TLIGHTUSERDATA:
+    mvg_str_append(out, "null");
+    return;
+  default:
+    luaL_error(L, "a %s cannot be written as JSON", luaL_typename(L, -1));
   }
 }
 

@@ -31,7 +31,8 @@ static int linalg_matmul(lua_State *L) {
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
       double sum = 0;
-      for (int64_t p = 0; p < k; ++p) sum += (double)left[i * k + p] * right[p * n + j];
+      for (int64_t p = 0; p < k; ++p)
+        sum += (double)left[i * k + p] * right[p * n + j];
       out[i * n + j] = (float)sum;
     }
   }
@@ -64,7 +65,8 @@ static int linalg_blend_transforms(lua_State *L) {
     for (int64_t j = 0; j < k; ++j) {
       double w = weight[i * k + j];
       if (w == 0) continue;
-      for (int e = 0; e < 12; ++e) blended[e] += w * map[12 * j + e];
+      for (int e = 0; e < 12; ++e)
+        blended[e] += w * map[12 * j + e];
     }
     apply_affine(blended, point + 3 * i, out + 3 * i);
   }
@@ -86,7 +88,8 @@ static int linalg_transform_points(lua_State *L) {
   }
   const float *point = points->data;
   float *out = mvg_lua_new_array(L, MVG_DTYPE_F32, &points->shape)->data;
-  for (int64_t i = 0; i < points->shape.dims[0]; ++i) apply_affine(map, point + 3 * i, out + 3 * i);
+  for (int64_t i = 0; i < points->shape.dims[0]; ++i)
+    apply_affine(map, point + 3 * i, out + 3 * i);
   return 1;
 }
 

@@ -1,7 +1,7 @@
 // Declared operators: expressions parsed once, and the hooks that call back into Lua.
-// Names in expressions: map: the inputs, `index` (row-major index of the output element), the attributes.
-// reduce: combine sees `acc` and the input's own name (or `x`), finish sees `acc` and `count` (elements
-// reduced).
+// Names in expressions: map: the inputs, `index` (row-major index of the output element), the
+// attributes. reduce: combine sees `acc` and the input's own name (or `x`), finish sees `acc` and
+// `count` (elements reduced).
 #include <string.h>
 
 #include "script/lib.h"
@@ -80,8 +80,8 @@ static int call_vjp(lua_State *L) {
 static mvg_status run_vjp(void *context, mvg_graph *graph, uint32_t node, const mvg_value *dys,
                           const bool *needed, mvg_value *out_dxs) {
   mvg_lua_opdef *op = context;
-  vjp_call call = {.op = op, .graph = graph, .node = node, .dys = dys, .needed = needed,
-                   .out_dxs = out_dxs};
+  vjp_call call = {
+      .op = op, .graph = graph, .node = node, .dys = dys, .needed = needed, .out_dxs = out_dxs};
   mvg_status status = mvg_vm_protected(op->vm, call_vjp, &call);
   if (!status) return NULL;
   char origin[MVG_ORIGIN_TEXT_SIZE];
@@ -108,7 +108,8 @@ static void push_borrowed(lua_State *L, const mvg_ndarray *const *arrays, uint32
   }
 }
 
-// Scripts get copies: an array that a script keeps must not dangle when the engine reuses the memory.
+// Scripts get copies: an array that a script keeps must not dangle when the engine reuses the
+// memory.
 static int call_host(lua_State *L) {
   const host_call *call = lua_touserdata(L, 1);
   push_hook(L, call->op, USER_RUN);
@@ -130,8 +131,12 @@ static mvg_status run_host(void *context, uint32_t tag, const mvg_ndarray *const
                            uint32_t input_count, mvg_ndarray *const *outputs,
                            uint32_t output_count) {
   mvg_lua_opdef *op = context;
-  host_call call = {.op = op, .tag = tag, .inputs = inputs, .outputs = outputs,
-                    .input_count = input_count, .output_count = output_count};
+  host_call call = {.op = op,
+                    .tag = tag,
+                    .inputs = inputs,
+                    .outputs = outputs,
+                    .input_count = input_count,
+                    .output_count = output_count};
   return mvg_status_annotate(mvg_vm_protected(op->vm, call_host, &call), "host operator '%s'",
                              op->def.name);
 }
@@ -152,9 +157,11 @@ static mvg_status parse_map(mvg_lua_opdef *op, const char *text, const char *con
   if (!text) return MVG_ERROR(MVG_INVALID_ARGUMENT, "a map needs an expression: expr = \"...\"");
   const char *names[2 * MVG_MAX_OPERANDS + 1];
   uint32_t count = 0;
-  for (uint32_t i = 0; i < op->input_count; ++i) names[count++] = op->input_names[i];
+  for (uint32_t i = 0; i < op->input_count; ++i)
+    names[count++] = op->input_names[i];
   names[count++] = "index";
-  for (uint32_t i = 0; i < op->attribute_count; ++i) names[count++] = attributes[i];
+  for (uint32_t i = 0; i < op->attribute_count; ++i)
+    names[count++] = attributes[i];
   return mvg_expr_parse(&op->arena, text, names, count, &op->expr);
 }
 
@@ -210,8 +217,8 @@ static int opdef_new(lua_State *L) {
   const char *finish = mvg_arg_string_field(L, 1, "finish");
   bool is_differentiable = mvg_arg_boolean_field(L, 1, "differentiable", true);
   mvg_lua_opdef *op = lua_newuserdatauv(L, sizeof *op, 2);
-  *op = (mvg_lua_opdef){.vm = mvg_vm_get(L), .input_count = input_count,
-                        .attribute_count = attribute_count};
+  *op = (mvg_lua_opdef){
+      .vm = mvg_vm_get(L), .input_count = input_count, .attribute_count = attribute_count};
   luaL_setmetatable(L, OPDEF_CLASS);
   op->def = (mvg_opdef){.kind = kind, .is_differentiable = is_differentiable, .context = op};
   if (read_function(L, "vjp", USER_VJP)) op->def.vjp = run_vjp;

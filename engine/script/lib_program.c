@@ -75,12 +75,13 @@ static int state_dtype(lua_State *L) {
 typedef struct {
   mvg_program *program;
   uint32_t output_count;
-  mvg_type outputs[];  // in target order, without updates
+  mvg_type outputs[]; // in target order, without updates
 } program_handle;
 
 static program_handle *get_program(lua_State *L) {
   program_handle *handle = luaL_testudata(L, 1, PROGRAM_CLASS);
-  if (!handle || !handle->program) luaL_error(L, "a program is needed, got %s", luaL_typename(L, 1));
+  if (!handle || !handle->program)
+    luaL_error(L, "a program is needed, got %s", luaL_typename(L, 1));
   return handle;
 }
 
@@ -130,7 +131,8 @@ static int program_close(lua_State *L) {
   return 0;
 }
 
-// run(input arrays by slot + 1, wanted booleans by output or nil) -> list of arrays, false where not wanted
+// run(input arrays by slot + 1, wanted booleans by output or nil) -> list of arrays, false where
+// not wanted
 static int program_run(lua_State *L) {
   program_handle *handle = get_program(L);
   size_t count = (size_t)mvg_arg_list(L, 2, MAX_LIST, "the inputs");
@@ -141,8 +143,7 @@ static int program_run(lua_State *L) {
     inputs[i] = mvg_arg_array(L, -1);
     lua_pop(L, 1);
   }
-  mvg_ndarray **outputs =
-      lua_newuserdatauv(L, (handle->output_count + 1) * sizeof *outputs, 0);
+  mvg_ndarray **outputs = lua_newuserdatauv(L, (handle->output_count + 1) * sizeof *outputs, 0);
   lua_createtable(L, (int)handle->output_count, 0);
   for (uint32_t i = 0; i < handle->output_count; ++i) {
     bool is_wanted = true;
@@ -160,8 +161,7 @@ static int program_run(lua_State *L) {
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   mvg_vm_enter(L);
-  mvg_lua_check(L, mvg_program_run(handle->program, inputs, count, outputs,
-                                   handle->output_count));
+  mvg_lua_check(L, mvg_program_run(handle->program, inputs, count, outputs, handle->output_count));
   return 1;
 }
 
@@ -180,7 +180,8 @@ static void set_count(lua_State *L, const char *name, uint64_t count) {
   lua_setfield(L, -2, name);
 }
 
-// stats() -> counts of steps by kind and of barriers; bytes of the arena, with and without reuse, and of the rest
+// stats() -> counts of steps by kind and of barriers; bytes of the arena, with and without reuse,
+// and of the rest
 static int program_stats(lua_State *L) {
   const mvg_plan *plan = mvg_program_get_plan(get_program(L)->program);
   uint64_t kinds[MVG_STEP_COPY + 1] = {0}, barriers = 0;

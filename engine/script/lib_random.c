@@ -1,4 +1,5 @@
-// Random generators for scripts: a Philox stream named by (key, stream), with the position as its whole state.
+// Random generators for scripts: a Philox stream named by (key, stream), with the position as its
+// whole state.
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 typedef struct {
   uint64_t key, stream;
-  uint64_t position;  // 64-bit draws so far
+  uint64_t position; // 64-bit draws so far
 } generator;
 
 static generator *get_generator(lua_State *L) {
@@ -75,7 +76,7 @@ static int generator_fork(lua_State *L) {
     const char *tag = luaL_checklstring(L, 2, &size);
     hash = mvg_hash_bytes(hash, tag, size);
   }
-  push_generator(L, g->key, hash | 1);  // stream 0 is the root's own
+  push_generator(L, g->key, hash | 1); // stream 0 is the root's own
   return 1;
 }
 

@@ -1,4 +1,5 @@
-// The process as scripts see it: clock, terminal, interruption, a few environment variables, edit distance.
+// The process as scripts see it: clock, terminal, interruption, a few environment variables, edit
+// distance.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +42,13 @@ static int system_edit_distance(lua_State *L) {
   return 1;
 }
 
-// The project's own variables and NO_COLOR: the rest of the environment is not the guest's business.
+// The project's own variables and NO_COLOR: the rest of the environment is not the guest's
+// business.
 static int system_getenv(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   bool is_ours = strncmp(name, "MVGRAPH_", 8) == 0 || strcmp(name, "NO_COLOR") == 0;
-  const char *value = is_ours || mvg_vm_get_sandbox(mvg_vm_get(L))->is_trusted ? getenv(name) : NULL;
+  const char *value =
+      is_ours || mvg_vm_get_sandbox(mvg_vm_get(L))->is_trusted ? getenv(name) : NULL;
   lua_pushstring(L, value);
   return 1;
 }

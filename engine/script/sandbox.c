@@ -1,4 +1,5 @@
-// The guest's walls: standard library without processes, files, bytecode and native modules; memory; folders.
+// The guest's walls: standard library without processes, files, bytecode and native modules;
+// memory; folders.
 #include "script/sandbox.h"
 
 #include <errno.h>
@@ -12,13 +13,14 @@
 #include "script/vm.h"
 
 void mvg_sandbox_deinit(mvg_sandbox *sandbox) {
-  for (size_t i = 0; i < sandbox->roots.count; ++i) mvg_free(sandbox->roots.items[i].path);
+  for (size_t i = 0; i < sandbox->roots.count; ++i)
+    mvg_free(sandbox->roots.items[i].path);
   mvg_array_deinit(&sandbox->roots);
 }
 
 void *mvg_sandbox_alloc(void *context, void *block, size_t old_size, size_t new_size) {
   mvg_sandbox *sandbox = context;
-  size_t old = block ? old_size : 0;  // without a block, old_size is a type tag
+  size_t old = block ? old_size : 0; // without a block, old_size is a type tag
   if (new_size == 0) {
     free(block);
     sandbox->used_bytes -= old;
@@ -33,8 +35,8 @@ void *mvg_sandbox_alloc(void *context, void *block, size_t old_size, size_t new_
 
 // ---- standard libraries ----
 
-// load(chunk, name, mode, env) and loadfile(path, mode, env) with the mode forced to text. Upvalues: the original
-// function, the position of its mode argument.
+// load(chunk, name, mode, env) and loadfile(path, mode, env) with the mode forced to text.
+// Upvalues: the original function, the position of its mode argument.
 static int load_text(lua_State *L) {
   int mode = (int)lua_tointeger(L, lua_upvalueindex(2));
   if (mode == 2) mvg_arg_path(L, 1, false);
@@ -127,7 +129,8 @@ static bool resolve(const char *path, char out[PATH_MAX]) {
   if (length >= PATH_MAX) return false;
   char parent[PATH_MAX];
   memcpy(parent, path, length + 1);
-  while (length > 1 && parent[length - 1] == '/') parent[--length] = '\0';
+  while (length > 1 && parent[length - 1] == '/')
+    parent[--length] = '\0';
   char *slash = strrchr(parent, '/');
   const char *name = slash ? slash + 1 : parent;
   if (strcmp(name, "..") == 0 || name[0] == '\0') return false;
@@ -152,7 +155,7 @@ static bool resolve(const char *path, char out[PATH_MAX]) {
 
 mvg_status mvg_sandbox_allow(mvg_sandbox *sandbox, const char *path, bool is_writable) {
   char resolved[PATH_MAX];
-  if (!resolve(path, resolved)) return NULL;  // no such folder: nothing to allow
+  if (!resolve(path, resolved)) return NULL; // no such folder: nothing to allow
   mvg_sandbox_root root = {.is_writable = is_writable};
   MVG_RETURN_IF_ERROR(mvg_alloc_string(resolved, &root.path));
   mvg_status status = mvg_array_push(&sandbox->roots, root);

@@ -1,5 +1,5 @@
-// What a guest script may reach: the safe part of the standard library, a memory budget, and the folders that the
-// command line named.
+// What a guest script may reach: the safe part of the standard library, a memory budget, and the
+// folders that the command line named.
 #ifndef MVGRAPH_SCRIPT_SANDBOX_H_
 #define MVGRAPH_SCRIPT_SANDBOX_H_
 
@@ -11,15 +11,15 @@
 #include "base/status.h"
 
 typedef struct {
-  char *path;  // resolved, without links
+  char *path; // resolved, without links
   bool is_writable;
 } mvg_sandbox_root;
 
 typedef struct {
   bool is_trusted;
-  size_t used_bytes, budget_bytes;  // of the Lua heap
+  size_t used_bytes, budget_bytes; // of the Lua heap
   MVG_ARRAY(mvg_sandbox_root) roots;
-} mvg_sandbox;  // zeroed storage is a valid sandbox with no budget and no folders
+} mvg_sandbox; // zeroed storage is a valid sandbox with no budget and no folders
 
 void mvg_sandbox_deinit(mvg_sandbox *sandbox);
 
@@ -36,8 +36,8 @@ mvg_status mvg_sandbox_allow(mvg_sandbox *sandbox, const char *path, bool is_wri
 mvg_status mvg_sandbox_check(const mvg_sandbox *sandbox, const char *path,
                              bool is_write) MVG_MUST_USE;
 
-// A path argument that the guest may read or write; raises otherwise. Every library function that opens a file gets
-// its path here. The text is borrowed from the stack.
+// A path argument that the guest may read or write; raises otherwise. Every library function that
+// opens a file gets its path here. The text is borrowed from the stack.
 const char *mvg_arg_path(lua_State *L, int index, bool is_write);
 
-#endif  // MVGRAPH_SCRIPT_SANDBOX_H_
+#endif // MVGRAPH_SCRIPT_SANDBOX_H_

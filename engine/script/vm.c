@@ -1,4 +1,5 @@
-// The interpreter: creation, the module searcher, and the handler that turns an error into one message.
+// The interpreter: creation, the module searcher, and the handler that turns an error into one
+// message.
 #include "script/vm.h"
 
 #include <lauxlib.h>
@@ -27,7 +28,7 @@ struct mvg_vm {
 
 volatile sig_atomic_t mvg_vm_interrupt;
 
-static const char handles_key;  // address of the registry's weak table of handles
+static const char handles_key; // address of the registry's weak table of handles
 
 mvg_vm *mvg_vm_get(lua_State *L) {
   return *(mvg_vm **)lua_getextraspace(L);
@@ -110,7 +111,8 @@ static const char *strip_prefix(const char *path, const char *folder) {
   return strncmp(path, folder, length) == 0 && path[length] == '/' ? path + length + 1 : NULL;
 }
 
-// "@mvgraph/nn/linear.lua" for files of the installation, so that messages do not depend on where it lies.
+// "@mvgraph/nn/linear.lua" for files of the installation, so that messages do not depend on where
+// it lies.
 static void push_chunk_name(lua_State *L, const char *path) {
   const mvg_vm *vm = mvg_vm_get(L);
   const char *shown = strip_prefix(path, vm->script_dir);
@@ -141,7 +143,7 @@ static int search_module(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_getfield(L, lua_upvalueindex(1), "path");
   lua_call(L, 2, 2);
-  if (lua_isnil(L, -2)) return 1;  // why not, for require's message
+  if (lua_isnil(L, -2)) return 1; // why not, for require's message
   lua_pop(L, 1);
   const char *path = mvg_arg_path(L, lua_gettop(L), false);
   push_chunk_name(L, path);
@@ -161,7 +163,7 @@ static void open_searcher(lua_State *L) {
   lua_setfield(L, -2, "path");
   lua_createtable(L, 2, 0);
   lua_getfield(L, -2, "searchers");
-  lua_rawgeti(L, -1, 1);  // package.preload
+  lua_rawgeti(L, -1, 1); // package.preload
   lua_rawseti(L, -3, 1);
   lua_pop(L, 1);
   lua_pushvalue(L, -2);
@@ -170,7 +172,7 @@ static void open_searcher(lua_State *L) {
   lua_rawseti(L, -2, 2);
   lua_setfield(L, -2, "searchers");
   if (!vm->sandbox.is_trusted) {
-    lua_pushnil(L);  // it tells which files exist
+    lua_pushnil(L); // it tells which files exist
     lua_setfield(L, -2, "searchpath");
   }
   lua_pop(L, 1);
@@ -183,7 +185,8 @@ static int open_core(lua_State *L) {
       mvg_lua_open_json,   mvg_lua_open_file,  mvg_lua_open_cache,  mvg_lua_open_image,
   };
   lua_newtable(L);
-  for (size_t i = 0; i < sizeof libraries / sizeof *libraries; ++i) libraries[i](L);
+  for (size_t i = 0; i < sizeof libraries / sizeof *libraries; ++i)
+    libraries[i](L);
   return 1;
 }
 
@@ -213,7 +216,7 @@ static mvg_status copy_folders(const mvg_vm_options *options, mvg_vm *vm) {
     mvg_str parent = {0};
     mvg_str_appendf(&parent, "%s/..", options->script_dir);
     MVG_RETURN_IF_ERROR(mvg_str_take(&parent, &vm->root_dir));
-    char resolved[PATH_MAX];  // names of chunks are what follows this folder
+    char resolved[PATH_MAX]; // names of chunks are what follows this folder
     if (realpath(vm->root_dir, resolved)) {
       mvg_free(vm->root_dir);
       vm->root_dir = NULL;
@@ -330,8 +333,7 @@ mvg_status mvg_vm_call_main(mvg_vm *vm, const char *module, const char *function
                             const char *const *arguments, size_t count, int *out_result,
                             bool *out_is_usage) {
   lua_State *L = vm->L;
-  main_call call = {.module = module, .function = function, .arguments = arguments,
-                    .count = count};
+  main_call call = {.module = module, .function = function, .arguments = arguments, .count = count};
   *out_result = 1;
   *out_is_usage = false;
   lua_pushcfunction(L, handle_error);

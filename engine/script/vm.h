@@ -1,4 +1,5 @@
-// The interpreter: its lifetime, where modules are found, and how a script's failure is told to a person.
+// The interpreter: its lifetime, where modules are found, and how a script's failure is told to a
+// person.
 #ifndef MVGRAPH_SCRIPT_VM_H_
 #define MVGRAPH_SCRIPT_VM_H_
 
@@ -14,19 +15,20 @@
 typedef struct mvg_vm mvg_vm;
 
 typedef struct {
-  const char *script_dir;      // holds mvgraph/ and spec.lua
-  const char *root_dir;        // holds models/ and datasets/; NULL: the parent of script_dir
-  const char *version;         // core.version; static text
-  bool is_trusted;             // the whole of Lua, no memory budget
-  size_t memory_budget_bytes;  // of the Lua heap; 0 means 1 GiB
+  const char *script_dir;     // holds mvgraph/ and spec.lua
+  const char *root_dir;       // holds models/ and datasets/; NULL: the parent of script_dir
+  const char *version;        // core.version; static text
+  bool is_trusted;            // the whole of Lua, no memory budget
+  size_t memory_budget_bytes; // of the Lua heap; 0 means 1 GiB
 } mvg_vm_options;
 
-// Besides the folders of the options, scripts may read and write what mvg_sandbox_allow adds to the sandbox.
+// Besides the folders of the options, scripts may read and write what mvg_sandbox_allow adds to the
+// sandbox.
 mvg_status mvg_vm_create(const mvg_vm_options *options, mvg_vm **out_vm) MVG_MUST_USE;
 void mvg_vm_destroy(mvg_vm *vm);
 
-// require(module).<function>(arguments as a list of strings); its integer result, 0 when it returns none. A mistake in
-// the command line (an error with a field `usage`) sets *out_is_usage.
+// require(module).<function>(arguments as a list of strings); its integer result, 0 when it returns
+// none. A mistake in the command line (an error with a field `usage`) sets *out_is_usage.
 mvg_status mvg_vm_call_main(mvg_vm *vm, const char *module, const char *function,
                             const char *const *arguments, size_t count, int *out_result,
                             bool *out_is_usage) MVG_MUST_USE;
@@ -36,7 +38,8 @@ extern volatile sig_atomic_t mvg_vm_interrupt;
 
 // ---- for the libraries in this folder ----
 
-// The interpreter of a state, and the thread that is running in it: hooks called by the engine run there.
+// The interpreter of a state, and the thread that is running in it: hooks called by the engine run
+// there.
 mvg_vm *mvg_vm_get(lua_State *L);
 lua_State *mvg_vm_get_active(mvg_vm *vm);
 mvg_sandbox *mvg_vm_get_sandbox(mvg_vm *vm);
@@ -49,18 +52,21 @@ mvg_device *mvg_vm_get_device(lua_State *L);
 // Choosing is possible until the device is open; false when too late.
 bool mvg_vm_select_device(lua_State *L, const char *selector);
 
-// Pushes "model.lua:12", the innermost running line outside the library; false (nothing pushed) when there is none.
+// Pushes "model.lua:12", the innermost running line outside the library; false (nothing pushed)
+// when there is none.
 bool mvg_vm_push_script_place(lua_State *L);
 
-// Tells the collector that `size_bytes` were allocated outside the Lua heap; collects when enough has piled up.
+// Tells the collector that `size_bytes` were allocated outside the Lua heap; collects when enough
+// has piled up.
 void mvg_vm_note_memory(lua_State *L, size_t size_bytes);
 
-// A weak table in which C pointers find their userdata: remember the userdata on top of the stack; push it (or nil).
+// A weak table in which C pointers find their userdata: remember the userdata on top of the stack;
+// push it (or nil).
 void mvg_vm_remember(lua_State *L, const void *pointer);
 void mvg_vm_recall(lua_State *L, const void *pointer);
 
-// Runs `function(L)` with `payload` as light userdata argument and turns a Lua error into a status. Runs in the
-// active thread.
+// Runs `function(L)` with `payload` as light userdata argument and turns a Lua error into a status.
+// Runs in the active thread.
 mvg_status mvg_vm_protected(mvg_vm *vm, lua_CFunction function, void *payload) MVG_MUST_USE;
 
-#endif  // MVGRAPH_SCRIPT_VM_H_
+#endif // MVGRAPH_SCRIPT_VM_H_

@@ -10,7 +10,7 @@
 #define MAX_OUTPUT 16384
 
 typedef struct {
-  int exit_code;  // -1 when a signal ended it
+  int exit_code; // -1 when a signal ended it
   char output[MAX_OUTPUT];
 } outcome;
 
@@ -18,7 +18,8 @@ static outcome run(const char *const *words) {
   const char *program = getenv("MVGRAPH_PROGRAM");
   assert_non_null(program);
   char *arguments[16] = {(char *)program};
-  for (size_t i = 0; words[i]; ++i) arguments[i + 1] = (char *)words[i];
+  for (size_t i = 0; words[i]; ++i)
+    arguments[i + 1] = (char *)words[i];
   int ends[2];
   assert_int_equal(pipe(ends), 0);
   pid_t child = fork();
@@ -55,7 +56,7 @@ static void expect(const char *const *words, int exit_code, const char *part) {
   assert_non_null(strstr(result.output, part));
 }
 
-#define EXPECT(exit_code, part, ...) \
+#define EXPECT(exit_code, part, ...)                                                               \
   expect((const char *const[]){__VA_ARGS__, NULL}, (exit_code), (part))
 
 // A file in a fresh folder; the caller removes both.
@@ -106,7 +107,8 @@ static void test_null_device_is_always_listed(void **state) {
 
 static void test_failing_spec_exits_with_one(void **state) {
   (void)state;
-  expect_script("test", "require('spec').test('x', function() error('boom') end)", 1, "not ok 1 - x");
+  expect_script("test", "require('spec').test('x', function() error('boom') end)", 1,
+                "not ok 1 - x");
   expect_script("test", "require('spec').test('x', function() end)", 0, "ok 1 - x");
 }
 

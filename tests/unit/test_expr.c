@@ -42,11 +42,21 @@ static void test_constants_fold_and_neutral_elements_vanish(void **state) {
 
 static void test_derivatives_match_central_differences(void **state) {
   (void)state;
-  static const char *const texts[] = {
-      "x * y + x / y", "exp(-x * x) * sin(y)", "pow(x, y)", "sqrt(x) + rsqrt(y)", "tanh(x * y)",
-      "erf(x) * cos(y)", "sigmoid(x - y)", "log(x + y)", "atan2(x, y)", "max(x, y) * min(x, 2)",
-      "abs(x - 2) + tan(y * 0.3)", "x > 1 ? x * x : y", "asin(x * 0.3) + acos(y * 0.2) + atan(x)",
-      "x % 0.7 + floor(y) + sign(x)", "0.5 * x * (1 + erf(x * 0.7071067811865476))"};
+  static const char *const texts[] = {"x * y + x / y",
+                                      "exp(-x * x) * sin(y)",
+                                      "pow(x, y)",
+                                      "sqrt(x) + rsqrt(y)",
+                                      "tanh(x * y)",
+                                      "erf(x) * cos(y)",
+                                      "sigmoid(x - y)",
+                                      "log(x + y)",
+                                      "atan2(x, y)",
+                                      "max(x, y) * min(x, 2)",
+                                      "abs(x - 2) + tan(y * 0.3)",
+                                      "x > 1 ? x * x : y",
+                                      "asin(x * 0.3) + acos(y * 0.2) + atan(x)",
+                                      "x % 0.7 + floor(y) + sign(x)",
+                                      "0.5 * x * (1 + erf(x * 0.7071067811865476))"};
   mvg_arena arena = {0};
   for (size_t t = 0; t < sizeof texts / sizeof texts[0]; ++t) {
     const mvg_expr *expr = parse(&arena, texts[t]);

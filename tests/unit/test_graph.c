@@ -1,4 +1,5 @@
-// The graph up to the plan: building, verifying, evaluating, differentiating and rewriting, with no device.
+// The graph up to the plan: building, verifying, evaluating, differentiating and rewriting, with no
+// device.
 #include "tests/support/test_support.h"
 
 #include <math.h>
@@ -56,8 +57,9 @@ static mvg_status sum_vjp(void *context, mvg_graph *graph, uint32_t id, const mv
                           const bool *needed, mvg_value *out_dxs) {
   (void)context;
   (void)needed;
-  const mvg_shape shape = mvg_graph_get_type(graph, mvg_graph_get_node(graph, id)->inputs[0])->shape;
-  return mvg_graph_view(graph, NULL, "expand", dys[0], &shape, NULL, NULL, out_dxs);  // of a scalar
+  const mvg_shape shape =
+      mvg_graph_get_type(graph, mvg_graph_get_node(graph, id)->inputs[0])->shape;
+  return mvg_graph_view(graph, NULL, "expand", dys[0], &shape, NULL, NULL, out_dxs); // of a scalar
 }
 
 static void test_map_gradients_match_central_differences(void **state) {
@@ -69,7 +71,8 @@ static void test_map_gradients_match_central_differences(void **state) {
   mvg_type matrix = make_type(2, 3, 4), row = make_type(1, 4, 0);
   mvg_value x = add_input(graph, 0, matrix), y = add_input(graph, 1, row), z, loss, gradients[2];
   z = add_map(graph, "a * b + sin(a)", x, y);
-  assert_ok(mvg_graph_reshape(graph, NULL, "reshape", z, &(mvg_shape){.rank = 1, .dims = {12}}, &z));
+  assert_ok(
+      mvg_graph_reshape(graph, NULL, "reshape", z, &(mvg_shape){.rank = 1, .dims = {12}}, &z));
   z = add_map(graph, "a * exp(b)", z, z);
   mvg_reduce_body body = {.axes = 1};
   static const char *const names[] = {"acc", "x"};
@@ -96,7 +99,8 @@ static void test_map_gradients_match_central_differences(void **state) {
     }
     mvg_ndarray_release(exact);
   }
-  for (int which = 0; which < 2; ++which) mvg_ndarray_release(inputs[which]);
+  for (int which = 0; which < 2; ++which)
+    mvg_ndarray_release(inputs[which]);
   mvg_graph_destroy(graph);
 }
 
@@ -113,7 +117,8 @@ static void test_missing_rule_names_the_operator(void **state) {
 static void test_shape_mismatch_names_both_shapes(void **state) {
   (void)state;
   mvg_graph *graph = create_graph();
-  mvg_value out, x = add_input(graph, 0, make_type(1, 4, 0)), y = add_input(graph, 1, make_type(1, 3, 0));
+  mvg_value out, x = add_input(graph, 0, make_type(1, 4, 0)),
+                 y = add_input(graph, 1, make_type(1, 3, 0));
   assert_fails(mvg_graph_add(graph, x, y, &out), MVG_INVALID_ARGUMENT, "[4] and [3]");
   mvg_graph_destroy(graph);
 }
@@ -130,14 +135,14 @@ static void test_passes_remove_what_they_say(void **state) {
   (void)state;
   mvg_graph *graph = create_graph();
   mvg_value x = add_input(graph, 0, make_type(1, 4, 0)), two, y, z, out;
-  assert_ok(mvg_graph_scalar(graph, 2, &two));                   // 1
-  y = add_map(graph, "a * b", x, two);                           // 2
-  z = add_map(graph, "a * b", x, two);                           // 3: a duplicate
+  assert_ok(mvg_graph_scalar(graph, 2, &two)); // 1
+  y = add_map(graph, "a * b", x, two);         // 2
+  z = add_map(graph, "a * b", x, two);         // 3: a duplicate
   mvg_shape square = {.rank = 2, .dims = {2, 2}}, flat = {.rank = 1, .dims = {4}};
-  assert_ok(mvg_graph_reshape(graph, NULL, "reshape", y, &square, &y));  // 4
-  assert_ok(mvg_graph_reshape(graph, NULL, "reshape", y, &flat, &y));    // 5: undoes it
-  assert_ok(mvg_graph_add(graph, y, z, &out));                   // 6
-  (void)add_map(graph, "a - b", x, z);                           // 7: dead
+  assert_ok(mvg_graph_reshape(graph, NULL, "reshape", y, &square, &y)); // 4
+  assert_ok(mvg_graph_reshape(graph, NULL, "reshape", y, &flat, &y));   // 5: undoes it
+  assert_ok(mvg_graph_add(graph, y, z, &out));                          // 6
+  (void)add_map(graph, "a - b", x, z);                                  // 7: dead
   assert_ok(mvg_graph_add_target(graph, &(mvg_target){.name = "out", .value = out}));
   assert_int_equal(mvg_graph_get_node_count(graph), 8);
   assert_int_equal(count_after(graph, mvg_pass_dce), 7);
@@ -146,12 +151,11 @@ static void test_passes_remove_what_they_say(void **state) {
   assert_ok(mvg_pass_run_all(graph, NULL, NULL, &optimised));
   mvg_str text = {0};
   mvg_graph_print(optimised, false, &text);
-  assert_string_equal(text.text,
-                      "graph \"test\"\n"
-                      "  %0 = input input() f32[4] \"x\"\n"
-                      "  %1 = map map(%0) f32[4] { (v0 * 2) }\n"
-                      "  %2 = map add(%1, %1) f32[4] { (v0 + v1) }\n"
-                      "  output \"out\" %2\n");
+  assert_string_equal(text.text, "graph \"test\"\n"
+                                 "  %0 = input input() f32[4] \"x\"\n"
+                                 "  %1 = map map(%0) f32[4] { (v0 * 2) }\n"
+                                 "  %2 = map add(%1, %1) f32[4] { (v0 + v1) }\n"
+                                 "  output \"out\" %2\n");
   mvg_str_deinit(&text);
   mvg_graph_destroy(optimised);
   mvg_graph_destroy(graph);

@@ -186,7 +186,7 @@ static void test_damaged_videos_never_crash(void **state) {
 static void test_real_footage_is_read_whole(void **state) {
   (void)state;
   const char *path = get_shared("data/balance/cam02.mp4");
-  if (!path) {  // cmocka reports skip() in a way that TAP readers take for a failure
+  if (!path) { // cmocka reports skip() in a way that TAP readers take for a failure
     print_message("# SKIP real footage: no data/balance/cam02.mp4 below MVGRAPH_SHARED\n");
     return;
   }
