@@ -2,7 +2,8 @@
 // rest.
 #include "program/host_emit.h"
 
-#define MIN_RUN 4 // shorter runs are gathered element by element
+#define MIN_RUN 4          // shorter runs are gathered element by element
+#define MIN_EXPANDED_RUN 32 // indices of longer runs are computed once a run
 
 // A part of one element has no variable.
 static bool is_element(const mvg_tape_emitter *e, const mvg_index *index) {
@@ -165,29 +166,61 @@ static uint16_t emit_sum(mvg_tape_emitter *e, const mvg_index *index, uint16_t w
   return sum == MVG_TAPE_NONE ? mvg_emit_bits(e, (uint32_t)(int32_t)rest) : sum;
 }
 
+static int32_t get_power(int64_t value) {
+  int32_t power = 0;
+  while (INT64_C(1) << power < value)
+    ++power;
+  return INT64_C(1) << power == value ? power : -1;
+}
+
+#define SMALL (1 << 21) // x * (1 / d) in single precision is off by less than half of 1 / d
+
+static uint16_t emit_division(mvg_tape_emitter *e, uint16_t a, int64_t divisor, int64_t low,
+                              int64_t high) {
+  mvg_tape_step step = {.args = {a}, .width = e->tape->registers.items[a].width};
+  int64_t shift = low < 0 ? (-low + divisor - 1) / divisor : 0; // makes dividends positive
+  if (get_power(divisor) >= 0) {
+    step.op = MVG_TAPE_SHIFT; // rounds downwards whatever the sign
+    step.factor = get_power(divisor);
+    return mvg_emit(e, &step);
+  }
+  step.op = MVG_TAPE_DIVIDE;
+  step.divisor = (int32_t)divisor;
+  step.inverse = 1.0 / (double)divisor;
+  step.factor = (int32_t)shift;
+  step.offset = (int32_t)(shift * divisor);
+  step.is_small = high + shift * divisor < SMALL;
+  return mvg_emit(e, &step);
+}
+
+static uint16_t emit_modulo(mvg_tape_emitter *e, uint16_t a, int64_t divisor, int64_t low,
+                            int64_t high) {
+  mvg_tape_step step = {.args = {a}, .width = e->tape->registers.items[a].width};
+  if (get_power(divisor) >= 0) {
+    step.op = MVG_TAPE_BITS;
+    step.factor = (int32_t)(divisor - 1);
+    return mvg_emit(e, &step);
+  }
+  int64_t shift = low < 0 ? (-low + divisor - 1) / divisor : 0;
+  step.op = MVG_TAPE_MODULO;
+  step.divisor = (int32_t)divisor;
+  step.inverse = 1.0 / (double)divisor;
+  step.offset = (int32_t)(shift * divisor);
+  step.is_small = high + shift * divisor < SMALL;
+  return mvg_emit(e, &step);
+}
+
 static uint16_t emit_digit(mvg_tape_emitter *e, const mvg_index *index, uint16_t width) {
   const mvg_index *base = index->args[0];
   uint16_t a = mvg_emit_index(e, base, width);
-  width = e->tape->registers.items[a].width;
-  int64_t d = index->divisor, m = index->modulus;
-  int64_t shift = base->low < 0 ? (-base->low + d - 1) / d : 0; // divisors that make it positive
+  int64_t d = index->divisor, m = index->modulus, low = base->low, high = base->high;
+  if (e->failure) return 0;
   if (d > 1) {
-    a = mvg_emit(e, &(mvg_tape_step){.op = MVG_TAPE_DIVIDE,
-                                     .args = {a},
-                                     .width = width,
-                                     .divisor = (int32_t)d,
-                                     .inverse = 1.0 / (double)d,
-                                     .factor = (int32_t)shift,
-                                     .offset = (int32_t)(shift * d)});
+    a = emit_division(e, a, d, low, high);
+    low = low < 0 ? -(-low / d) - 1 : low / d;
+    high = high < 0 ? 0 : high / d;
   }
-  if (m == 0) return a;
-  int64_t turns = base->low < 0 ? (shift + m - 1) / m : 0;
-  return mvg_emit(e, &(mvg_tape_step){.op = MVG_TAPE_MODULO,
-                                      .args = {a},
-                                      .width = width,
-                                      .divisor = (int32_t)m,
-                                      .inverse = 1.0 / (double)m,
-                                      .offset = (int32_t)(turns * m)});
+  return m && !e->failure ? emit_modulo(e, a, m, low, high) : a;
 }
 
 static uint16_t emit_int_op(mvg_tape_emitter *e, const mvg_index *index, uint16_t width) {
@@ -213,6 +246,36 @@ static uint16_t emit_loop_var(mvg_tape_emitter *e, const mvg_index *index) {
   return mvg_emit_give_up(e, MVG_ERROR(MVG_INTERNAL, "an index variable has no loop"));
 }
 
+// What moves evenly within runs: computed at their beginnings, and carried on from there.
+static uint16_t emit_expanded(mvg_tape_emitter *e, const mvg_index *index, int64_t run,
+                              int64_t slope) {
+  uint16_t width = get_width(e, run);
+  if (width == MVG_TAPE_LANES) return MVG_TAPE_NONE;
+  return mvg_emit(e, &(mvg_tape_step){.op = MVG_TAPE_EXPAND,
+                                      .inner = width,
+                                      .args = {mvg_emit_index(e, index, width)},
+                                      .width = MVG_TAPE_LANES,
+                                      .factor = (int32_t)slope});
+}
+
+static uint16_t emit_new_index(mvg_tape_emitter *e, const mvg_index *index, uint16_t width) {
+  mvg_index_motion motion = mvg_emit_get_motion(e, index);
+  if (width == MVG_TAPE_LANES && motion.run >= MIN_EXPANDED_RUN) {
+    uint16_t reg = emit_expanded(e, index, motion.run, motion.slope);
+    if (reg != MVG_TAPE_NONE) return reg;
+  }
+  switch (index->kind) {
+  case MVG_INDEX_VAR:
+    return is_element(e, index) ? emit_iota(e, width, 1, 0) : emit_loop_var(e, index);
+  case MVG_INDEX_SUM:
+    return emit_sum(e, index, width);
+  case MVG_INDEX_DIGIT:
+    return emit_digit(e, index, width);
+  default:
+    return emit_int_op(e, index, width);
+  }
+}
+
 uint16_t mvg_emit_index(mvg_tape_emitter *e, const mvg_index *index, uint16_t width) {
   if (e->failure) return 0;
   if (index->kind == MVG_INDEX_ASSUME) return mvg_emit_index(e, index->args[0], width);
@@ -221,11 +284,7 @@ uint16_t mvg_emit_index(mvg_tape_emitter *e, const mvg_index *index, uint16_t wi
     const mvg_tape_known_index *known = &e->indices.items[i];
     if (known->index == index && known->width == width) return known->reg;
   }
-  uint16_t reg = is_element(e, index)             ? emit_iota(e, width, 1, 0)
-                 : index->kind == MVG_INDEX_VAR   ? emit_loop_var(e, index)
-                 : index->kind == MVG_INDEX_SUM   ? emit_sum(e, index, width)
-                 : index->kind == MVG_INDEX_DIGIT ? emit_digit(e, index, width)
-                                                  : emit_int_op(e, index, width);
+  uint16_t reg = emit_new_index(e, index, width);
   mvg_status status =
       e->failure ? NULL : mvg_array_push(&e->indices, ((mvg_tape_known_index){index, width, reg}));
   return status ? mvg_emit_give_up(e, status) : reg;

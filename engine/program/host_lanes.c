@@ -310,6 +310,51 @@ MVG_HOST_INLINE void run_load(const mvg_lane_machine *m, const mvg_tape_step *st
 
 // ---- steps ----
 
+// Products with the inverse; the half keeps quotients away from integers.
+MVG_HOST_INLINE void run_division(const mvg_tape_step *step, int32_t *t, const int32_t *a,
+                                  int32_t n) {
+  int32_t factor = step->factor, offset = step->offset;
+  if (step->is_small) {
+    float inverse = (float)step->inverse;
+    EACH t[i] = (int32_t)(((float)(a[i] + offset) + 0.5f) * inverse) - factor;
+  } else {
+    double inverse = step->inverse;
+    EACH t[i] = (int32_t)(((double)a[i] + (double)offset + 0.5) * inverse) - factor;
+  }
+}
+
+MVG_HOST_INLINE void run_modulo(const mvg_tape_step *step, int32_t *t, const int32_t *a,
+                                int32_t n) {
+  int32_t divisor = step->divisor, offset = step->offset;
+  if (step->is_small) {
+    float inverse = (float)step->inverse;
+    EACH {
+      int32_t x = a[i] + offset;
+      t[i] = x - (int32_t)(((float)x + 0.5f) * inverse) * divisor;
+    }
+  } else {
+    double inverse = step->inverse;
+    EACH {
+      int32_t x = a[i] + offset;
+      t[i] = x - (int32_t)(((double)x + 0.5) * inverse) * divisor;
+    }
+  }
+}
+
+MVG_HOST_INLINE void run_expand(const mvg_lane_machine *m, const mvg_tape_step *step) {
+  int64_t run = m->tape->runs.items[step->inner], position = m->first % run;
+  int32_t n = m->counts[MVG_TAPE_LANES], factor = step->factor;
+  const int32_t *a = m->registers[step->args[0]].i;
+  int32_t *t = m->registers[step->target].i;
+  for (int32_t done = 0, k = 0; done < n; ++k) {
+    int32_t rest = n - done, size = run - position < rest ? (int32_t)(run - position) : rest;
+    int32_t begin = a[k] + (int32_t)position * factor;
+    _Pragma("GCC ivdep") for (int32_t i = 0; i < size; ++i) t[done + i] = begin + i * factor;
+    done += size;
+    position = 0;
+  }
+}
+
 MVG_HOST_INLINE void run_step(mvg_lane_machine *m, const mvg_tape_step *step) {
   if (step->op == MVG_TAPE_LOAD) {
     run_load(m, step);
@@ -328,6 +373,9 @@ MVG_HOST_INLINE void run_step(mvg_lane_machine *m, const mvg_tape_step *step) {
     EACH t[i] = same;
     break;
   }
+  case MVG_TAPE_EXPAND:
+    run_expand(m, step);
+    break;
   case MVG_TAPE_MASK: {
     const int32_t *b = r[step->args[1]].i;
     EACH t[i] = b[i] != 0 ? a[i] : 0;
@@ -360,21 +408,22 @@ MVG_HOST_INLINE void run_step(mvg_lane_machine *m, const mvg_tape_step *step) {
     EACH t[i] = a[i] * factor + b[i];
     break;
   }
-  case MVG_TAPE_DIVIDE: { // the half keeps the quotient away from integers
-    double inverse = step->inverse, offset = step->offset + 0.5;
+  case MVG_TAPE_SHIFT: {
     int32_t factor = step->factor;
-    EACH t[i] = (int32_t)(((double)a[i] + offset) * inverse) - factor;
+    EACH t[i] = a[i] >> factor;
     break;
   }
-  case MVG_TAPE_MODULO: {
-    double inverse = step->inverse;
-    int32_t divisor = step->divisor, offset = step->offset;
-    EACH {
-      int32_t x = a[i] + offset;
-      t[i] = x - (int32_t)(((double)x + 0.5) * inverse) * divisor;
-    }
+  case MVG_TAPE_BITS: {
+    int32_t factor = step->factor;
+    EACH t[i] = a[i] & factor;
     break;
   }
+  case MVG_TAPE_DIVIDE:
+    run_division(step, t, a, n);
+    break;
+  case MVG_TAPE_MODULO:
+    run_modulo(step, t, a, n);
+    break;
   case MVG_TAPE_INT_OP:
     run_int_op(step->inner, t, a, r[step->args[1]].i, r[step->args[2]].i, n);
     break;

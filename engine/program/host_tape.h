@@ -12,6 +12,7 @@ typedef enum {
   MVG_TAPE_LOAD = MVG_EXPR_OP_COUNT, // memory, through loads[side]
   MVG_TAPE_COPY,
   MVG_TAPE_SPLAT,     // a's only lane in all lanes
+  MVG_TAPE_EXPAND,    // a's lane of the run of width `inner` + factor * position in the run
   MVG_TAPE_MASK,      // a where b is not 0, else 0
   MVG_TAPE_TO_FLOAT,  // of an integer
   MVG_TAPE_TO_INT,    // rounded towards 0
@@ -20,6 +21,8 @@ typedef enum {
   MVG_TAPE_SCALE_ADD, // a * factor + b
   MVG_TAPE_DIVIDE,    // floor((a + offset) / divisor) - factor; a + offset is not negative
   MVG_TAPE_MODULO,    // (a + offset) % divisor; a + offset is not negative
+  MVG_TAPE_SHIFT,     // a >> factor
+  MVG_TAPE_BITS,      // a & factor
   MVG_TAPE_INT_OP,    // the mvg_expr_op `inner` on integers
   MVG_TAPE_LOOP_VAR,  // of loop variable `side`
   MVG_TAPE_LOOP,      // loops[side]: codes[code] once for every iteration
@@ -37,6 +40,7 @@ typedef struct {
   uint32_t side;
   int32_t factor, offset, divisor;
   double inverse; // of the divisor
+  bool is_small;  // dividends fit single precision with room to spare
 } mvg_tape_step;
 
 typedef enum {

@@ -17,11 +17,14 @@ uint32_t mvg_tape_count_args(const mvg_tape_step *step) {
     return 2;
   case MVG_TAPE_COPY:
   case MVG_TAPE_SPLAT:
+  case MVG_TAPE_EXPAND:
   case MVG_TAPE_TO_FLOAT:
   case MVG_TAPE_TO_INT:
   case MVG_TAPE_SCALE:
   case MVG_TAPE_DIVIDE:
   case MVG_TAPE_MODULO:
+  case MVG_TAPE_SHIFT:
+  case MVG_TAPE_BITS:
     return 1;
   case MVG_TAPE_INT_OP:
     return mvg_expr_get_arity((mvg_expr_op)step->inner);
