@@ -2,7 +2,7 @@
 // rest.
 #include "program/host_emit.h"
 
-#define MIN_RUN 4          // shorter runs are gathered element by element
+#define MIN_RUN 4           // shorter runs are gathered element by element
 #define MIN_EXPANDED_RUN 32 // indices of longer runs are computed once a run
 
 // A part of one element has no variable.
