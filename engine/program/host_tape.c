@@ -40,12 +40,18 @@ static uint16_t emit_map(mvg_tape_emitter *e, const mvg_node *node, const mvg_pl
   return is_output_integer ? mvg_emit_unary(e, MVG_TAPE_TO_INT, result) : result;
 }
 
-// Whether a chain of views ends in memory: its loads are 0 where the guard is, and need no mask.
-static bool is_view_of_memory(const mvg_tape_emitter *e, mvg_value value) {
+// Whether a chain of views ends in a load of its own: its elements are 0 where the guard is, and
+// need no mask. What is at hand already, a root of this part or a load for another reader, may have
+// been computed without the guard.
+static bool is_guarded_load(const mvg_tape_emitter *e, mvg_value value) {
   const mvg_node *node = mvg_graph_get_node(e->graph, value.node);
   while (!mvg_fusion_is_loaded(e->fusion, value) && node->kind == MVG_KIND_VIEW) {
     value = node->inputs[0];
     node = mvg_graph_get_node(e->graph, value.node);
+  }
+  uint32_t number = mvg_fusion_number(e->fusion, value);
+  for (size_t i = 0; i < e->values.count; ++i) {
+    if (e->values.items[i].value == number && !e->values.items[i].guard) return false;
   }
   return mvg_fusion_is_loaded(e->fusion, value);
 }
@@ -68,7 +74,7 @@ static uint16_t emit_view(mvg_tape_emitter *e, const mvg_node *node, const mvg_p
   const mvg_index *both = join_guards(e, guard, valid);
   if (mvg_index_is_const(both, 0)) return mvg_emit_bits(e, 0);
   uint16_t value = emit_value(e, node->inputs[0], &inner, both, false);
-  if (e->failure || is_view_of_memory(e, node->inputs[0])) return value;
+  if (e->failure || is_guarded_load(e, node->inputs[0])) return value;
   uint16_t args[2] = {value, mvg_emit_valid(e, valid)};
   return mvg_emit_op(e, MVG_TAPE_MASK, args, 2);
 }

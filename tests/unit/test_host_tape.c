@@ -239,6 +239,38 @@ static void test_random_graphs(void **state) {
   }
 }
 
+static void test_two_reductions_in_one_value(void **state) {
+  (void)state;
+  for (uint32_t axes = 1; axes < 8; ++axes) {
+    fixture f;
+    fixture_open(&f);
+    mvg_value x = make_input(&f, DIMS(6, 4, 23)), w = make_input(&f, DIMS(6, 4, 23));
+    mvg_value squared = MAP(&f, "a * a", x), weight = MAP(&f, "abs(b) * (a > 0.25 ? 1 : 0)", x, w);
+    mvg_value top = make_sum(&f, axes, MAP(&f, "a * b", squared, weight));
+    add_output(&f, "mean", MAP(&f, "a / max(b, 1e-6)", top, make_sum(&f, axes, weight)));
+    expect_like_reference(&f, 1e-5);
+    fixture_close(&f);
+  }
+}
+
+// A view that is 0 in places, of elements that another reader has already, in memory or computed.
+static void test_guards_of_what_is_at_hand(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(9, 40));
+  mvg_value cut = VIEW(&f, x, DIMS(9, 40), "j >= 3 && i < 8", "i", "j");
+  add_output(&f, "both", MAP(&f, "a + 2 * b", x, cut));
+  mvg_value a = MAP(&f, "sin(a) * exp(a) + cos(a * 2)", x), b = MAP(&f, "erf(a) - a * tanh(a)", x);
+  mvg_value left = VIEW(&f, a, DIMS(9, 40, 2), "k < 1", "i", "j"),
+            right = VIEW(&f, b, DIMS(9, 40, 2), "k >= 1", "i", "j");
+  mvg_value joined = MAP(&f, "a + b", left, right);
+  add_output(&f, "joined", make_sum(&f, 4, MAP(&f, "a * a + a", joined)));
+  add_output(&f, "difference", MAP(&f, "a - b", a, b));
+  expect_like_reference(&f, 1e-5);
+  fixture_close(&f);
+}
+
 // ---- threads ----
 
 typedef struct {
@@ -340,6 +372,8 @@ static void test_random_numbers_are_those_of_shaders(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_random_graphs),
+      cmocka_unit_test(test_two_reductions_in_one_value),
+      cmocka_unit_test(test_guards_of_what_is_at_hand),
       cmocka_unit_test(test_the_same_bits_at_any_number_of_threads),
       cmocka_unit_test(test_elementary_functions),
       cmocka_unit_test(test_small_results_are_relatively_right),
