@@ -24,7 +24,7 @@ synthetic.defaults = {
   train_count = 600,
   test_count = 120,
   skeleton = "body_25b",
-  frames_per_sequence = 8,
+  frames_per_sequence = 2,
 }
 
 local SPLITS <const> = {

@@ -1,11 +1,13 @@
--- What subjects wear: a texture over the body's bands with shirt, trousers, shoes, skin, hair and a face.
+-- What subjects wear: a texture over the body's bands with shirt, trousers, shoes, skin, hair and a face. Left limbs are
+-- warm and right ones cool in every outfit: crops are so small that a face, which tells front from back and so left
+-- from right in real pictures, is three pixels wide.
 
 local mv = require "mvgraph"
 local body = require "mvgraph.body"
 
 local clothes = {}
 
-local WIDTH <const>, HEIGHT <const> = 32, 192
+local WIDTH <const>, HEIGHT <const> = 32, 256
 
 local SKINS <const> = {
   { 241, 206, 182 }, { 224, 178, 146 }, { 198, 144, 108 }, { 161, 108, 76 }, { 112, 74, 52 }, { 84, 56, 42 },
@@ -33,6 +35,8 @@ function clothes.draw(random)
     shirt = random_color(random, 40, 220),
     stripe = random_color(random, 40, 220),
     trousers = random_color(random, 25, 150),
+    left = { random:uniform(170, 245), random:uniform(50, 150), random:uniform(15, 80) },
+    right = { random:uniform(15, 80), random:uniform(60, 160), random:uniform(150, 245) },
     shoes = random_color(random, 20, 220),
     pattern = choose(random, { "plain", "hoops", "bars", "yoke", "checks" }),
     sleeve = random:uniform(0, 1) < 0.5 and random:uniform(3.5, 5.5) or 11.4, -- arm rings
@@ -60,6 +64,10 @@ local function head_color(outfit, ring, u)
   return outfit.skin
 end
 
+local function mix(a, b, share)
+  return { a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share, a[3] + (b[3] - a[3]) * share }
+end
+
 -- Rings count from 0 and are fractional between two.
 local REGIONS <const> = {
   trunk = function(outfit, ring, u)
@@ -67,12 +75,11 @@ local REGIONS <const> = {
     if ring < 11.2 - 1.2 * math.max(0, 0.35 - u) then return shirt_color(outfit, ring, u) end
     return head_color(outfit, ring, u)
   end,
-  arm = function(outfit, ring, u)
-    if ring > outfit.sleeve then return outfit.skin end
-    return outfit.pattern == "yoke" and outfit.stripe or shirt_color(outfit, ring * 0.8, u)
+  arm = function(outfit, ring, _, side)
+    return ring > outfit.sleeve and outfit.skin or outfit[side]
   end,
-  leg = function(outfit, ring)
-    return ring > outfit.leg and outfit.skin or outfit.trousers
+  leg = function(outfit, ring, _, side)
+    return ring > outfit.leg and outfit.skin or mix(outfit.trousers, outfit[side], 0.6)
   end,
   foot = function(outfit, _, u)
     return u > 0.82 and { 230, 230, 226 } or outfit.shoes
@@ -81,18 +88,20 @@ local REGIONS <const> = {
 local LAST_RING <const> = { trunk = 19, arm = 15, leg = 13, foot = 7 }
 
 ---@param outfit Outfit
----@return Array texture u8 [192, 32, 3]
+---@return Array texture u8 [256, 32, 3]
 function clothes.texture(outfit)
   local texture = mv.array({ HEIGHT, WIDTH, 3 }, "u8")
-  for name, band in pairs(body.BANDS) do
-    local random = outfit.noise:fork(name)
+  for tube, band in pairs(body.BANDS) do
+    local random = outfit.noise:fork(tube)
+    local side, name = tube:match "^(%a+)_(%a+)$"
+    name = name or tube
     local first, last = math.floor((band[1] - 0.02) * HEIGHT), math.ceil((band[2] + 0.02) * HEIGHT) - 1
     for row = math.max(first, 0), math.min(last, HEIGHT - 1) do
       local v = (row + 0.5) / HEIGHT
       local ring = math.min(math.max((v - band[1]) / (band[2] - band[1]), 0), 1) * LAST_RING[name]
       for column = 0, WIDTH - 1 do
         local u = ((column + 0.5) / WIDTH - 0.02) / 0.96
-        local color = REGIONS[name](outfit, ring, u)
+        local color = REGIONS[name](outfit, ring, u, side)
         local shade = random:normal(1, 0.05)
         for c = 1, 3 do
           local value = math.min(math.max(color[c] * shade, 0), 255)

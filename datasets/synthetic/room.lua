@@ -10,8 +10,8 @@ local BACKGROUND <const> = 160 -- side of the stored background, pixels
 local TEXTURE <const> = 32
 
 local function random_color(random, low, high)
-  local base = random:uniform(low, high)
-  return { base + random:normal(0, 0.07), base + random:normal(0, 0.07), base + random:normal(0, 0.07) }
+  local base, tint = random:uniform(low, high), 0.03
+  return { base + random:normal(0, tint), base + random:normal(0, tint), base + random:normal(0, tint) }
 end
 
 local function clamp01(x)
@@ -21,7 +21,7 @@ end
 -- A tile of two tones: planks, squares, blotches or speckles.
 local function draw_texture(random)
   local texture = mv.array({ TEXTURE, TEXTURE, 3 }, "u8")
-  local kind, depth, grain = random:integer(1, 4), random:uniform(0.1, 0.5), random:uniform(0.02, 0.12)
+  local kind, depth, grain = random:integer(1, 4), random:uniform(0.03, 0.2), random:uniform(0.01, 0.05)
   local a, b = random:uniform(0, 6.28), random:uniform(0, 6.28)
   for row = 0, TEXTURE - 1 do
     for column = 0, TEXTURE - 1 do
@@ -103,7 +103,7 @@ local function add_walls(mesh, random, half, height)
   local corners = { { -half, -half }, { half, -half }, { half, half }, { -half, half } }
   for i = 1, 4 do
     local a, b = corners[i], corners[i % 4 + 1]
-    local color = random_color(random, 0.25, 0.9)
+    local color = random_color(random, 0.5, 0.9)
     local low, high = random:uniform(0.55, 0.9), random:uniform(0.8, 1.2)
     add_quad(mesh, { { a[1], 0, a[2] }, { b[1], 0, b[2] }, { b[1], height, b[2] }, { a[1], height, a[2] } }, color,
       { low, low, high, high }, random:uniform(0.8, 3))
@@ -115,8 +115,8 @@ local function add_walls(mesh, random, half, height)
         local x, z = a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t
         return { 0.99 * x, up, 0.99 * z }
       end
-      add_quad(mesh, { at(s, y), at(s + w, y), at(s + w, y + h), at(s, y + h) }, random_color(random, 0.1, 1),
-        { random:uniform(0.7, 1.1) }, 2)
+      add_quad(mesh, { at(s, y), at(s + w, y), at(s + w, y + h), at(s, y + h) }, random_color(random, 0.4, 1),
+        { random:uniform(0.8, 1.1) }, 2)
     end
   end
 end
@@ -129,7 +129,7 @@ function room.backgrounds(random, cameras)
   local mesh, half, height = new_mesh(), random:uniform(5.5, 8), random:uniform(3.2, 4.5)
   local shade = random:uniform(0.8, 1.1)
   add_quad(mesh, { { -half, 0, -half }, { half, 0, -half }, { half, 0, half }, { -half, 0, half } },
-    random_color(random, 0.2, 0.75), { shade, 0.8 * shade, shade, 0.85 * shade }, random:uniform(0.6, 2))
+    random_color(random, 0.4, 0.75), { shade, 0.8 * shade, shade, 0.85 * shade }, random:uniform(0.6, 2))
   add_quad(mesh, { { -half, height, -half }, { half, height, -half }, { half, height, half }, { -half, height, half } },
     random_color(random, 0.7, 0.9), { 1 }, 3)
   add_walls(mesh, random, half, height)
@@ -153,7 +153,7 @@ function room.crop(picture, window, size)
 end
 
 local function add_box(mesh, random, cx, cz, w, h, d, bottom)
-  local color, turn = random_color(random, 0.15, 0.85), random:uniform(0, math.pi)
+  local color, turn = random_color(random, 0.35, 0.85), random:uniform(0, math.pi)
   local c, s, y0, y1 = math.cos(turn), math.sin(turn), bottom, bottom + h
   local function corner(i, y)
     local x, z = (i == 1 or i == 4) and -w / 2 or w / 2, i <= 2 and -d / 2 or d / 2

@@ -51,7 +51,12 @@ local ARM_HEIGHT <const> = 1.41
 local SEGMENTS <const> = { trunk = 18, leg = 12, foot = 10, arm = 10 }
 
 -- Texture bands, v from first to last ring of each tube; u is 0 at the front and 1 at the back of it.
-surface.BANDS = { trunk = { 0.02, 0.48 }, arm = { 0.52, 0.68 }, leg = { 0.72, 0.88 }, foot = { 0.92, 0.98 } }
+surface.BANDS = {
+  trunk = { 0.02, 0.38 },
+  left_arm = { 0.41, 0.52 }, right_arm = { 0.55, 0.66 },
+  left_leg = { 0.69, 0.77 }, right_leg = { 0.80, 0.88 },
+  left_foot = { 0.905, 0.935 }, right_foot = { 0.955, 0.985 },
+}
 
 ---@class BodySurface
 ---@field count integer V
@@ -86,8 +91,8 @@ end
 
 -- `rings` are { centre = {x,y,z}, a = {x,y,z}, b = {x,y,z} }: points centre + a cos t + b sin t; `front` is the angle
 -- that has u = 0. a x b must point from the first ring to the last.
-local function add_tube(s, tube, rings, caps, segments, front, band)
-  local ids = {}
+local function add_tube(s, tube, rings, caps, segments, front)
+  local ids, band = {}, surface.BANDS[tube]
   for r, ring in ipairs(rings) do
     ids[r] = {}
     local v = band[1] + (band[2] - band[1]) * (r - 1) / (#rings - 1)
@@ -139,7 +144,7 @@ local function add_trunk(s)
   for i, c in ipairs(TRUNK_CAPS) do
     caps[i] = { 0, c[1], c[2] }
   end
-  add_tube(s, "trunk", rings, caps, SEGMENTS.trunk, 0, surface.BANDS.trunk)
+  add_tube(s, "trunk", rings, caps, SEGMENTS.trunk, 0)
 end
 
 local function add_limbs(s, side, m)
@@ -161,11 +166,11 @@ local function add_limbs(s, side, m)
     return out
   end
   add_tube(s, side .. "_leg", legs, mirrored(LEG_CAPS, function(c) return { m * c[2], c[1], c[3] } end), SEGMENTS.leg,
-    math.pi / 2, surface.BANDS.leg)
+    math.pi / 2)
   add_tube(s, side .. "_foot", feet, mirrored(FOOT_CAPS, function(c) return { m * c[2], c[3], c[1] } end),
-    SEGMENTS.foot, math.pi / 2, surface.BANDS.foot)
+    SEGMENTS.foot, math.pi / 2)
   add_tube(s, side .. "_arm", arms, mirrored(ARM_CAPS, function(c) return { m * c[1], ARM_HEIGHT, c[2] } end),
-    SEGMENTS.arm, 0, surface.BANDS.arm)
+    SEGMENTS.arm, 0)
 end
 
 -- A nose and a chin on the front of the head.
