@@ -3,7 +3,9 @@ local core = require "mvgraph.core"
 
 local mv = { core = core }
 
-local PROGRAM <const> = { program = true, grad = true, assign = true, with_path = true, parameter = true, buffer = true }
+local PROGRAM <const> = {
+  program = true, grad = true, assign = true, with_path = true, parameter = true, buffer = true,
+}
 
 return setmetatable(mv, {
   __index = function(_, key)

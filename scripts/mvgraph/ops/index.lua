@@ -38,7 +38,9 @@ index.scatter_add_rows = op.kernel "scatter_add_rows" {
     return methods.sum(methods.unsqueeze(hot, 2) * methods.unsqueeze(dy, 1), 0)
   end,
   vjp = function(g, _, indices) return index.gather_rows(g, indices) end,
-  examples = { { dy = { { 1, 2 }, { 3, 4 }, { 5, 6 } }, index = { 1, 0, 1 }, args = { 3 }, y = { { 3, 4 }, { 6, 8 }, { 0, 0 } } } },
+  examples = {
+    { dy = { { 1, 2 }, { 3, 4 }, { 5, 6 } }, index = { 1, 0, 1 }, args = { 3 }, y = { { 3, 4 }, { 6, 8 }, { 0, 0 } } },
+  },
   check = { shapes = { { dy = { 7, 3 }, index = { 7 }, args = { 4 } } }, index_limit = 3 },
 }
 

@@ -82,7 +82,12 @@ view.permute = op.view "permute" {
     return view.permute(dy, inverse)
   end,
   examples = { { x = { { 1, 2, 3 }, { 4, 5, 6 } }, args = { { 1, 0 } }, y = { { 1, 4 }, { 2, 5 }, { 3, 6 } } } },
-  check = { shapes = { { x = { 2, 3, 4 }, args = { { 2, 0, 1 } } }, { x = { 3, 1, 2, 5 }, args = { { 0, -1, 1, 2 } } } } },
+  check = {
+    shapes = {
+      { x = { 2, 3, 4 }, args = { { 2, 0, 1 } } },
+      { x = { 3, 1, 2, 5 }, args = { { 0, -1, 1, 2 } } },
+    },
+  },
 }
 
 view.expand = op.view "expand" {
@@ -107,7 +112,13 @@ view.expand = op.view "expand" {
     return view.reshape(#axes > 0 and methods.sum(dy, axes) or dy, x.shape)
   end,
   examples = { { x = { { 1 }, { 2 } }, args = { { 2, 3 } }, y = { { 1, 1, 1 }, { 2, 2, 2 } } } },
-  check = { shapes = { { x = { 3, 1 }, args = { { 2, -1, 4 } } }, { x = {}, args = { { 3 } } }, { x = { 1 }, args = { { 1 } } } } },
+  check = {
+    shapes = {
+      { x = { 3, 1 }, args = { { 2, -1, 4 } } },
+      { x = {}, args = { { 3 } } },
+      { x = { 1 }, args = { { 1 } } },
+    },
+  },
 }
 
 -- slice(x, axis, start, length, step = 1)
@@ -130,8 +141,17 @@ view.slice = op.view "slice" {
     local axis, start, _, step = table.unpack(call.arguments, 1, 4)
     return view.unslice(dy, axis, start, x.shape[axis % #x.shape + 1], step)
   end,
-  examples = { { x = { 1, 2, 3, 4, 5 }, args = { 0, 1, 2 }, y = { 2, 3 } }, { x = { 1, 2, 3, 4, 5 }, args = { 0, 0, 3, 2 }, y = { 1, 3, 5 } } },
-  check = { shapes = { { x = { 3, 7 }, args = { 1, 2, 3 } }, { x = { 9, 2 }, args = { 0, 1, 3, 3 } }, { x = { 2, 3, 1 }, args = { -2, 0, 2, 2 } } } },
+  examples = {
+    { x = { 1, 2, 3, 4, 5 }, args = { 0, 1, 2 }, y = { 2, 3 } },
+    { x = { 1, 2, 3, 4, 5 }, args = { 0, 0, 3, 2 }, y = { 1, 3, 5 } },
+  },
+  check = {
+    shapes = {
+      { x = { 3, 7 }, args = { 1, 2, 3 } },
+      { x = { 9, 2 }, args = { 0, 1, 3, 3 } },
+      { x = { 2, 3, 1 }, args = { -2, 0, 2, 2 } },
+    },
+  },
 }
 
 -- unslice(x, axis, start, size, step = 1): x where slice would read, 0 elsewhere
@@ -189,8 +209,16 @@ view.pad = op.view "pad" {
     for i, pad in ipairs(read_pads(x, call.arguments[1])) do back[i] = { -pad[1], -pad[2] } end
     return view.pad(dy, back)
   end,
-  examples = { { x = { 1, 2 }, args = { { { 1, 2 } } }, y = { 0, 1, 2, 0, 0 } }, { x = { 1, 2, 3 }, args = { { { -1, 0 } } }, y = { 2, 3 } } },
-  check = { shapes = { { x = { 2, 3 }, args = { { { 0, 1 }, { 2, 0 } } } }, { x = { 4, 5 }, args = { { { 0, 0 }, { -1, 3 } } } } } },
+  examples = {
+    { x = { 1, 2 }, args = { { { 1, 2 } } }, y = { 0, 1, 2, 0, 0 } },
+    { x = { 1, 2, 3 }, args = { { { -1, 0 } } }, y = { 2, 3 } },
+  },
+  check = {
+    shapes = {
+      { x = { 2, 3 }, args = { { { 0, 1 }, { 2, 0 } } } },
+      { x = { 4, 5 }, args = { { { 0, 0 }, { -1, 3 } } } },
+    },
+  },
 }
 
 local function as_list(value)
