@@ -3,7 +3,6 @@
 local mv = require "mvgraph"
 local op = require "mvgraph.ops.define"
 local ops = mv.ops
-local trace = require "mvgraph.trace"
 local tree = require "mvgraph.body.tree"
 
 local chain = {}
@@ -49,6 +48,25 @@ local function compose(rotations, offsets)
   return ops.concat(levels, 1)
 end
 
+-- Children first: what a joint passes up is its own gradient by its own [R | o].
+local function compose_gradient(dy, rotations, offsets, transforms)
+  local b = dy.shape[1]
+  local locals = ops.concat({ rotations, offsets:reshape { b, 24, 3, 1 } }, 3)
+  local passed, gradients = {}, {}
+  for j = 0, 23 do
+    passed[j] = dy:select(1, j)
+  end
+  for j = 23, 1, -1 do
+    local parent, own = tree.PARENTS[j + 1], passed[j]
+    gradients[j + 1] = ops.matmul(transforms:select(1, parent):slice(2, 0, 3), own, { transpose_a = true })
+    local up = { ops.matmul(own, locals:select(1, j), { transpose_b = true }), own:slice(2, 3, 1) }
+    passed[parent] = passed[parent] + ops.concat(up, 2)
+  end
+  gradients[1] = passed[0]
+  local all = ops.stack(gradients, 1)
+  return all:slice(3, 0, 3), all:select(3, 3)
+end
+
 local function bodies(s)
   return s.b
 end
@@ -59,10 +77,13 @@ chain.kinematic_chain_grad = op.kernel "kinematic_chain_grad" {
   source = "pose/kinematic_chain_grad.comp",
   dispatch = bodies,
   differentiable = false,
-  reference = function(dy, rotations, offsets)
-    local gradients = trace.grad((compose(rotations, offsets) * ops.stop_gradient(dy)):sum(), { rotations, offsets })
-    return gradients[1], gradients[2]
-  end,
+  reference = compose_gradient,
+  check = {
+    shapes = {
+      { dy = { 2, 24, 3, 4 }, rotations = { 2, 24, 3, 3 }, offsets = { 2, 24, 3 }, transforms = { 2, 24, 3, 4 } },
+    },
+    tolerance = 1e-4,
+  },
 }
 
 ---World transforms: G_0 = [R_0 | o_0], G_j = G_parent(j) [R_j | o_j].

@@ -1,0 +1,265 @@
+-- Holds one declared operator against its worked examples, the double-precision reference and central differences.
+local core = require "mvgraph.core"
+local program = require "mvgraph.program"
+local trace = require "mvgraph.trace"
+local tolerance = require "tolerance"
+
+local op_check = { cases = 0, examples = 0, gradients = 0, kinks = 0 }
+
+local STEP <const> = 1e-4 -- of central differences
+local DEFAULT_SHAPES <const> = { { 3, 5 }, { 1 }, { 2, 1, 7 } }
+
+---@return number the largest difference relative to the larger number and 1
+local function distance(got, expected)
+  if #got ~= #expected then error(("expected %d elements, got %d"):format(#expected, #got), 0) end
+  local worst = 0
+  for i = 1, #expected do
+    local a, b = got[i], expected[i]
+    local gap = (a == b or (a ~= a and b ~= b)) and 0 or math.abs(a - b) / math.max(1, math.abs(a), math.abs(b))
+    if gap ~= gap then gap = math.huge end
+    worst = math.max(worst, gap)
+  end
+  return worst
+end
+
+local function require_near(what, got, expected, limit)
+  local gap = distance(got, expected)
+  if gap > limit then
+    error(("%s: off by %.3g, tolerance %.3g; expected %s, got %s"):format(what, gap, limit,
+      table.concat(expected:totable(), " ", 1, math.min(#expected, 6)),
+      table.concat(got:totable(), " ", 1, math.min(#got, 6))), 0)
+  end
+end
+
+local function draw(generator, check, name, argument, shape)
+  local array = core.array(shape, argument.dtype == "f32" and "f64" or argument.dtype)
+  local low, high = check.low or -2, check.high or 2
+  for i = 1, #array do
+    if check.fixed and check.fixed[name] then
+      array[i] = check.fixed[name]
+    elseif argument.dtype == "i32" then
+      array[i] = generator:integer(0, check.index_limit or 3)
+    else
+      array[i] = generator:uniform(low, high)
+      for _, kink in ipairs(check.avoid or {}) do
+        if math.abs(array[i] - kink) < 0.01 then array[i] = kink + 0.1 end
+      end
+    end
+  end
+  return array
+end
+
+---A narrower copy: what the device reads, and so what the reference must read.
+local function as_f32(array)
+  return array.dtype == "f64" and core.array.from(array:totable(), array.shape, "f32") or array
+end
+
+local function list_cases(declaration)
+  local check = declaration.check or {}
+  if check.shapes then return check.shapes end
+  local cases = {}
+  for i, shape in ipairs(DEFAULT_SHAPES) do
+    cases[i] = {}
+    for _, argument in ipairs(declaration.arguments) do cases[i][argument.name] = shape end
+  end
+  return cases
+end
+
+local function make_inputs(declaration, case, generator)
+  local arrays = {}
+  for i, argument in ipairs(declaration.arguments) do
+    arrays[i] = as_f32(draw(generator, declaration.check or {}, argument.name, argument, case[argument.name]))
+  end
+  return arrays
+end
+
+---Calls the operator and returns the outputs that are checked.
+local function call(declaration, tensors, case)
+  local arguments = table.move(tensors, 1, #tensors, 1, {})
+  local extra = case.args or {}
+  table.move(extra, 1, #extra, #arguments + 1, arguments)
+  local outputs = { declaration.call(table.unpack(arguments)) }
+  local count = declaration.check and declaration.check.outputs
+  return count and table.move(outputs, 1, count, 1, {}) or outputs
+end
+
+local function leaves(tracer, declaration, arrays, prefix)
+  local tensors = {}
+  for i, argument in ipairs(declaration.arguments) do
+    tensors[i] = tracer:input(prefix .. argument.name, { shape = arrays[i].shape, dtype = argument.dtype })
+  end
+  return tensors
+end
+
+local function wanted_gradients(declaration)
+  local indices = {}
+  if declaration.differentiable == false then return indices end
+  local fixed = declaration.check and declaration.check.fixed or {}
+  for i, argument in ipairs(declaration.arguments) do
+    if argument.dtype == "f32" and not fixed[argument.name] then indices[#indices + 1] = i end
+  end
+  return indices
+end
+
+---sum of outputs times fixed random weights: every element of the gradient differs.
+local function weighted_sum(outputs, weights)
+  local loss
+  for i, output in ipairs(outputs) do
+    local part = (output * trace.as_tensor(weights[i])):sum()
+    loss = loss and loss + part or part
+  end
+  return loss
+end
+
+local function make_weights(outputs, generator)
+  local weights = {}
+  for i, output in ipairs(outputs) do
+    weights[i] = core.array(output.shape)
+    generator:fill_uniform(weights[i], -1, 1)
+  end
+  return weights
+end
+
+---The reference of one case: outputs and gradients in double precision, and a function of the loss alone.
+local function build_reference(declaration, case, arrays, generator)
+  local made = { values = {}, gradients = {} }
+  local tracer = trace.build(declaration.name .. "_reference", function(tracer)
+    local tensors = leaves(tracer, declaration, arrays, "")
+    local outputs = call(declaration, tensors, case)
+    made.weights = make_weights(outputs, generator)
+    for i, output in ipairs(outputs) do made.values[i] = output.value end
+    local indices = wanted_gradients(declaration)
+    if #indices == 0 then return end
+    local loss, wrt = weighted_sum(outputs, made.weights), {}
+    for i, index in ipairs(indices) do wrt[i] = tensors[index] end
+    made.loss = loss.value
+    for i, gradient in ipairs(trace.grad(loss, wrt)) do made.gradients[i] = gradient.value end
+  end, { reference = true })
+  made.graph = tracer.graph
+  made.outputs = tracer.graph:eval(arrays, {}, made.values)
+  made.gradient_arrays = #made.gradients > 0 and tracer.graph:eval(arrays, {}, made.gradients) or {}
+  return made
+end
+
+local function loss_at(reference, arrays, which, element, offset)
+  local moved = table.move(arrays, 1, #arrays, 1, {})
+  moved[which] = core.array.from(arrays[which]:totable(), arrays[which].shape, "f64")
+  moved[which][element] = moved[which][element] + offset
+  return reference.graph:eval(moved, {}, { reference.loss })[1][1]
+end
+
+local function central_difference(reference, arrays, which, element, step)
+  return (loss_at(reference, arrays, which, element, step) - loss_at(reference, arrays, which, element, -step))
+    / (2 * step)
+end
+
+local function check_differences(declaration, reference, arrays)
+  local skipped, total = 0, 0
+  for position, which in ipairs(wanted_gradients(declaration)) do
+    local analytic = reference.gradient_arrays[position]
+    for element = 1, #arrays[which] do
+      local full = central_difference(reference, arrays, which, element, STEP)
+      local half = central_difference(reference, arrays, which, element, STEP / 2)
+      local scale = math.max(1, math.abs(full))
+      total = total + 1
+      if math.abs(full - half) > tolerance.difference * scale then
+        skipped = skipped + 1 -- the function has a kink between the two steps
+      elseif not (math.abs(analytic[element] - half) <= tolerance.difference * scale) then -- luacheck: ignore 581
+        error(("gradient of '%s', element %d: rule %.9g, central difference %.9g"):format(
+          declaration.arguments[which].name, element - 1, analytic[element], half), 0)
+      end
+    end
+  end
+  op_check.kinks = op_check.kinks + skipped
+  if skipped * 4 > total then error(("%d of %d differences met a kink"):format(skipped, total), 0) end
+end
+
+---Every case of an operator as one program: outputs "y<case>_<output>", gradients "g<case>_<input>".
+local function run_on_device(declaration, cases, inputs, references, host_bindings)
+  local specs, feeds = {}, {}
+  for c in ipairs(cases) do
+    for i, argument in ipairs(declaration.arguments) do
+      local name = ("c%d_%s"):format(c, argument.name)
+      specs[name], feeds[name] = { shape = inputs[c][i].shape, dtype = argument.dtype }, inputs[c][i]
+    end
+  end
+  local made = program.new(declaration.name .. "_cases", specs, function(given)
+    local results = {}
+    for c, case in ipairs(cases) do
+      local tensors = {}
+      for i, argument in ipairs(declaration.arguments) do tensors[i] = given[("c%d_%s"):format(c, argument.name)] end
+      local outputs = call(declaration, tensors, case)
+      for o, output in ipairs(outputs) do results[("y%d_%d"):format(c, o)] = output end
+      local indices, wrt = wanted_gradients(declaration), {}
+      for i, index in ipairs(indices) do wrt[i] = tensors[index] end
+      if #wrt > 0 then
+        for i, gradient in ipairs(trace.grad(weighted_sum(outputs, references[c].weights), wrt)) do
+          results[("g%d_%d"):format(c, i)] = gradient
+        end
+      end
+    end
+    return results
+  end, { host_bindings = host_bindings })
+  return made(feeds)
+end
+
+local function compare(declaration, cases, references, results, how)
+  local limit = declaration.check and declaration.check.tolerance or tolerance.device[declaration.kind]
+  for c in ipairs(cases) do
+    for o, expected in ipairs(references[c].outputs) do
+      require_near(("%s, case %d, output %d"):format(how, c, o), results[("y%d_%d"):format(c, o)], expected, limit)
+    end
+    for i, expected in ipairs(references[c].gradient_arrays) do
+      require_near(("%s, case %d, gradient %d"):format(how, c, i), results[("g%d_%d"):format(c, i)], expected,
+        math.max(limit, tolerance.gradient))
+    end
+  end
+end
+
+---Device and reference agree over the declared shapes; rules and central differences agree.
+function op_check.run(declaration)
+  local generator = core.generator(7):fork(declaration.name)
+  local cases, inputs, references = list_cases(declaration), {}, {}
+  for c, case in ipairs(cases) do
+    inputs[c] = make_inputs(declaration, case, generator)
+    references[c] = build_reference(declaration, case, inputs[c], generator)
+    check_differences(declaration, references[c], inputs[c])
+    op_check.cases = op_check.cases + 1
+    op_check.gradients = op_check.gradients + #references[c].gradients
+  end
+  compare(declaration, cases, references, run_on_device(declaration, cases, inputs, references, true), "device")
+  if declaration.binding then
+    compare(declaration, cases, references, run_on_device(declaration, cases, inputs, references, false),
+      "shader instead of host code")
+  end
+end
+
+local function example_output(declaration, example)
+  if declaration.kind == "kernel" and type(declaration.outputs) == "table" then
+    return example[declaration.outputs[1]:match("^%s*([%w_]+)")]
+  end
+  return example.y
+end
+
+local function to_array(value, dtype)
+  return core.array.from(type(value) == "number" and { value } or value, type(value) == "number" and {} or nil, dtype)
+end
+
+---Worked examples, on the device and in double precision.
+function op_check.run_examples(declaration)
+  for number, example in ipairs(declaration.examples) do
+    local arrays = {}
+    for i, argument in ipairs(declaration.arguments) do
+      if example[argument.name] == nil then error(("example %d lacks '%s'"):format(number, argument.name), 0) end
+      arrays[i] = to_array(example[argument.name], argument.dtype)
+    end
+    local expected = to_array(example_output(declaration, example), "f64")
+    local reference = build_reference(declaration, example, arrays, core.generator(1))
+    require_near(("example %d, reference"):format(number), reference.outputs[1], expected, tolerance.example)
+    local results = run_on_device(declaration, { example }, { arrays }, { reference }, true)
+    require_near(("example %d, device"):format(number), results.y1_1, expected, tolerance.example)
+    op_check.examples = op_check.examples + 1
+  end
+end
+
+return op_check
