@@ -28,10 +28,12 @@ mvg_status mvg_ndarray_create(mvg_dtype dtype, const mvg_shape *shape, mvg_ndarr
 mvg_status mvg_ndarray_narrow(mvg_ndarray *array, int64_t first, int64_t count,
                               mvg_ndarray **out_view) {
   *out_view = NULL;
-  if (array->shape.rank == 0 || first < 0 || count < 0 || first + count > array->shape.dims[0]) {
+  if (array->shape.rank == 0 || first < 0 || count < 0 || first > array->shape.dims[0] ||
+      count > array->shape.dims[0] - first) {
     char text[MVG_SHAPE_TEXT_SIZE];
-    return MVG_ERROR(MVG_INVALID_ARGUMENT, "rows %" PRId64 " to %" PRId64 " lie outside shape %s",
-                     first, first + count, mvg_shape_format(&array->shape, text));
+    return MVG_ERROR(MVG_INVALID_ARGUMENT,
+                     "%" PRId64 " rows from row %" PRId64 " lie outside shape %s", count, first,
+                     mvg_shape_format(&array->shape, text));
   }
   mvg_ndarray *view;
   MVG_RETURN_IF_ERROR(MVG_NEW(&view));

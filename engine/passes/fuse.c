@@ -54,7 +54,8 @@ static mvg_status number_values(fuser *f) {
 }
 
 static void mark_live(fuser *f) {
-  memset(f->update_slot, 0xFF, f->fusion->value_count * sizeof *f->update_slot);
+  if (f->fusion->value_count > 0)
+    memset(f->update_slot, 0xFF, f->fusion->value_count * sizeof *f->update_slot);
   for (uint32_t i = 0; i < mvg_graph_get_target_count(f->graph); ++i) {
     const mvg_target *target = mvg_graph_get_target(f->graph, i);
     f->fusion->is_live[target->value.node] = true;
@@ -102,7 +103,8 @@ static mvg_status list_users(fuser *f) {
     uint32_t total = next[f->fusion->value_count];
     MVG_RETURN_IF_ERROR(mvg_array_reserve(&f->users, total));
     f->users.count = total;
-    memcpy(f->producer, f->user_begin, f->fusion->value_count * sizeof *f->producer);
+    if (f->fusion->value_count > 0)
+      memcpy(f->producer, f->user_begin, f->fusion->value_count * sizeof *f->producer);
   }
   return NULL;
 }
@@ -147,7 +149,8 @@ static mvg_status draft_node(fuser *f, uint32_t id) {
 }
 
 static mvg_status draft_groups(fuser *f) {
-  memset(f->producer, 0xFF, f->fusion->value_count * sizeof *f->producer);
+  if (f->fusion->value_count > 0)
+    memset(f->producer, 0xFF, f->fusion->value_count * sizeof *f->producer);
   for (uint32_t id = 0; id < mvg_graph_get_node_count(f->graph); ++id) {
     const mvg_node *node = mvg_graph_get_node(f->graph, id);
     bool is_own = f->fusion->is_live[id] && node->kind > MVG_KIND_CONST &&

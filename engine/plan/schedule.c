@@ -190,6 +190,7 @@ static mvg_status order_groups(scheduler *s) {
 
 static void index_values(scheduler *s) {
   const mvg_fusion *fusion = s->fusion;
+  if (fusion->value_count == 0) return;
   memset(s->schedule->producer, 0xFF, fusion->value_count * sizeof(uint32_t));
   memset(s->schedule->target_of, 0xFF, fusion->value_count * sizeof(uint32_t));
   for (uint32_t g = 0; g < fusion->group_count; ++g) {
