@@ -8,7 +8,7 @@ local options = require "mvgraph.core.options"
 
 local cli = {}
 
-local VERBS <const> = { "run", "devices", "show", "graph", "check", "test" }
+local VERBS <const> = { "run", "devices", "show", "graph", "test" }
 
 local COMMON <const> = {
   { "help", false, "show this text" },

@@ -372,7 +372,7 @@ int main(void) {
   device = open_device();
   if (!device) {
     printf("1..0 # SKIP no Vulkan device\n");
-    return 77;
+    return 0;
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_maps_broadcast),
