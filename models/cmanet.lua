@@ -27,9 +27,10 @@ M.config = {
   weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 }, -- eq. (3) and (6), SPIN's values
   fit_threshold = 100, -- SMPLify fits with a larger mean squared error (pixels of a 224 crop) do not supervise
   smplify = { camera = 60, body = 100, batch = 64, every = 1 }, -- iterations, bodies a batch, epochs between rounds
-  augment = 0, -- strength of colour jitter, 0 to 1
-  irv = { epochs = 10, lr = 1e-5 },
-  iev = { epochs = 20, lr = 1e-5 },
+  -- strengths of geometry and colour 0 to 1, probability to mirror, views counted from a random one of the ring
+  augment = { geometry = 0, colour = 0, mirror = 0, ring = false },
+  irv = { epochs = 10, steps = 0, lr = 1e-5 }, -- epochs 0: as many as `steps` takes
+  iev = { epochs = 20, steps = 0, lr = 1e-5 },
   schedule = "constant", -- or "cosine", over each stage
   data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default
   capture = require("datasets.capture").defaults, -- of a capture given with --data
@@ -43,15 +44,16 @@ M.presets = {
     encoder = { patch_size = 8, embed_dim = 64, depths = { 2, 2 }, num_heads = { 4, 8 }, window_size = 4 },
     features = "flatten",
     stem = "convolution",
-    reduce = 16,
+    reduce = 32,
     hidden = 256,
     dropout = 0.1,
     fusion = { window_size = 8, num_heads = 8 },
-    augment = 1,
+    augment = { colour = 0.3 },
+    weights = { smpl = 10 },
     smplify = { camera = 30, body = 60, batch = 1024, every = 10 },
-    irv = { epochs = 16, lr = 1e-3 },
-    iev = { epochs = 12, lr = 1e-3 },
-    data = { train_count = 1200 },
+    irv = { epochs = 0, steps = 1300, lr = 1e-3 },
+    iev = { epochs = 0, steps = 1300, lr = 1e-3 },
+    data = { train_count = 3000 },
     schedule = "cosine",
   },
 }

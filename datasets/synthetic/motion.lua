@@ -210,7 +210,7 @@ function KINDS.throw(a, p, phase)
 end
 
 motion.TRAIN_KINDS = {
-  "walk", "run", "reach", "wave", "squat", "sit", "punch", "kick", "dance", "bend", "arm_circles",
+  "walk", "run", "reach", "wave", "squat", "sit", "punch", "kick", "dance", "bend", "arm_circles", "jumping_jack", "throw",
 }
 motion.TEST_KINDS = {
   "walk", "run", "reach", "wave", "squat", "sit", "punch", "kick", "dance", "bend", "arm_circles", "jumping_jack",
@@ -224,7 +224,7 @@ local function draw_deviation(random, names, scale)
     local limit = anatomy.LIMITS[name]
     local width = scale * math.min(limit[2] - limit[1], 120)
     out[name] = {
-      random:normal(0, 0.045 * width), random:normal(0, 0.05 * width), random:uniform(0.1, 0.5),
+      random:normal(0, 0.025 * width), random:normal(0, 0.03 * width), random:uniform(0.1, 0.5),
       random:uniform(0, 2 * pi),
     }
   end

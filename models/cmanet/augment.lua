@@ -1,6 +1,6 @@
--- Augmentation of a training batch: every view is turned, scaled and shifted, its colours drift, and whole samples are
--- mirrored. Keypoints, crop geometry and SMPLify targets move along exactly: turning a picture about its principal
--- point is a camera that rolls, and mirroring swaps left and right.
+-- Augmentation of a training batch: every view is turned, scaled and shifted, its colours drift, whole samples are
+-- mirrored, and the ring of cameras is counted from another one. Keypoints, crop geometry and SMPLify targets move along
+-- exactly: turning a picture about its principal point is a camera that rolls, and mirroring swaps left and right.
 
 local mv = require "mvgraph"
 
@@ -37,21 +37,24 @@ local function move(a, x, y)
   return a.is_mirrored and -x or x, y
 end
 
-local function change_image(random, strength, a, image)
+local function change_geometry(a, image)
   local side = image.shape[1]
   local centre = { (a.x + 1) / 2 * side, (a.y + 1) / 2 * side, a.scale * side }
   local changed = mv.image.crop_affine(image, centre, side, a.turn)
   if a.is_mirrored then
     mv.image.mirror(changed)
   end
+  image:copy_(changed)
+end
+
+local function change_colours(random, strength, image)
   local gains, offsets = {}, {}
   local common = random:uniform(-MAX_OFFSET, MAX_OFFSET)
   for channel = 1, 3 do
     gains[channel] = 1 + strength * random:uniform(-MAX_GAIN, MAX_GAIN)
     offsets[channel] = strength * (common + random:uniform(-MAX_OFFSET, MAX_OFFSET)) / 2
   end
-  mv.image.adjust(changed, gains, offsets)
-  image:copy_(changed)
+  mv.image.adjust(image, gains, offsets)
 end
 
 local function change_keypoints(a, points, row, flip)
@@ -109,39 +112,75 @@ local function mirror_pose(values, at, count, flip, first)
   end
 end
 
+local PER_VIEW <const> = { "images", "keypoints", "crop", "theta_views", "beta_views", "trusted_views", "global_opt" }
+
+-- Counts the views of sample `i` from view `first`.
+local function turn_ring(batch, i, first)
+  for _, name in ipairs(PER_VIEW) do
+    if batch[name] then
+      local rows = batch[name]:row(i)
+      local old, n = rows:clone(), rows.shape[1]
+      for view = 0, n - 1 do
+        rows:narrow(view, 1):copy_(old:narrow((view + first) % n, 1))
+      end
+    end
+  end
+end
+
+local function change_view(a, batch, row, skeleton)
+  local side = batch.images.shape[3]
+  change_geometry(a, batch.images:reshape { -1, side, side, 3 }:row(row))
+  change_keypoints(a, batch.keypoints, row, skeleton.flip)
+  change_crop(a, batch.crop, row)
+  if batch.theta_views then
+    change_orientation(a, batch.theta_views, row * 144)
+    if a.is_mirrored then
+      mirror_pose(batch.theta_views, row * 144 + 6, 23, mv.skeletons.get("smpl24").flip, 1)
+    end
+  end
+  if batch.global_opt then
+    change_orientation(a, batch.global_opt, row * 6)
+  end
+end
+
+---@class AugmentSettings
+---@field geometry number strength of turn, scale and shift, 0 to 1
+---@field colour number strength of gains and offsets, 0 to 1
+---@field mirror number probability
+---@field ring boolean whether views are counted from a random one
+
 ---Changes a batch in place.
 ---@param random generator
----@param strength number 0 to 1
+---@param settings AugmentSettings
 ---@param batch table images u8 [B, N, S, S, 3], keypoints [B, N, K, 3], crop [B, N, 3], and the stage's targets:
 ---  theta_views [B, N, 24, 6], and theta_opt [B, 23, 6] with global_opt [B, N, 6], where there are any
 ---@param skeleton Skeleton of the keypoints
-function augment.apply(random, strength, batch, skeleton)
-  local flip = mv.skeletons.get("smpl24").flip
+function augment.apply(random, settings, batch, skeleton)
   local b, n = batch.images.shape[1], batch.images.shape[2]
-  local side = batch.images.shape[3]
-  local images = batch.images:reshape { b * n, side, side, 3 }
   for i = 0, b - 1 do
-    local is_mirrored = random:uniform(0, 1) < 0.5 * strength
+    local is_mirrored = random:uniform(0, 1) < settings.mirror
     for view = 0, n - 1 do
-      local row = i * n + view
-      local a = draw(random, strength, is_mirrored)
-      change_image(random, strength, a, images:row(row))
-      change_keypoints(a, batch.keypoints, row, skeleton.flip)
-      change_crop(a, batch.crop, row)
-      if batch.theta_views then
-        change_orientation(a, batch.theta_views, row * 144)
-        if is_mirrored then
-          mirror_pose(batch.theta_views, row * 144 + 6, 23, flip, 1)
-        end
+      local a = draw(random, settings.geometry, is_mirrored)
+      if settings.geometry > 0 or is_mirrored then
+        change_view(a, batch, i * n + view, skeleton)
       end
-      if batch.global_opt then
-        change_orientation(a, batch.global_opt, row * 6)
+      if settings.colour > 0 then
+        change_colours(random, settings.colour, batch.images:row(i):row(view))
       end
     end
     if is_mirrored and batch.global_opt then
-      mirror_pose(batch.theta_opt, i * 138, 23, flip, 1)
+      mirror_pose(batch.theta_opt, i * 138, 23, mv.skeletons.get("smpl24").flip, 1)
+    end
+    if settings.ring then
+      turn_ring(batch, i, random:integer(0, n - 1))
     end
   end
+end
+
+---@param settings AugmentSettings
+---@return boolean whether `apply` would leave every batch as it is
+function augment.is_off(settings)
+  return settings.geometry == 0 and settings.colour == 0 and settings.mirror == 0 and not settings.ring
 end
 
 return augment

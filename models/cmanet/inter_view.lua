@@ -99,8 +99,8 @@ return {
   class = InterView,
   stage = {
     name = InterView.name,
-    epochs = function(config)
-      return config.iev.epochs
+    epochs = function(config, steps)
+      return stage.epochs(config.iev, steps)
     end,
     lr = function(config, step, total)
       return stage.learning_rate(config, config.iev.lr, step, total)

@@ -103,8 +103,8 @@ return {
   class = IntraView,
   stage = {
     name = IntraView.name,
-    epochs = function(config)
-      return config.irv.epochs
+    epochs = function(config, steps)
+      return stage.epochs(config.irv, steps)
     end,
     lr = function(config, step, total)
       return stage.learning_rate(config, config.irv.lr, step, total)

@@ -4,20 +4,23 @@ local mv = require "mvgraph"
 local Regressor = require "cmanet.regressor"
 local nn = mv.nn
 
----Patch embedding in two steps, patches of half the size and a strided 3x3 convolution over them, then LayerNorm:
----learns from few pictures where a single large patch does not (Xiao et al. 2021, "Early convolutions help transformers
----see better").
+---Patch embedding by strided 3x3 convolutions, each halving the map, then LayerNorm: learns from few pictures where a
+---single large patch does not (Xiao et al. 2021, "Early convolutions help transformers see better").
 ---@class ConvStem: Module
 local ConvStem = nn.class("ConvStem", nn.Module)
 
----@param patch integer even, the stem's total stride
----@param channels integer even
+---@param patch integer power of two, the stem's total stride
+---@param channels integer
 function ConvStem:__init(patch, channels)
-  self.layers = nn.Sequential {
-    nn.Conv2d(3, channels // 2, patch // 2, { stride = patch // 2 }),
-    nn.GELU(),
-    nn.Conv2d(channels // 2, channels, 3, { stride = 2, padding = 1 }),
-  }
+  local layers, from = {}, 3
+  local steps = math.floor(math.log(patch, 2) + 0.5)
+  for i = 1, steps do
+    local to = channels >> (steps - i)
+    layers[#layers + 1] = nn.Conv2d(from, to, 3, { stride = 2, padding = 1 })
+    layers[#layers + 1] = nn.GELU()
+    from = to
+  end
+  self.layers = nn.Sequential(layers)
   self.norm = nn.LayerNorm(channels)
 end
 

@@ -112,8 +112,8 @@ local joint = {}
 function joint.stage(teaches_irv)
   return {
     name = Joint.name,
-    epochs = function(config)
-      return config.irv.epochs + config.iev.epochs
+    epochs = function(config, steps)
+      return stage.epochs(config.irv, steps) + stage.epochs(config.iev, steps)
     end,
     lr = function(config, step, total)
       return stage.learning_rate(config, config.iev.lr, step, total)

@@ -43,6 +43,13 @@ local function normalise(rows)
   return flat:reshape { b, n, 3, side, side }
 end
 
+---Epochs of a stage: as configured, or where that is 0 as many as the wanted number of steps takes.
+---@param wanted { epochs: integer, steps: integer }
+---@param steps integer of an epoch
+function stage.epochs(wanted, steps)
+  return wanted.epochs > 0 and wanted.epochs or math.max(1, math.ceil(wanted.steps / steps))
+end
+
 ---The rate of a step, from 0: constant, or a short warm-up and half a cosine.
 function stage.learning_rate(config, lr, step, total)
   if config.schedule == "constant" then
@@ -130,7 +137,8 @@ function stage.new(class, ctx, settings)
   end
   local targets = self:target_shapes(config.batch, views)
   targets.lr = {}
-  self.model:train()
+  self.model:eval()
+  self.trained:train() -- what is frozen neither drops nor tracks
   self.train_program = mv.program(self.name .. "_train", specs(targets), function(given)
     local terms = self:losses(given)
     local gradients = mv.grad(terms.loss, self.parameters)
@@ -151,7 +159,7 @@ function Stage:step(indices, lr, overall)
   inputs.images = train.images:gather(indices)
   inputs.keypoints = train.keypoints:gather(indices)
   inputs.crop = train.camera:gather(indices)
-  if config.augment > 0 then
+  if not augment.is_off(config.augment) then
     local random = self.ctx:generator(("augment/%s/%d"):format(self.name, overall))
     augment.apply(random, config.augment, inputs, mv.skeletons.get(self.shared.skeleton))
   end

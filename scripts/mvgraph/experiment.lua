@@ -7,7 +7,7 @@
 --   function M.build(config, dataset) return model end     -- has state_dict() and load_state_dict()
 --   M.stages = { {
 --     name = "lifting",
---     epochs = function(config) return config.epochs end,  -- a number or a function of the configuration
+--     epochs = function(config, steps) return config.epochs end,  -- a number or a function; steps of an epoch
 --     batch = 16,                                          -- likewise; default: config.batch
 --     lr = function(config, step, total) ... end,          -- a number, or the rate of a step counted from 0
 --     setup = function(ctx) return object end,

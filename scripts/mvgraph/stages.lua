@@ -60,8 +60,8 @@ function Runner:context(stage)
     stage = stage.name, progress = self.progress }, Context)
 end
 
-local function value_of(setting, values, fallback)
-  if type(setting) == "function" then setting = setting(values) end
+local function value_of(setting, values, fallback, ...)
+  if type(setting) == "function" then setting = setting(values, ...) end
   if setting == nil then return fallback end
   return setting
 end
@@ -184,9 +184,9 @@ function Runner:plan(stage, seconds_before)
   local values = self.config
   local count, batch = self.dataset.train.count, batch_size(stage, values)
   if count < 1 then error(("stage '%s': the dataset has no training sample"):format(stage.name), 0) end
-  local rate = stage.lr
+  local rate, steps = stage.lr, math.max(count // batch, 1)
   return {
-    epochs = value_of(stage.epochs, values, 1), count = count, batch = batch, steps = math.max(count // batch, 1),
+    epochs = value_of(stage.epochs, values, 1, steps), count = count, batch = batch, steps = steps,
     lr = type(rate) == "function" and function(step, total) return rate(values, step, total) end
       or function() return rate or 0 end,
     seconds_before = seconds_before, started = mv.clock(),
