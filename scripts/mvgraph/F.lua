@@ -106,7 +106,9 @@ end
 ---@return Tensor
 function F.cross_entropy(input, target, given)
   input, target = trace.as_tensor(input), trace.as_tensor(target)
-  if #input.shape ~= 2 then trace.fail("cross_entropy: input should be [N, K], is %s", tensor.format_shape(input.shape)) end
+  if #input.shape ~= 2 then
+    trace.fail("cross_entropy: input should be [N, K], is %s", tensor.format_shape(input.shape))
+  end
   if target.dtype == "i32" then target = F.one_hot(target, input.shape[2]) end
   input, target = check_same("cross_entropy", input, target)
   return finish("cross_entropy", -ops.sum(ops.log_softmax(input, -1) * target, -1), given)

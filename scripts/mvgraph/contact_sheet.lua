@@ -99,7 +99,8 @@ local function draw_body(picture, body, centre, across, depth, color_of, thickne
     local a, b = 3 * entry.limb[1], 3 * entry.limb[2]
     local function x(base) return CELL / 2 + (body.points[base + across] - centre[across]) * scale end
     local function y(base) return CELL / 2 + (body.points[base + 2] - centre[2]) * scale end
-    mv.image.line(picture, x(a), y(a), x(b), y(b), shade(color_of(entry.limb), 0.8 - 0.8 * entry.depth, PANEL), thickness)
+    local color = shade(color_of(entry.limb), 0.8 - 0.8 * entry.depth, PANEL)
+    mv.image.line(picture, x(a), y(a), x(b), y(b), color, thickness)
   end
 end
 
@@ -110,7 +111,8 @@ local function body_cell(sample, caption, across, depth)
   if sample.ghost then
     draw_body(picture, sample.ghost, centre, across, depth, function() return GHOST end, 6)
   end
-  draw_body(picture, sample.body, centre, across, depth, function(limb) return side_color(sample.body.names, limb) end, 3)
+  local function color_of(limb) return side_color(sample.body.names, limb) end
+  draw_body(picture, sample.body, centre, across, depth, color_of, 3)
   mv.image.text(picture, 4, 4, caption, FAINT)
   return picture
 end

@@ -51,7 +51,8 @@ end
 ---Fits mean and covariance, the covariance shrunk towards a multiple of the identity.
 ---@param poses Array 6D rotations of the body joints, one pose a row, [n, 23, 6]
 ---@param shrinkage number? share of the identity, default 0.05
----@return table prior { mean = Array [138], whitening = Array [138, 138] }: Mahalanobis distance is |whitening (x - mean)|^2
+---@return table prior { mean = Array [138], whitening = Array [138, 138] }: Mahalanobis distance squared is
+---  |whitening (x - mean)|^2
 function pose_prior.fit(poses, shrinkage)
   shrinkage = shrinkage or 0.05
   local n = poses.shape[1]

@@ -35,7 +35,8 @@ local DEFAULTS <const> = {
 }
 
 ---Perspective projection of body-frame points through per-view orientation and the network camera.
----t = (tx + ox tz / f, ty + oy tz / f, tz), tz = f / s: the crop's own focal length and offset give the full-frame camera.
+---t = (tx + ox tz / f, ty + oy tz / f, tz), tz = f / s: the crop's own focal length and offset give the full-frame
+---camera.
 ---@param points Tensor root-relative keypoints in the body frame, metres, [B, K, 3]
 ---@param rotation Tensor global orientations, [B, V, 3, 3]
 ---@param camera Tensor network camera (s, tx, ty), [B, V, 3]

@@ -32,7 +32,7 @@ t.test("a sheet has a cell a view and two of the body", function()
   t.equal(sheet.shape, { 40 + CELL + 16 + GAP, 4 * (CELL + GAP) + GAP, 3 })
 end)
 
-t.test("a sure detection is green at its place in its view, a weak one is darker, a missing one is not drawn", function()
+t.test("a sure detection is green at its place in its view, a weak one is darker, a missing one is absent", function()
   local split = new_split()
   set_keypoint(split, 1, 0, 0.5, -0.5, 1)
   set_keypoint(split, 1, 1, -0.5, -0.5, 0.2)

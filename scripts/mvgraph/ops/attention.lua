@@ -28,8 +28,8 @@ attention.relative_position_bias = op.view "relative_position_bias" {
   check = { shapes = { { table = { 15, 2 }, args = { 2, 3 } }, { table = { 1, 3 }, args = { 1, 1 } } } },
 }
 
--- relative_position_pairs(x [heads, h w, h w], h, w) -> [(2h-1)(2w-1), heads, h w]: for every offset, the entries (i, j)
--- that have it, by i; 0 where j would fall outside the window.
+-- relative_position_pairs(x [heads, h w, h w], h, w) -> [(2h-1)(2w-1), heads, h w]: for every offset, the entries
+-- (i, j) that have it, by i; 0 where j would fall outside the window.
 attention.relative_position_pairs = op.view "relative_position_pairs" {
   inputs = { "x [heads, n, n]" },
   layout = function(x, h, w)

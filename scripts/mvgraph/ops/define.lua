@@ -327,7 +327,8 @@ function define.kernel(name)
   end
 end
 
----op.host "assignment" { inputs, outputs, run = function(inputs, outputs, options) }: arrays in, arrays filled in place.
+---op.host "assignment" { inputs, outputs, run = function(inputs, outputs, options) }: arrays in, arrays
+---filled in place.
 function define.host(name)
   return function(declaration)
     local tags = {}

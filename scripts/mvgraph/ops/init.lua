@@ -1,7 +1,9 @@
 -- All operators by name: the families' functions in one table.
 local ops = { op = require "mvgraph.ops.define" }
 
-for _, family in ipairs { "map", "reduce", "view", "constant", "matmul", "norm", "index", "random", "conv", "attention" } do
+for _, family in ipairs {
+  "map", "reduce", "view", "constant", "matmul", "norm", "index", "random", "conv", "attention",
+} do
   for name, operator in pairs(require("mvgraph.ops." .. family)) do ops[name] = operator end
 end
 

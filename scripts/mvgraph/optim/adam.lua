@@ -33,7 +33,9 @@ local adam_step = op.map "adam_step" {
     { p = { 1 }, m = { 0.5 }, v = { 4 }, lr = 0.1, correction1 = 0.5, correction2 = 1, args = { 0, 0 }, y = { 0.95 } },
   },
   check = {
-    shapes = { { p = { 5 }, m = { 5 }, v = { 5 }, lr = {}, correction1 = {}, correction2 = {}, args = { 1e-8, 0.01 } } },
+    shapes = {
+      { p = { 5 }, m = { 5 }, v = { 5 }, lr = {}, correction1 = {}, correction2 = {}, args = { 1e-8, 0.01 } },
+    },
     low = 0.2, high = 1,
   },
 }
