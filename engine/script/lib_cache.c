@@ -15,6 +15,7 @@
 
 // folder(name): made if need be, open to the script; nil where there is no cache to write to.
 static int cache_folder(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TSTRING);
   const char *name = luaL_checkstring(L, 1);
   luaL_argcheck(L, name[0] && !strpbrk(name, "./"), 1, "a plain folder name is needed");
   char path[PATH_MAX];
