@@ -1,4 +1,4 @@
--- What subjects wear: a texture over the body's bands with shirt, trousers, shoes, skin, hair and a face. Left limbs are
+-- What subjects wear: a texture over the body's bands with shirt, trousers, shoes, skin, hair, a face. Left limbs are
 -- warm and right ones cool in every outfit: crops are so small that a face, which tells front from back and so left
 -- from right in real pictures, is three pixels wide.
 

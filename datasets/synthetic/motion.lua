@@ -210,7 +210,8 @@ function KINDS.throw(a, p, phase)
 end
 
 motion.TRAIN_KINDS = {
-  "walk", "run", "reach", "wave", "squat", "sit", "punch", "kick", "dance", "bend", "arm_circles", "jumping_jack", "throw",
+  "walk", "run", "reach", "wave", "squat", "sit", "punch", "kick", "dance", "bend", "arm_circles", "jumping_jack",
+  "throw",
 }
 motion.TEST_KINDS = {
   "walk", "run", "reach", "wave", "squat", "sit", "punch", "kick", "dance", "bend", "arm_circles", "jumping_jack",

@@ -1,5 +1,5 @@
 -- Augmentation of a training batch: every view is turned, scaled and shifted, its colours drift, whole samples are
--- mirrored, and the ring of cameras is counted from another one. Keypoints, crop geometry and SMPLify targets move along
+-- mirrored, and the ring of cameras is counted from another one. Keypoints, crops and SMPLify targets move along
 -- exactly: turning a picture about its principal point is a camera that rolls, and mirroring swaps left and right.
 
 local mv = require "mvgraph"

@@ -19,7 +19,10 @@ local function new_intra(self)
     count = count, views = 1, iterations = self.config.smplify, batch = self.config.smplify.batch,
     confidence = self.config.lambda,
   }
-  intra.fit_data = { keypoints = train.keypoints:reshape { count, 1, k, 3 }, crop = train.camera:reshape { count, 1, 3 } }
+  intra.fit_data = {
+    keypoints = train.keypoints:reshape { count, 1, k, 3 },
+    crop = train.camera:reshape { count, 1, 3 },
+  }
   return setmetatable(intra, intra_view.class)
 end
 
