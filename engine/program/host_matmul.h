@@ -1,5 +1,4 @@
-// Dense products on the host, for CPU devices: oneDNN's sgemm where it was found at build time,
-// else the engine's own.
+// Dense products on the host, for CPU devices.
 #ifndef MVGRAPH_PROGRAM_HOST_MATMUL_H_
 #define MVGRAPH_PROGRAM_HOST_MATMUL_H_
 
@@ -14,10 +13,7 @@ typedef struct {
   bool broadcast_a, broadcast_b; // one matrix for the whole batch
 } mvg_matmul;
 
-// The same bits at every call. Overwrites y.
+// The same bits at every call, whatever the number of threads. Overwrites y.
 void mvg_host_matmul(const mvg_matmul *shape, const float *a, const float *b, float *y);
-
-// The engine's own kernel, whatever was found at build time.
-void mvg_host_matmul_own(const mvg_matmul *shape, const float *a, const float *b, float *y);
 
 #endif // MVGRAPH_PROGRAM_HOST_MATMUL_H_

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "script/lib.h"
+#include "script/ordered_pairs.h"
 
 #define DEFAULT_BUDGET_BYTES ((size_t)1 << 30)
 #define COLLECT_AFTER_BYTES ((size_t)256 << 20)
@@ -199,6 +200,7 @@ static int open_all(lua_State *L) {
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &handles_key);
   mvg_sandbox_open_libraries(L, &vm->sandbox);
+  mvg_lua_order_pairs(L);
   open_searcher(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_core);

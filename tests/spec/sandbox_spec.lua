@@ -35,6 +35,22 @@ t.test("only the project's environment variables are seen", function()
   t.equal(core.getenv("PATH"), nil)
 end)
 
+t.test("pairs visits names in one order, whatever the process", function()
+  local given, seen = { 30, 10 }, {}
+  for i = 1, 40 do given[("name%02d"):format(i * 17 % 40)] = i end
+  given[0.5] = "half"
+  for key, value in pairs(given) do
+    seen[#seen + 1] = key
+    t.is_true(rawequal(given[key], value))
+    if key == "name03" then given.name04 = nil end -- removed while visiting: not visited
+  end
+  t.equal(#seen, 42)
+  t.equal({ seen[1], seen[2], seen[3], seen[4], seen[8], seen[42] }, { 0.5, 1, 2, "name00", "name05", "name39" })
+  local own = setmetatable({}, { __pairs = function() return function(_, key) return not key and "own" or nil end end })
+  for key in pairs(own) do t.equal(key, "own") end
+  t.error_matches(function() pairs() end, "bad argument #1")
+end)
+
 t.test("a missing module says where it was sought", function()
   t.error_matches(function() require "mvgraph.no_such_module" end, "no_such_module%.lua")
 end)
