@@ -2,7 +2,9 @@
 --- the 2D keypoints that an imperfect detector would give. Same seed and options, same bytes.
 ---
 --- Train and test share nothing but the generator: other subjects, rooms and camera rigs, other motion parameters, and
---- a kind of motion that only the test split has. `reference` and `oracle` are for evaluation alone.
+--- a kind of motion that only the test split has. As in most studios a camera keeps its number and about its side of
+--- the room, and subjects begin within 60 degrees of the front, then turn. `reference` and `oracle` are for evaluation
+--- alone.
 ---
 --- `camera` f32 [count, N, 3] = f, ox, oy is what a crop is of its camera, with a guessed focal length: in units of
 --- half the crop's side, f is the focal length and (ox, oy) the way from the picture's middle to the crop's centre.

@@ -251,7 +251,7 @@ function motion.draw(random, kind)
       offset = random:uniform(0, 1),
       shift = random:uniform(-1.2, 1.2),
       turn = random:uniform(-1.5, 1.5),
-      heading = random:uniform(0, 360),
+      heading = random:uniform(-60, 60), -- where a motion begins; it turns on from there
       speed = random:uniform(2.2, 4.5), -- radians of phase a second
       start = random:uniform(0, 2 * pi),
       wander = { random:uniform(0, 2 * pi), random:uniform(0, 2 * pi), random:uniform(0.15, 0.4) },

@@ -7,6 +7,8 @@ local rig = {}
 rig.FRAME = 1000 -- side of every camera's square picture, pixels
 rig.GUESSED_FOCAL = 1.1 -- over the picture's side: what the method is told; the true ones lie around it
 
+local FRONT_SPREAD <const> = 0.35 -- radians: the first camera stands about in front of where subjects face
+
 ---@class RigCamera
 ---@field rotation number[] world to camera (x right, y down, z away), [3, 3]
 ---@field translation number[] [3]
@@ -27,9 +29,9 @@ end
 
 ---@param random generator
 ---@param views integer
----@return RigCamera[] cameras in order around the subject
+---@return RigCamera[] cameras in order around the subject, the first about in front
 function rig.draw(random, views)
-  local cameras, turn = {}, random:uniform(0, 2 * math.pi)
+  local cameras, turn = {}, random:uniform(-FRONT_SPREAD, FRONT_SPREAD)
   for i = 1, views do
     local angle = turn + 2 * math.pi * (i - 1) / views + random:uniform(-0.35, 0.35) * math.min(1, 4 / views)
     local distance, height = random:uniform(3.2, 5), random:uniform(0.7, 2.6)
