@@ -106,6 +106,20 @@ function spec.shared(core, path)
   return full
 end
 
+--- Skips the running test where nothing computes: without a Vulkan device, or on the null device.
+---@param core table mvgraph.core
+function spec.needs_device(core)
+  local is_open, found = pcall(core.device)
+  if is_open then
+    if found.is_null then spec.skip "the null device computes nothing" end
+    return
+  end
+  for _, info in ipairs(core.devices()) do
+    if not info.is_null then error(found, 0) end
+  end
+  spec.skip "no Vulkan device"
+end
+
 --- Runs spec files.
 ---@param files string[]
 ---@param options? {only: string?}

@@ -45,6 +45,7 @@ end
 
 -- Bodies and cameras drawn at random, and a batch whose keypoints are exactly theirs.
 local function draw(program, seed)
+  t.needs_device(mv.core)
   local random = mv.generator(seed)
   local is_shared = program == project_body
   local body = { crop = data.train.camera:clone(), camera = mv.array { B, N, 3 } }

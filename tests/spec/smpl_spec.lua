@@ -114,6 +114,7 @@ t.test("the upright body's keypoints are those of an identity global orientation
 end)
 
 t.test("gradients of keypoints agree with finite differences", function()
+  t.needs_device(mv.core) -- parameters live there
   local betas, rotations = draw(4, 1)
   local beta, matrices = as_arrays(betas, rotations)
   local weight = mv.array { 1, #NAMES, 3 }
@@ -164,7 +165,7 @@ t.test("the joint regressor reproduces the joints from the shaped surface, pose 
 end)
 
 t.test("the layer and its gradients run on the device as the reference says", function()
-  if mv.core.device().is_null then t.skip "no device" end
+  t.needs_device(mv.core)
   local betas, rotations = draw(5, 3)
   local beta, matrices = as_arrays(betas, rotations)
   local weight = mv.array { 3, #NAMES, 3 }

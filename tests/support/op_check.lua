@@ -1,6 +1,7 @@
 -- Holds one declared operator against its worked examples, the double-precision reference and central differences.
 local core = require "mvgraph.core"
 local program = require "mvgraph.program"
+local spec = require "spec"
 local trace = require "mvgraph.trace"
 local tolerance = require "tolerance"
 
@@ -176,6 +177,7 @@ end
 
 ---Every case of an operator as one program: outputs "y<case>_<output>", gradients "g<case>_<input>".
 local function run_on_device(declaration, cases, inputs, references, host_bindings)
+  spec.needs_device(core)
   local specs, feeds = {}, {}
   for c in ipairs(cases) do
     for i, argument in ipairs(declaration.arguments) do

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "codegen/spirv.h"
 #include "device/device.h"
+#include "tests/support/skip.h"
 
 static const char add_source[] =
     "#version 450\n"
@@ -598,16 +599,6 @@ static void test_unknown_device_names_what_there_is(void **state) {
   assert_fails(mvg_device_create("999", &device), MVG_NOT_FOUND, "null");
 }
 
-static void do_nothing(void **state) {
-  (void)state;
-}
-
-// TAP's own skip directive: what cmocka's skip() prints is read as a failure.
-static void mark_skipped(struct CMUnitTest *test, char name[128]) {
-  snprintf(name, 128, "%s # SKIP no Vulkan device", test->name);
-  *test = (struct CMUnitTest){.name = name, .test_func = do_nothing};
-}
-
 #define TEST(prefix, name, setup_function)                                                         \
   { prefix ": " #name, name, setup_function, teardown, NULL }
 
@@ -622,15 +613,6 @@ static void mark_skipped(struct CMUnitTest *test, char name[128]) {
       TEST(prefix, test_wrong_copies_are_statuses, setup_function),                                \
       TEST(prefix, test_lists_run_only_after_their_end, setup_function),                           \
       TEST(prefix, test_objects_of_two_devices_do_not_mix, setup_function)
-
-static bool has_real_device(void) {
-  mvg_device_info *infos = NULL;
-  size_t count = 0;
-  mvg_status status = mvg_device_list(&infos, &count, NULL);
-  mvg_status_destroy(status);
-  mvg_free(infos);
-  return count > 1;
-}
 
 int main(void) {
   struct CMUnitTest tests[] = {
@@ -649,14 +631,14 @@ int main(void) {
       cmocka_unit_test(test_damaged_pipeline_cache_is_replaced),
       cmocka_unit_test(test_unknown_device_names_what_there_is),
   };
-  char names[sizeof tests / sizeof *tests][128];
+  char names[sizeof tests / sizeof *tests][SKIPPED_NAME_SIZE];
   const bool is_skipping = !has_real_device();
   for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i) {
     const bool needs_device = tests[i].setup_func == setup_real ||
                               tests[i].test_func == test_every_failed_allocation_is_a_status ||
                               tests[i].test_func == test_damaged_pipeline_cache_is_replaced ||
                               tests[i].test_func == test_unknown_device_names_what_there_is;
-    if (is_skipping && needs_device) mark_skipped(&tests[i], names[i]);
+    if (is_skipping && needs_device) mark_skipped(&tests[i], names[i], "no Vulkan device");
   }
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
