@@ -4,6 +4,7 @@
 ---   my_capture/openpose/cam01/*.json           one OpenPose file a frame, or
 ---   my_capture/openpose/cam01.json             one COCO results list a camera (AlphaPose, MMPose)
 ---   my_capture/reference3d.json                optional, opened only when an evaluation asks for it
+---   my_capture/calibration.toml                likewise: turns the reference to each camera, for MPJPE, PCK and AUC
 ---
 --- Cameras stand still and are synchronised; frame k of every camera is one instant. People other than the subject may
 --- be in view: capture/association.lua tells them apart. The capture is its own test set: ds.test has the same samples
@@ -144,16 +145,18 @@ local function frame_ids(count)
   return ids
 end
 
--- The reference is read when it is first asked for, and from the test split alone.
-local function with_reference(split, load)
+-- The reference and the rotations to the cameras are read when they are first asked for, and from the test split alone.
+local function with_reference(split, load, load_rotations)
   return setmetatable(split, {
     __index = function(self, key)
       if key == "reference" or key == "reference_joints" then
         local reference, joints = load()
         rawset(self, "reference", reference)
         rawset(self, "reference_joints", joints)
-        return rawget(self, key)
+      elseif key == "reference_rotation" then
+        rawset(self, key, load_rotations())
       end
+      return rawget(self, key)
     end,
   })
 end
@@ -194,10 +197,15 @@ function capture.open(given)
   local function load_reference()
     return evaluation.read_reference(path, count)
   end
+  local function load_rotations()
+    local names = {}
+    for i = 1, views do names[i] = cameras[i].name end
+    return evaluation.read_rotations(path, names, count)
+  end
   return {
     name = path:match "([^/]+)$", views = views, skeleton = skeleton, focal_over_size = focal_over_size,
-    detector_sizes = sizes, train = split(), test = with_reference(split(), load_reference),
-    load_reference = load_reference,
+    detector_sizes = sizes, train = split(),
+    test = with_reference(split(), load_reference, load_rotations), load_reference = load_reference,
   }
 end
 

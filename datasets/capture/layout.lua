@@ -80,7 +80,10 @@ local function detection_entries(folder)
   return entries
 end
 
-local function simplify(name)
+--- A camera's name without case, signs and leading zeros: "Cam_01" and "cam1" are one camera.
+---@param name string
+---@return string
+function layout.simplify(name)
   name = name:lower():gsub("[^%w]", ""):gsub("json$", ""):gsub("keypoints$", ""):gsub("json$", "")
   local head, digits = name:match("^(.-)(%d+)$")
   return digits and head .. tostring(math.tointeger(tonumber(digits)) or digits) or name
@@ -94,9 +97,9 @@ local function match_entry(camera, entries)
       return entry
     end
   end
-  local wanted = simplify(camera.name)
+  local wanted = layout.simplify(camera.name)
   for _, entry in ipairs(entries) do
-    if simplify(entry.name) == wanted then
+    if layout.simplify(entry.name) == wanted then
       return entry
     end
   end

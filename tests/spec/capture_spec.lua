@@ -4,6 +4,7 @@ local mv = require "mvgraph"
 local fixture = require "tests.support.capture_fixture"
 local association = require "datasets.capture.association"
 local capture = require "datasets.capture"
+local capture_evaluation = require "datasets.capture.evaluation"
 local detections = require "datasets.capture.detections"
 local joint_order = require "datasets.capture.joint_order"
 
@@ -160,7 +161,9 @@ t.test("training sees the same bytes whatever the evaluation files hold", functi
       t.is_true(before.train[field]:bytes() == after.train[field]:bytes(), field .. " differs")
     end
     t.equal(after.train.reference, nil)
+    t.equal(after.train.reference_rotation, nil)
     t.error_matches(function() return after.test.reference end, "reference3d%.json")
+    t.error_matches(function() return after.test.reference_rotation end, "calibration%.toml: line 1: .*; write")
   end)
 end)
 
@@ -183,6 +186,89 @@ t.test("the reference is metres with NaN where there is none", function()
     t.equal(split.reference_joints[1], "nose")
   end)
 end)
+
+-- Mean distance in pixels of confident detections from the reference, turned to each camera and projected.
+local function reproject(folder, ds)
+  local calibration, split = capture_evaluation.read_calibration(folder), ds.test
+  local reference, joints, sum, count = split.reference, #split.reference_joints, 0, 0
+  for i = 0, split.count - 1 do
+    for v = 0, ds.views - 1 do
+      local camera, rotation = calibration["cam" .. v + 1], split.reference_rotation:row(i):row(v):totable()
+      local shift, matrix, half = camera.translation, camera.matrix, split.crop:at(i, v, 2) / 2
+      for j = 0, joints - 1 do
+        local x, y, z = mv.geometry.apply(rotation, reference:at(i, j, 0), reference:at(i, j, 1), reference:at(i, j, 2))
+        local depth = z + shift[3]
+        local dx = matrix[1] * (x + shift[1]) / depth + matrix[3] - split.crop:at(i, v, 0)
+          - split.keypoints:at(i, v, j, 0) * half
+        local dy = matrix[5] * (y + shift[2]) / depth + matrix[6] - split.crop:at(i, v, 1)
+          - split.keypoints:at(i, v, j, 1) * half
+        if split.keypoints:at(i, v, j, 2) >= 0.3 and x == x then
+          sum, count = sum + math.sqrt(dx * dx + dy * dy), count + 1
+        end
+      end
+    end
+  end
+  return sum / count, count
+end
+
+t.test("the reference turned to a camera by its calibration lies where the camera sees it", function()
+  with_capture(SMALL, function(folder)
+    local _, _, truth = fixture.people(SMALL)
+    mv.file.write(folder .. "/reference3d.json", fixture.reference(truth))
+    t.equal(open(folder).test.reference_rotation, nil)
+    mv.file.write(folder .. "/calibration.toml", fixture.calibration(3))
+    local ds = open(folder)
+    t.equal(ds.test.reference_rotation.shape, { 4, 3, 3, 3 })
+    local pixels, count = reproject(folder, ds)
+    t.equal(count, 4 * 3 * 25)
+    t.near(pixels, 0, 1e-3)
+    local fewer = capture.open { path = folder, image = 16, views = 2 }
+    t.equal(fewer.test.reference_rotation.shape, { 4, 2, 3, 3 })
+    t.near(fewer.test.reference_rotation:row(3):row(1), ds.test.reference_rotation:row(0):row(1), 0)
+  end)
+end)
+
+t.test("MPJPE is given where there is a calibration and left out where there is none", function()
+  with_capture(SMALL, function(folder)
+    local _, _, truth = fixture.people(SMALL)
+    mv.file.write(folder .. "/reference3d.json", fixture.reference(truth))
+    local predicted = mv.array { 4, 3, 25, 3 }
+    for i = 0, 3 do
+      for v = 0, 2 do
+        local rotation = fixture.camera(v + 1, 3).rotation
+        for j = 0, 24 do
+          local x, y, z = mv.geometry.apply(rotation, table.unpack(truth[i + 1][j + 1]))
+          predicted:put(x + 1, i, v, j, 0) -- anywhere before the camera
+          predicted:put(y, i, v, j, 1)
+          predicted:put(z + 4, i, v, j, 2)
+        end
+      end
+    end
+    local split = open(folder).test
+    local row = mv.evaluation.score({ joints = predicted }, split.reference_joints, split)
+    t.near(row.pa_mpjpe_mm, 0, 1e-2)
+    t.equal({ row.mpjpe_mm, row.pck150, row.auc }, {})
+    mv.file.write(folder .. "/calibration.toml", fixture.calibration(3))
+    split = open(folder).test
+    row = mv.evaluation.score({ joints = predicted }, split.reference_joints, split)
+    t.near({ row.mpjpe_mm, row.pck150 }, { 0, 100 }, 1e-2)
+  end)
+end)
+
+for _, case in ipairs {
+  { "a calibration without one of the cameras is refused", function(text) return text:gsub("cam_02", "side") end,
+    "calibration%.toml: no rotation of camera 'cam02'; give every camera" },
+  { "a rotation that is no vector is refused", function(text) return text:gsub("(rotation = %[ )[^,]+,", "%1") end,
+    "calibration%.toml: cam_01%.rotation: 3 numbers were expected: .*; export" },
+} do
+  t.test(case[1], function()
+    with_capture(SMALL, function(folder)
+      mv.file.write(folder .. "/calibration.toml", (case[2](fixture.calibration(3))))
+      local split = open(folder).test
+      t.error_matches(function() return split.reference_rotation end, case[3])
+    end)
+  end)
+end
 
 -- ---- bad input: one message with file, place and remedy ----
 
@@ -353,6 +439,24 @@ t.test("balance: the subject of the reference is chosen in all four cameras", fu
   end
 end)
 
+t.test("balance: the reference turned to each camera lies on the detections, heads up", function()
+  local folder = t.shared(mv.core, "data/balance")
+  local ds = capture.open { path = folder, image = 16 }
+  local pixels = reproject(folder, ds)
+  t.is_true(pixels < 15, ("%.1f pixels from the detections"):format(pixels)) -- 12.9 by the reference's own account
+  local nose, ankle = ds.skeleton.index.nose, ds.skeleton.index.left_ankle
+  for v = 0, 3 do
+    local rotation = ds.test.reference_rotation:row(0):row(v):totable()
+    t.is_true(mv.geometry.is_rotation(rotation, 1e-6))
+    local function height(joint)
+      local point = ds.test.reference:row(0):row(joint)
+      local _, y = mv.geometry.apply(rotation, point[1], point[2], point[3])
+      return y
+    end
+    t.is_true(height(nose) < height(ankle) - 1, "the head is not a metre above an ankle")
+  end
+end)
+
 t.test("balance: a copy without calibration and reference gives the same training bytes", function()
   local source = t.shared(mv.core, "data/balance")
   local folder = root .. "/copy"
@@ -369,6 +473,8 @@ t.test("balance: a copy without calibration and reference gives the same trainin
   local bare = capture.open { path = folder, image = 16 }
   fixture.empty(folder)
   t.equal(bare.test.reference, nil)
+  t.equal(bare.test.reference_rotation, nil)
+  t.is_true(complete.test.reference_rotation ~= nil) -- read before the bytes are compared
   for _, field in ipairs { "images", "keypoints", "crop", "camera" } do
     t.is_true(complete.train[field]:bytes() == bare.train[field]:bytes(), field .. " differs")
   end

@@ -83,6 +83,29 @@ function fixture.camera(index, count)
   return place_camera(index, count)
 end
 
+--- The text of a calibration.toml of the fixture's cameras.
+function fixture.calibration(count)
+  local lines = {}
+  for a = 1, count do
+    local camera = place_camera(a, count)
+    local x, y, z = geometry.apply(camera.rotation, 0, -0.9, 0)
+    table.move({
+      ("[cam_%02d]"):format(a), ('name = "cam_%02d" # as exported'):format(a),
+      ("matrix = [ [ %d, 0.0, %d],"):format(fixture.FOCAL, fixture.WIDTH // 2),
+      ("  [ 0.0, %d, %d],"):format(fixture.FOCAL, fixture.HEIGHT // 2), "  [ 0.0, 0.0, 1.0]]",
+      ("rotation = [ %.12f, %.12f, %.12f]"):format(geometry.matrix_to_axis_angle(camera.rotation)),
+      ("translation = [ %.12f, %.12f, %.12f]"):format(x, y, z + camera.distance), "fisheye = false", "",
+    }, 1, 9, #lines + 1, lines)
+  end
+  return table.concat(lines, "\r\n")
+end
+
+--- The text of a reference3d.json.
+---@param truth number[][][] points, [frame][joint][3]
+function fixture.reference(truth)
+  return mv.json.encode { unit = "metre", convention = "BODY_25B", joints3d = mv.json.array(truth) }
+end
+
 local function flatten(person)
   local flat = {}
   for j = 1, #person.x do
