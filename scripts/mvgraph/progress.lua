@@ -1,4 +1,5 @@
--- Progress: one line rewritten on a terminal, a plain line every few seconds elsewhere.
+-- Progress: one line rewritten on a terminal; elsewhere a plain line every few seconds, however short the pieces of
+-- work are, and one at the end of a piece that has results to tell.
 
 local progress = {}
 
@@ -21,22 +22,25 @@ function progress.new(output)
     is_coloured = output.is_terminal and output.is_coloured,
     width = (output.width or 80) - 1,
     is_open = false,
-    last_drawn = -math.huge,
+    last_drawn = output.is_terminal and -math.huge or output.clock(),
   }, Progress)
 end
 
----Begins a counted piece of work; rate and time left count from here.
+---Begins a counted piece of work; rate and time left count from here. Where the piece before is the same one and ended
+---at `done`, as an epoch that follows an epoch, it goes on.
 ---@param label string "intra-view"
 ---@param total integer
 ---@param done integer? how much of it was done before, by an earlier session
 ---@param unit string? what the rate counts: "samples"
 ---@param per_step number? units a step
 function Progress:begin(label, total, done, unit, per_step)
+  done = done or 0
+  if done > 0 and self.label == label and self.total == total and self.done == done then return end
   self:close()
-  self.label, self.total, self.first = label, total, done or 0
+  self.label, self.total, self.first, self.done = label, total, done, done
   self.unit, self.per_step = unit, per_step or 1
   self.started = self.clock()
-  self.last_drawn = self.is_terminal and -math.huge or self.started
+  if self.is_terminal then self.last_drawn = -math.huge end
 end
 
 ---Seconds as "42s", "3m05s", "2h07m".
@@ -68,7 +72,8 @@ function Progress:text(done, note, fields)
   parts[#parts + 1] = ("%3.0f%%"):format(fraction * 100)
   if note and note ~= "" then parts[#parts + 1] = note end
   if steps > 0 and seconds > 0 then
-    if self.unit then parts[#parts + 1] = ("%.0f %s/s"):format(steps * self.per_step / seconds, self.unit) end
+    local rate = steps * self.per_step / seconds
+    if self.unit then parts[#parts + 1] = (rate < 10 and "%.2g %s/s" or "%.0f %s/s"):format(rate, self.unit) end
     parts[#parts + 1] = progress.duration(seconds / steps * (self.total - done)) .. " left"
   end
   if fields and #fields > 0 then parts[#parts + 1] = format_fields(fields) end
@@ -90,12 +95,14 @@ end
 ---Tells where the work stands; draws only when it is time to.
 ---@param done integer
 ---@param note string? "epoch 3/18"
----@param fields table? list of {name, value}, in order
+---@param fields table? results, list of {name, value}, in order
 function Progress:update(done, note, fields)
+  if done == self.done and not self.is_terminal then return end
+  self.done = done
   local now = self.clock()
   local interval = self.is_terminal and REDRAW_SECONDS or PLAIN_SECONDS
-  if done < self.total and now - self.last_drawn < interval then return end
-  if done >= self.total and not self.is_terminal and now - self.started < 1 then return end
+  local is_end = done >= self.total and (self.is_terminal or fields ~= nil)
+  if not is_end and now - self.last_drawn < interval then return end
   self.last_drawn = now
   self:draw(done, note, fields)
 end

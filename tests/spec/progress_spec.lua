@@ -32,6 +32,71 @@ t.test("without a terminal a line appears every ten seconds and holds no control
   t.is_true(seen.text:find("fit  10%%  epoch 1/2  8 samples/s  1m30s left  loss 0.5\n") ~= nil, seen.text)
 end)
 
+-- A stage of `epochs` epochs of five steps, `seconds` a step, each begun anew and told `times` times.
+local function train(bar, seen, label, epochs, seconds, times)
+  for epoch = 1, epochs do
+    bar:begin(label, 5 * epochs, 5 * (epoch - 1), "samples", 4)
+    for step = 5 * epoch - 4, 5 * epoch do
+      seen.now = seen.now + seconds
+      for _ = 1, times or 1 do
+        bar:update(step, ("epoch %d/%d"):format(epoch, epochs), { { "loss", 1 / step } })
+      end
+    end
+  end
+  bar:close()
+end
+
+local function lines_of(seen)
+  local lines = {}
+  for line in seen.text:gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
+  return lines
+end
+
+t.test("short epochs together give a line every ten seconds, and the last tells the losses", function()
+  local bar, seen = recorder(false)
+  train(bar, seen, "fit", 7, 1)
+  t.equal(lines_of(seen), {
+    "fit  29%  epoch 2/7  4 samples/s  25s left  loss 0.1",
+    "fit  57%  epoch 4/7  4 samples/s  15s left  loss 0.05",
+    "fit  86%  epoch 6/7  4 samples/s  5s left  loss 0.03333",
+    "fit 100%  epoch 7/7  4 samples/s  0s left  loss 0.02857",
+  })
+end)
+
+t.test("a stage shorter than ten seconds tells its final losses once, whatever was prepared before", function()
+  local bar, seen = recorder(false)
+  for _, stage in ipairs { "first", "second" } do
+    bar:begin(stage .. ": preparation", 3)
+    for done = 1, 3 do
+      seen.now = seen.now + 0.5
+      bar:update(done)
+    end
+    train(bar, seen, stage, 2, 0.1, 3)
+  end
+  t.equal(lines_of(seen), {
+    "first 100%  epoch 2/2  40 samples/s  0s left  loss 0.1",
+    "second 100%  epoch 2/2  40 samples/s  0s left  loss 0.1",
+  })
+end)
+
+t.test("slow work has a rate, and pieces of work share the ten seconds", function()
+  local bar, seen = recorder(false)
+  train(bar, seen, "fit", 1, 80)
+  t.equal(#lines_of(seen), 5)
+  t.is_true(seen.text:find("0.05 samples/s", 1, true) ~= nil, seen.text)
+  seen.text = ""
+  for piece = 1, 8 do
+    bar:begin("piece " .. piece, 3)
+    for done = 1, 3 do
+      seen.now = seen.now + 1
+      bar:update(done)
+    end
+  end
+  local lines = lines_of(seen)
+  t.equal(#lines, 2)
+  t.is_true(lines[1]:find "^piece 4  33%%" and lines[2]:find "^piece 7  67%%", seen.text)
+end)
+
 t.test("on a terminal one line is rewritten and fits", function()
   local bar, seen = recorder(true, false)
   bar:begin("fit", 100)
@@ -43,6 +108,12 @@ t.test("on a terminal one line is rewritten and fits", function()
   local _, lines = seen.text:gsub("\n", "")
   t.equal(lines, 1)
   for piece in seen.text:gmatch "\r\27%[K([^\r\n]*)" do t.is_true(#piece <= 59, piece) end
+end)
+
+t.test("on a terminal epochs that follow each other stay one line", function()
+  local bar, seen = recorder(true, false)
+  train(bar, seen, "fit", 7, 1)
+  t.equal(#lines_of(seen), 1)
 end)
 
 t.test("colour is used on a terminal only when allowed", function()

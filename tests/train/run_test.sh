@@ -45,6 +45,12 @@ slow=--set=work=2000000
 straight() { train "$slow" --out straight; }
 check 'a run finishes' straight
 
+told() {
+  train --out told || return 1
+  [ "$(grep -c '^first 100%.*  loss [0-9]' out.log)" = 1 ] && [ "$(grep -c '^second 100%.*  loss [0-9]' out.log)" = 1 ]
+}
+check 'a run of short epochs tells the final losses of every stage once' told
+
 lines_of() { if [ -f "$1" ]; then wc -l <"$1"; else echo 0; fi; }
 
 killed() {
