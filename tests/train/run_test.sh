@@ -159,4 +159,26 @@ compared() {
 }
 check 'several scripts print one table' compared
 
+# pa_of METRICS.json: PA-MPJPE of the last stage
+pa_of() { grep -o '"pa_mpjpe_mm": *[0-9.e-]*' "$1" | tail -n 1 | sed 's/.*: *//'; }
+
+# has_row NAME: the table's row of two runs, "NAME (PA-MPJPE +- spread) ... mean ...", worked out from what they wrote
+has_row() {
+  expected=$(awk -v a="$(pa_of "runs/$1/metrics.json")" -v b="$(pa_of "runs/$1-2/metrics.json")" 'BEGIN {
+    if (a == "" || b == "" || a == b) exit 1
+    gap = a > b ? a - b : b - a
+    printf "(PA-MPJPE +- %.1f)  *[0-9.]*  *%.1f ", gap / sqrt(2), (a + b) / 2
+  }') || { echo "no two results of $1"; return 1; }
+  [ "$(tail -n 6 ../out.log | grep -c "^  $1 ")" = 1 ] || { echo "not one row of $1"; return 1; }
+  tail -n 6 ../out.log | grep -q "^  $1 $expected" || { echo "no '$1 $expected'"; return 1; }
+  grep -q '"seed": *0' "runs/$1/config.json" && grep -q '"seed": *1' "runs/$1-2/config.json"
+}
+
+seeds() (
+  mkdir two_seeds && cp -r again.lua datasets two_seeds && cd two_seeds || exit 1
+  "$mvgraph" run "$toy" again.lua --seeds 2 --table --set epochs=1 --device null >../out.log 2>&1 || exit 1
+  [ "$(grep -c '^results: ' ../out.log)" = 4 ] && has_row toy && has_row again
+)
+check 'two scripts with two seeds each give one table of means and spreads' seeds
+
 echo "1..$count"
