@@ -148,6 +148,23 @@ function core.json.encode(value, options) end
 ---Marks a list as one even when it is empty.
 function core.json.array(list) end
 
+---Dense products of f32 arrays of rank 2 on the host; sums are in double precision and in index order.
+core.linalg = {}
+---@param a Array [m, k]
+---@param b Array [k, n]
+---@return Array [m, n]
+function core.linalg.matmul(a, b) end
+---Moves each point by the weighted sum of affine maps, each a 3x4 matrix row by row.
+---@param points Array [n, 3]
+---@param weights Array [n, k]
+---@param transforms Array [k, 12]
+---@return Array [n, 3]
+function core.linalg.blend_transforms(points, weights, transforms) end
+---@param points Array [n, 3]
+---@param transform number[] 12 numbers, a 3x4 matrix row by row
+---@return Array [n, 3]
+function core.linalg.transform_points(points, transform) end
+
 ---@return number seconds, monotonic
 function core.clock() end
 ---@return boolean whether stderr is a terminal
