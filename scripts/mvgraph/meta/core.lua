@@ -78,6 +78,10 @@ local core = {}
 
 ---@overload fun(shape: Shape, dtype: Dtype?): Array zeros
 core.array = {}
+---@param shape Shape
+---@param dtype Dtype?
+---@return Array zeros
+function core.array.new(shape, dtype) end
 ---@param values number|table flat or nested list
 ---@param shape Shape? inferred from the nesting when nil
 ---@param dtype Dtype?
@@ -164,6 +168,53 @@ function core.linalg.blend_transforms(points, weights, transforms) end
 ---@param transform number[] 12 numbers, a 3x4 matrix row by row
 ---@return Array [n, 3]
 function core.linalg.transform_points(points, transform) end
+
+---What scripts keep from one start to the next.
+core.cache = {}
+---@param name string a plain folder name
+---@return string? path made if need be and open to the script; nil where there is no cache to write to
+function core.cache.folder(name) end
+---@param text string
+---@param files string[] paths
+---@return string key 16 hexadecimal digits of the text and of what the files hold
+function core.cache.key(text, files) end
+
+---Pictures are u8 [h, w, 3], colours { red, green, blue } from 0 to 255; scripts/mvgraph/image.lua documents each.
+---@return Array
+function core.image_read(path) end
+function core.image_write_png(path, picture) end
+---@param box number[] { cx, cy, size } in source pixels
+---@param angle number? radians
+---@return Array u8 [out_size, out_size, 3]
+function core.image_crop_affine(picture, box, out_size, angle) end
+---@param images Array u8 [b, h, w, 3]
+---@return Array f32 [b, 3, h, w]
+function core.image_normalize_batch(images, mean, std) end
+---@return Array
+function core.image_resize(picture, height, width) end
+function core.image_mirror(picture) end
+function core.image_adjust(picture, gains, offsets) end
+---@param thickness number? pixels
+function core.image_line(picture, x0, y0, x1, y1, color, thickness) end
+function core.image_disc(picture, x, y, radius, color) end
+---@param thickness integer? pixels; without it the box is filled
+function core.image_rect(picture, x, y, width, height, color, thickness) end
+---@param scale integer? pixels for each dot
+function core.image_text(picture, x, y, text, color, scale) end
+---@param scale integer?
+---@return integer width, integer height
+function core.image_text_size(text, scale) end
+function core.image_paste(picture, source, x, y) end
+
+---@param scene RasterScene of scripts/mvgraph/raster.lua
+function core.raster_draw(scene) end
+---@param vertices Array f32 [V, 3]
+---@param faces Array i32 [F, 3]
+---@return Array f32 [V, 3]
+function core.raster_normals(vertices, faces) end
+
+---@return Video of scripts/mvgraph/video.lua
+function core.video_open(path) end
 
 ---@return number seconds, monotonic
 function core.clock() end
