@@ -111,6 +111,34 @@ t.test("text after a pass shows what it did", function()
   t.error_matches(function() g:text_after("magic") end, "there is no pass 'magic'; the passes are .*cse")
 end)
 
+t.test("permutations move below maps and undo each other", function()
+  local permute = core.opdef { name = "permute", kind = "view", inputs = { "x" } }
+  local function turn(g, x) return g:view(permute, x, { 4, 2, 3 }, { "o1", "o2", "o0" }) end -- [2, 3, 4]
+  local function turn_back(g, x) return g:view(permute, x, { 2, 3, 4 }, { "o2", "o0", "o1" }) end
+  local function after(build)
+    local g = core.graph("test")
+    g:target("y", build(g, leaf(g, 0, { 2, 3, 4 }), leaf(g, 1, { 2, 3, 4 })), false, 0)
+    local text = g:text_after("dce2")
+    return text, select(2, text:gsub("view permute", ""))
+  end
+  local _, count = after(function(g, x, y)
+    return turn_back(g, g:map(add, { g:map(add, { turn(g, x), g:scalar(2) }), g:map(square, { turn(g, y) }) }))
+  end)
+  t.equal(count, 0)
+  local text
+  text, count = after(function(g, x, y) return g:map(add, { turn(g, x), turn(g, y) }) end)
+  t.equal(count, 1)
+  t.is_true(text:find("f32[2, 3, 4] { (v0 + v1) }", 1, true), "the sum is not in the order of its operands")
+  text, count = after(function(g, x, y) return g:map(add, { turn(g, x), g:view(permute, y, { 4, 2, 3 },
+    { "o1", "o2 % 2", "o0" }) }) end)
+  t.is_true(count == 2 and text:find("f32[4, 2, 3] { (v0 + v1) }", 1, true), "operands in two orders were turned")
+  _, count = after(function(g, x) return turn(g, g:view(permute, x, { 2, 3, 2 }, { "o0", "o1", "o2" })) end)
+  t.equal(count, 2) -- a slice is no permutation
+  local position = map("position", { "x" }, "x + index")
+  text = after(function(g, x) return g:map(position, { turn(g, x) }) end)
+  t.is_true(text:find("position(%1) f32[4, 2, 3]", 1, true), "the number of an element changed")
+end)
+
 t.test("kernel and host nodes keep what they were given", function()
   local g = core.graph("test")
   local matmul = core.opdef { name = "matmul", kind = "kernel", inputs = { "a", "b" }, differentiable = false }
