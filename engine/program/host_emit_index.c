@@ -296,15 +296,26 @@ uint16_t mvg_emit_valid(mvg_tape_emitter *e, const mvg_index *valid) {
 
 // ---- loads ----
 
-// index = *lanes + *same, the second being the same for all lanes.
-static void split(mvg_tape_emitter *e, const mvg_index *index, const mvg_index **lanes,
-                  const mvg_index **same) {
-  *lanes = index;
-  *same = NULL;
+// The same sum of terms without what is assumed of them, which served to simplify digits.
+static const mvg_index *drop_assumptions(mvg_tape_emitter *e, const mvg_index *index) {
   while (index->kind == MVG_INDEX_ASSUME)
     index = index->args[0];
-  if (index->kind != MVG_INDEX_SUM) return;
-  const mvg_index *kept = mvg_index_make_const(&e->pool, index->constant);
+  if (index->kind != MVG_INDEX_SUM) return index;
+  const mvg_index *sum = mvg_index_make_const(&e->pool, index->constant);
+  for (uint32_t i = 0; i < index->term_count; ++i) {
+    const mvg_index *term = drop_assumptions(e, index->terms[i].index);
+    sum = mvg_index_make_sum(&e->pool, sum, 1, term, index->terms[i].coefficient);
+  }
+  return sum;
+}
+
+// index = *lanes + *same + the constant returned, *same (or NULL) being the same for all lanes.
+static int64_t split(mvg_tape_emitter *e, const mvg_index *index, const mvg_index **lanes,
+                     const mvg_index **same) {
+  *lanes = index;
+  *same = NULL;
+  if (index->kind != MVG_INDEX_SUM) return 0;
+  const mvg_index *kept = mvg_index_make_const(&e->pool, 0);
   const mvg_index *moved = mvg_index_make_const(&e->pool, 0);
   for (uint32_t i = 0; i < index->term_count; ++i) {
     const mvg_index *term = index->terms[i].index;
@@ -313,12 +324,7 @@ static void split(mvg_tape_emitter *e, const mvg_index *index, const mvg_index *
   }
   *lanes = kept;
   if (!mvg_index_is_const(moved, 0)) *same = moved;
-}
-
-static int64_t get_constant(const mvg_index *index) {
-  while (index->kind == MVG_INDEX_ASSUME)
-    index = index->args[0];
-  return index->kind == MVG_INDEX_SUM ? index->constant : 0;
+  return index->constant;
 }
 
 static uint16_t emit_load(mvg_tape_emitter *e, const mvg_tape_load *load) {
@@ -336,16 +342,11 @@ static void choose_pattern(mvg_tape_emitter *e, const mvg_index *lanes, const mv
   mvg_index_motion motion = mvg_emit_get_motion(e, lanes);
   if (!motion.is_of_lane && !guard) {
     load->pattern = MVG_TAPE_SINGLE;
-    load->offset = get_constant(lanes);
-    if (lanes->kind != MVG_INDEX_SUM || lanes->term_count > 0) {
-      load->offset = 0;
-      load->shift = mvg_emit_index(e, lanes, MVG_TAPE_UNIFORM);
-    }
+    if (!mvg_index_is_const(lanes, 0)) load->shift = mvg_emit_index(e, lanes, MVG_TAPE_UNIFORM);
     return;
   }
   if (motion.is_of_lane && motion.run == 0 && !motion.is_of_loop && !guard) {
     load->pattern = MVG_TAPE_LINEAR;
-    load->offset = get_constant(lanes);
     load->stride = motion.slope;
     return;
   }
@@ -377,10 +378,9 @@ uint16_t mvg_emit_load(mvg_tape_emitter *e, uint32_t read, const mvg_index *line
                         .valid = MVG_TAPE_NONE,
                         .width = MVG_TAPE_LANES};
   const mvg_index *lanes, *same;
-  split(e, linear, &lanes, &same);
-  mvg_index_motion motion = mvg_emit_get_motion(e, lanes);
-  if (same && !motion.is_of_lane) { // nothing to split
-    lanes = linear;
+  load.offset = split(e, drop_assumptions(e, linear), &lanes, &same);
+  if (same && !mvg_emit_get_motion(e, lanes).is_of_lane) { // nothing to split
+    lanes = same;
     same = NULL;
   }
   if (same) load.shift = mvg_emit_index(e, same, MVG_TAPE_UNIFORM);

@@ -6,6 +6,8 @@
 
 #include "program/host_emit.h"
 
+#define MAX_UNROLLED 64 // nodes that a reduction without a loop may visit
+
 // ---- values ----
 
 static uint16_t emit_value(mvg_tape_emitter *e, mvg_value value, const mvg_place *place,
@@ -128,8 +130,8 @@ static bool can_take_rows(const mvg_tape_emitter *e, const mvg_node *node, const
 
 static mvg_status open_emitter(mvg_tape_emitter *e, const mvg_fusion *fusion,
                                const mvg_group *group, int64_t count);
-static uint16_t emit_loop(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
-                          const mvg_index *guard);
+static uint16_t emit_lanes(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
+                           const mvg_index *guard, int64_t length);
 static mvg_status close_emitter(mvg_tape_emitter *e, mvg_status status, mvg_tape **out_tape);
 
 static mvg_status make_rows_body(mvg_tape_emitter *outer, const mvg_node *node, int64_t length,
@@ -178,7 +180,7 @@ static bool is_faster_as_loop(const mvg_tape_emitter *outer, const mvg_node *nod
   if (!status) {
     mvg_place place;
     mvg_place_from_linear(&e.pool, &node->outputs[0].shape, e.element, &place);
-    emit_loop(&e, node, &place, NULL);
+    emit_lanes(&e, node, &place, NULL, rows->length);
   }
   mvg_tape *tape;
   status = close_emitter(&e, status, &tape);
@@ -251,6 +253,45 @@ static void push_body(mvg_tape_emitter *e, const mvg_tape_step *step) {
   if (status) mvg_emit_give_up(e, status);
 }
 
+// Nodes between a value and what is loaded for it, at most `limit`.
+static int64_t count_nodes(const mvg_tape_emitter *e, mvg_value value, int64_t limit) {
+  const mvg_node *node = mvg_graph_get_node(e->graph, value.node);
+  int64_t count = 1;
+  if (mvg_fusion_is_loaded(e->fusion, value)) return count;
+  for (uint32_t i = 0; i < node->input_count && count < limit; ++i)
+    count += count_nodes(e, node->inputs[i], limit - count);
+  return count;
+}
+
+static bool can_unroll(const mvg_tape_emitter *e, const mvg_node *node, int64_t length) {
+  if (length > MAX_UNROLLED) return false;
+  return count_nodes(e, node->inputs[0], MAX_UNROLLED) * length <= MAX_UNROLLED;
+}
+
+// One element of a reduction after another, each with indices of its own: what is the same for
+// several is computed once, and checks that always hold for one are left out.
+static uint16_t emit_unrolled(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
+                              const mvg_index *guard, int64_t length) {
+  const mvg_shape *shape = &mvg_graph_get_type(e->graph, node->inputs[0])->shape;
+  uint16_t vars[2] = {mvg_emit_expr(e, node->reduce.init, NULL), 0};
+  for (int64_t k = 0; k < length && !e->failure; ++k) {
+    const mvg_index *coords[MVG_MAX_RANK];
+    int64_t stride = length;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < shape->rank; ++i) {
+      if (!(node->reduce.axes >> i & 1)) continue;
+      stride /= shape->dims[i];
+      coords[count++] = mvg_index_make_const(&e->pool, k / stride % shape->dims[i]);
+    }
+    mvg_place inner;
+    mvg_place_through_reduce(e->graph, node, place, coords, &inner);
+    vars[1] = emit_value(e, node->inputs[0], &inner, guard, false);
+    if (is_integer(e, node->inputs[0])) vars[1] = mvg_emit_unary(e, MVG_TAPE_TO_FLOAT, vars[1]);
+    vars[0] = mvg_emit_expr(e, node->reduce.combine, vars);
+  }
+  return vars[0];
+}
+
 static uint16_t emit_loop(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
                           const mvg_index *guard) {
   if (e->loop_code) return mvg_emit_unsupported(e, "a reduction inside a reduction");
@@ -289,6 +330,13 @@ static uint16_t emit_loop(mvg_tape_emitter *e, const mvg_node *node, const mvg_p
   return total;
 }
 
+// Every lane reduces elements of its own.
+static uint16_t emit_lanes(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
+                           const mvg_index *guard, int64_t length) {
+  if (can_unroll(e, node, length)) return emit_unrolled(e, node, place, guard, length);
+  return emit_loop(e, node, place, guard);
+}
+
 static uint16_t emit_reduce(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
                             const mvg_index *guard) {
   const mvg_shape *shape = &mvg_graph_get_type(e->graph, node->inputs[0])->shape;
@@ -297,7 +345,7 @@ static uint16_t emit_reduce(mvg_tape_emitter *e, const mvg_node *node, const mvg
   const mvg_index *linear = mvg_place_get_linear(&e->pool, place);
   bool is_rows = !e->loop_code && can_take_rows(e, node, linear, guard);
   uint16_t total = is_rows ? emit_rows(e, node, length) : MVG_TAPE_NONE;
-  if (total == MVG_TAPE_NONE) total = emit_loop(e, node, place, guard);
+  if (total == MVG_TAPE_NONE) total = emit_lanes(e, node, place, guard, length);
   uint16_t vars[2] = {total, mvg_emit_number(e, (double)length)};
   if (e->failure) return 0;
   uint16_t result = mvg_emit_expr(e, node->reduce.finish, vars);

@@ -271,6 +271,32 @@ static void test_guards_of_what_is_at_hand(void **state) {
   fixture_close(&f);
 }
 
+// What patches of `taps` rows, each `stride` below the one before, say of every row of pixels.
+static void test_sums_of_overlapping_patches(void **state) {
+  (void)state;
+  static const struct {
+    int64_t taps, stride, channels;
+  } cases[] = {{3, 2, 16}, {3, 1, 40}, {4, 2, 3}, {9, 2, 8}, {40, 1, 16}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    int64_t taps = cases[i].taps, stride = cases[i].stride, channels = cases[i].channels;
+    int64_t rows = 19, count = (rows + 1 - taps) / stride + 1;
+    if (count < 1) count = 1;
+    char patch[32], row[32], valid[128];
+    snprintf(patch, sizeof patch, "(j + 1) / %d - i", (int)stride);
+    snprintf(row, sizeof row, "(j + 1) %% %d + i * %d", (int)stride, (int)stride);
+    snprintf(valid, sizeof valid, "%s >= 0 && %s < %d && %s < %d", patch, patch, (int)count, row,
+             (int)taps);
+    fixture f;
+    fixture_open(&f);
+    mvg_value x = make_input(&f, DIMS(count, taps, channels)), c = make_input(&f, DIMS(channels));
+    mvg_shape shape = DIMS((taps + stride - 1) / stride, rows, channels);
+    mvg_value each = VIEW(&f, x, shape, valid, patch, row, "k");
+    add_output(&f, "y", MAP(&f, "a * b + 1", make_sum(&f, 1, each), c));
+    expect_like_reference(&f, 1e-5);
+    fixture_close(&f);
+  }
+}
+
 // ---- threads ----
 
 typedef struct {
@@ -374,6 +400,7 @@ int main(void) {
       cmocka_unit_test(test_random_graphs),
       cmocka_unit_test(test_two_reductions_in_one_value),
       cmocka_unit_test(test_guards_of_what_is_at_hand),
+      cmocka_unit_test(test_sums_of_overlapping_patches),
       cmocka_unit_test(test_the_same_bits_at_any_number_of_threads),
       cmocka_unit_test(test_elementary_functions),
       cmocka_unit_test(test_small_results_are_relatively_right),
