@@ -78,7 +78,7 @@ local function cache_key(sources, crop, size, detector_sizes)
     end
     text[#text + 1] = ("%d files, %dx%d"):format(#files, table.unpack(detector_sizes[view]))
   end
-  return mv.core.cache.key(table.concat(text, "\n"), files)
+  return mv.core.cache.key({ table.concat(text, "\n") }, files)
 end
 
 local function load_cached(path, shape)

@@ -16,6 +16,18 @@ uint64_t mvg_hash_bytes(uint64_t seed, const void *bytes, size_t size_bytes) {
   return mix(hash ^ size_bytes);
 }
 
+uint64_t mvg_hash_bulk(uint64_t seed, const void *bytes, size_t size_bytes) {
+  const unsigned char *cursor = bytes;
+  size_t rest = size_bytes % sizeof(uint64_t);
+  uint64_t hash = seed;
+  for (size_t i = 0; i < size_bytes - rest; i += sizeof(uint64_t)) {
+    uint64_t word;
+    memcpy(&word, cursor + i, sizeof word);
+    hash = mix(hash ^ word);
+  }
+  return mvg_hash_bytes(hash, cursor + size_bytes - rest, rest);
+}
+
 uint64_t mvg_hash_u64(uint64_t seed, uint64_t value) {
   return mix((seed ^ value) * 0xff51afd7ed558ccdull + value);
 }

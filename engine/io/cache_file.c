@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "io/file.h"
 
 bool mvg_cache_file_get_path(const char *name, char *out_path, size_t capacity) {
   const char *root = getenv("XDG_CACHE_HOME");
@@ -98,4 +99,53 @@ bool mvg_cache_file_write(const char *name, const void *bytes, size_t size) {
   }
   if (!is_written) mvg_log(MVG_LOG_DEBUG, "cannot write %s: %s", path, strerror(errno));
   return is_written;
+}
+
+typedef struct {
+  const char *name;
+  size_t size;
+  struct timespec written;
+} kept_file;
+
+static int compare_age(const void *left, const void *right) {
+  const struct timespec *a = &((const kept_file *)left)->written;
+  const struct timespec *b = &((const kept_file *)right)->written;
+  if (a->tv_sec != b->tv_sec) return a->tv_sec < b->tv_sec ? -1 : 1;
+  return a->tv_nsec < b->tv_nsec ? -1 : a->tv_nsec > b->tv_nsec;
+}
+
+static bool join(char path[PATH_MAX], const char *folder, const char *name) {
+  int length = snprintf(path, PATH_MAX, "%s/%s", folder, name);
+  return length > 0 && length < PATH_MAX;
+}
+
+static void drop_oldest(const char *folder, const mvg_file_names *names, kept_file *files,
+                        size_t limit_bytes) {
+  char path[PATH_MAX];
+  size_t count = 0, total = 0;
+  for (size_t i = 0; i < names->count; ++i) {
+    struct stat info;
+    if (!join(path, folder, names->names[i]) || lstat(path, &info) != 0) continue;
+    if (!S_ISREG(info.st_mode)) continue;
+    files[count++] =
+        (kept_file){.name = names->names[i], .size = (size_t)info.st_size, .written = info.st_mtim};
+    total += (size_t)info.st_size;
+  }
+  if (count) qsort(files, count, sizeof *files, compare_age);
+  for (size_t i = 0; i < count && total > limit_bytes; ++i) {
+    if (join(path, folder, files[i].name) && unlink(path) == 0) total -= files[i].size;
+  }
+}
+
+void mvg_cache_file_trim(const char *folder, size_t limit_bytes) {
+  char path[PATH_MAX];
+  if (!mvg_cache_file_get_path(folder, path, sizeof path)) return;
+  mvg_file_names names = {0};
+  kept_file *files = NULL;
+  mvg_status status = mvg_file_list(path, &names);
+  if (!status && names.count) status = MVG_NEW_ARRAY(names.count, &files);
+  if (!status && names.count) drop_oldest(path, &names, files, limit_bytes);
+  mvg_free(files);
+  mvg_file_names_deinit(&names);
+  mvg_status_destroy(status);
 }

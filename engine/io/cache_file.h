@@ -11,6 +11,9 @@
 // mvg_free.
 bool mvg_cache_file_read(const char *name, void **out_bytes, size_t *out_size);
 bool mvg_cache_file_write(const char *name, const void *bytes, size_t size);
+// Takes files of a folder away, those written longest ago first, until the rest hold no more than
+// `limit_bytes`.
+void mvg_cache_file_trim(const char *folder, size_t limit_bytes);
 // The path itself; false when no home is known or the path is too long.
 bool mvg_cache_file_get_path(const char *name, char *out_path, size_t capacity);
 

@@ -169,15 +169,21 @@ function core.linalg.blend_transforms(points, weights, transforms) end
 ---@return Array [n, 3]
 function core.linalg.transform_points(points, transform) end
 
----What scripts keep from one start to the next.
+---What scripts keep from one start to the next; scripts/mvgraph/cache.lua keeps arrays with it.
 core.cache = {}
 ---@param name string a plain folder name
 ---@return string? path made if need be and open to the script; nil where there is no cache to write to
 function core.cache.folder(name) end
----@param text string
----@param files string[] paths
----@return string key 16 hexadecimal digits of the text and of what the files hold
-function core.cache.key(text, files) end
+---@param values (string|Array)[]
+---@param files string[]? paths
+---@return string key 16 hexadecimal digits of the values and of what the files hold
+function core.cache.key(values, files) end
+---@return string? digits of the running program on this processor; nil where it cannot be read
+function core.cache.engine() end
+---Drops the oldest files of a folder until it holds no more than this.
+---@param name string a plain folder name
+---@param bytes integer
+function core.cache.trim(name, bytes) end
 
 ---Pictures are u8 [h, w, 3], colours { red, green, blue } from 0 to 255; scripts/mvgraph/image.lua documents each.
 ---@return Array
