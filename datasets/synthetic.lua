@@ -48,19 +48,24 @@ local function draw_subject(body, random)
   return { beta = beta, shaped = posing.shape(body, beta), texture = clothes.texture(clothes.draw(random)) }
 end
 
-local function draw_places(random, count, views)
-  local places = {}
-  for i = 1, count do
-    local own = random:fork(i)
-    local cameras = rig.draw(own:fork "cameras", views)
-    local angle, height = own:uniform(0, 2 * math.pi), own:uniform(0.6, 1.6)
-    places[i] = {
-      cameras = cameras,
-      backgrounds = room.backgrounds(own:fork "room", cameras),
-      light = { math.sin(angle), height, math.cos(angle), ambient = own:uniform(0.45, 0.65) },
-    }
-  end
-  return places
+local function draw_place(views, random)
+  local cameras = rig.draw(random:fork "cameras", views)
+  local angle, height = random:uniform(0, 2 * math.pi), random:uniform(0.6, 1.6)
+  return {
+    cameras = cameras,
+    backgrounds = room.backgrounds(random:fork "room", cameras),
+    light = { math.sin(angle), height, math.cos(angle), ambient = random:uniform(0.45, 0.65) },
+  }
+end
+
+-- A list whose items are drawn when they are first asked for, each from its own generator.
+local function draw_lazily(random, draw, given)
+  return setmetatable({}, {
+    __index = function(self, i)
+      self[i] = draw(given, random:fork(i))
+      return rawget(self, i)
+    end,
+  })
 end
 
 local function lowest(vertices)
@@ -218,18 +223,15 @@ end
 local function make_split(name, settings, random)
   local plan = SPLITS[name]
   local split = new_split(settings.count, settings.views, #settings.skeleton.joints, settings.size)
-  local places = draw_places(random:fork "places", plan.rigs, settings.views)
-  local subjects = {}
-  for i = 1, plan.subjects do
-    subjects[i] = draw_subject(settings.body, random:fork("subject"):fork(i))
-  end
+  local places = draw_lazily(random:fork "places", draw_place, settings.views)
+  local subjects = draw_lazily(random:fork "subject", draw_subject, settings.body)
   local sample, sequence = 0, 0
   while sample < split.count do
     local own = random:fork("sequence"):fork(sequence)
     local kind = plan.kinds[sequence % #plan.kinds + 1]
     local state = {
       body = settings.body, size = settings.size, skeleton = settings.skeleton, random = own,
-      place = places[own:integer(1, #places)], subject = subjects[own:integer(1, #subjects)],
+      place = places[own:integer(1, plan.rigs)], subject = subjects[own:integer(1, plan.subjects)],
       motion = motion.draw(own:fork "motion", kind), furniture = room.furniture(own:fork "furniture"),
     }
     local time, step = own:uniform(0, 10), own:uniform(0.25, 0.6)
