@@ -33,7 +33,11 @@ local function loaded_names()
   return names
 end
 
-local function module_text(name)
+---The text of a module as `require` finds it, and its path below the folder it was found in; nil where there is none.
+---@param name string
+---@return string? text
+---@return string? path
+function model_script.module_text(name)
   local relative = name:gsub("%.", "/")
   for template in package.path:gmatch "[^;]+" do
     local text = read_text((template:gsub("%?", relative)))
@@ -51,7 +55,7 @@ local function scripts_used(script, before)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    local text, path = module_text(name)
+    local text, path = model_script.module_text(name)
     if text then used[#used + 1] = { name = path, text = text } end
   end
   return used

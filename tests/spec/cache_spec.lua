@@ -1,0 +1,96 @@
+-- What is kept between starts: warm equals cold, whatever arrays depend on makes another entry, damage is repaired.
+local t = require "spec"
+local mv = require "mvgraph"
+local cache = require "mvgraph.cache"
+
+-- Values that no earlier run has kept.
+local fresh = mv.core.temporary_directory()
+
+local function names_in(folder)
+  local root, names = mv.core.cache.folder(folder), {}
+  if not root then t.skip "there is no cache to write to" end
+  for _, name in ipairs(mv.file.list(root)) do names[name] = root .. "/" .. name end
+  return names
+end
+
+-- Runs `body` and returns the paths of the entries that it added to a folder of the cache.
+local function added(folder, body)
+  local before, paths = names_in(folder), {}
+  body()
+  for name, path in pairs(names_in(folder)) do
+    if not before[name] then paths[#paths + 1] = path end
+  end
+  return paths
+end
+
+-- Every array, list and number of a table by its path; arrays as bytes.
+local function leaves(value, path, found)
+  for key, item in pairs(value) do
+    local at = path .. "." .. tostring(key)
+    if type(item) == "userdata" then
+      found[at] = ("%s %s %s"):format(item.dtype, table.concat(item.shape, ","), item:bytes())
+    elseif type(item) == "table" then
+      leaves(item, at, found)
+    else
+      found[at] = item
+    end
+  end
+  return found
+end
+
+local function check_same(got, expected)
+  local left, right = leaves(got, "", {}), leaves(expected, "", {})
+  for path, value in pairs(right) do t.is_true(left[path] == value, path .. " differs") end
+  for path in pairs(left) do t.is_true(right[path] ~= nil, path .. " is new") end
+end
+
+local made = 0
+
+-- An entry of several types that counts how often it is made.
+local function kept(...)
+  return cache.arrays("spec", "spec", { fresh, ... }, function()
+    made = made + 1
+    return { a = mv.array.from({ 1, 0 / 0, -0.0 }, { 3, 1 }), b = mv.array.from({ 1, 255 }, { 2 }, "u8") }
+  end)
+end
+
+t.test("arrays are made once, and again for other values", function()
+  names_in "spec"
+  made = 0
+  local first = kept("x", mv.array { 2 })
+  check_same(kept("x", mv.array { 2 }), first)
+  t.equal(made, 1)
+  for _, others in ipairs { { "y", mv.array { 2 } }, { "x", mv.array { 3 } }, { "x", mv.array { 2, 1 } }, { "x" } } do
+    local before = made
+    check_same(kept(table.unpack(others)), first)
+    t.equal(made, before + 1)
+  end
+end)
+
+t.test("a damaged entry is made anew and kept again", function()
+  local first
+  local paths = added("spec", function() first = kept "damage" end)
+  t.equal(#paths, 1)
+  local whole = mv.file.read(paths[1])
+  for at = 0, #whole, 5 do
+    local flipped = at < #whole and string.char(whole:byte(at + 1) ~ 0x41) or "more"
+    for _, bytes in ipairs { whole:sub(1, at) .. flipped .. whole:sub(at + 2), whole:sub(1, at) } do
+      if bytes ~= whole then
+        mv.file.write(paths[1], bytes)
+        made = 0
+        check_same(kept "damage", first)
+        t.equal(made, 1)
+        t.is_true(mv.file.read(paths[1]) == whole)
+      end
+    end
+  end
+end)
+
+t.test("the oldest entries of a full folder go first", function()
+  local old = added("spec", function() kept "old" end)
+  local new = added("spec", function() kept "new" end)
+  mv.core.cache.trim("spec", #mv.file.read(new[1]))
+  t.is_true(mv.file.exists(new[1]) and not mv.file.exists(old[1]))
+  mv.core.cache.trim("spec", 0)
+  t.is_true(not mv.file.exists(new[1]))
+end)
