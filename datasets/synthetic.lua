@@ -1,5 +1,6 @@
 --- The embedded dataset: generated bodies in generated motions, seen by uncalibrated cameras in generated rooms, with
---- the 2D keypoints that an imperfect detector would give. Same seed and options, same bytes.
+--- the 2D keypoints that an imperfect detector would give. Same seed and options, same bytes, whether they are
+--- generated or come from the cache.
 ---
 --- Train and test share nothing but the generator: other subjects, rooms and camera rigs, other motion parameters, and
 --- a kind of motion that only the test split has. As in most studios a camera keeps its number and about its side of
@@ -10,7 +11,9 @@
 --- half the crop's side, f is the focal length and (ox, oy) the way from the picture's middle to the crop's centre.
 
 local mv = require "mvgraph"
+local cache = require "mvgraph.cache"
 local clothes = require "datasets.synthetic.clothes"
+local config = require "mvgraph.config"
 local detector = require "datasets.synthetic.detector"
 local motion = require "datasets.synthetic.motion"
 local options = require "mvgraph.core.options"
@@ -199,51 +202,65 @@ local function make_sample(state, split, sample, time)
   end
 end
 
-local function new_split(count, views, joints, size)
-  local reference_joints = mv.skeletons.get(REFERENCE).joints
+local function new_arrays(count, views, joints, size)
   return {
-    count = count,
     images = mv.array({ count, views, size, size, 3 }, "u8"),
     keypoints = mv.array { count, views, joints, 3 },
     crop = mv.array { count, views, 3 },
     camera = mv.array { count, views, 3 },
-    reference = mv.array { count, #reference_joints, 3 },
-    reference_joints = reference_joints,
+    reference = mv.array { count, #mv.skeletons.get(REFERENCE).joints, 3 },
     reference_rotation = mv.array { count, views, 3, 3 }, -- world to camera, for evaluation alone
-    frame_ids = {},
-    oracle = {
-      keypoints = mv.array { count, views, joints, 2 },
-      visible = mv.array { count, views, joints },
-      theta = mv.array { count, 23, 6 },
-      beta = mv.array { count, 10 },
-    },
+    ["oracle.keypoints"] = mv.array { count, views, joints, 2 },
+    ["oracle.visible"] = mv.array { count, views, joints },
+    ["oracle.theta"] = mv.array { count, 23, 6 },
+    ["oracle.beta"] = mv.array { count, 10 },
   }
 end
 
-local function make_split(name, settings, random)
-  local plan = SPLITS[name]
-  local split = new_split(settings.count, settings.views, #settings.skeleton.joints, settings.size)
+local function frame_ids(name, settings)
+  local ids, kinds = {}, SPLITS[name].kinds
+  for i = 0, settings.count - 1 do
+    local sequence, frame = i // settings.frames_per_sequence, i % settings.frames_per_sequence
+    ids[i + 1] = ("%s/%03d_%s/%02d"):format(name, sequence, kinds[sequence % #kinds + 1], frame)
+  end
+  return ids
+end
+
+local function split_of(arrays, name, settings)
+  local split = { count = settings.count, oracle = {}, reference_joints = mv.skeletons.get(REFERENCE).joints }
+  for path, array in pairs(arrays) do
+    local field = path:match "^oracle%.(.*)$"
+    local into = field and split.oracle or split
+    into[field or path] = array
+  end
+  split.frame_ids = frame_ids(name, settings)
+  return split
+end
+
+local function make_arrays(name, settings, random, report)
+  local plan, skeleton, body = SPLITS[name], mv.skeletons.get(settings.skeleton), mv.body.generate()
+  local arrays = new_arrays(settings.count, settings.views, #skeleton.joints, settings.size)
+  local split = split_of(arrays, name, settings)
   local places = draw_lazily(random:fork "places", draw_place, settings.views)
-  local subjects = draw_lazily(random:fork "subject", draw_subject, settings.body)
+  local subjects = draw_lazily(random:fork "subject", draw_subject, body)
   local sample, sequence = 0, 0
   while sample < split.count do
     local own = random:fork("sequence"):fork(sequence)
     local kind = plan.kinds[sequence % #plan.kinds + 1]
     local state = {
-      body = settings.body, size = settings.size, skeleton = settings.skeleton, random = own,
+      body = body, size = settings.size, skeleton = skeleton, random = own,
       place = places[own:integer(1, plan.rigs)], subject = subjects[own:integer(1, plan.subjects)],
       motion = motion.draw(own:fork "motion", kind), furniture = room.furniture(own:fork "furniture"),
     }
     local time, step = own:uniform(0, 10), own:uniform(0.25, 0.6)
     for frame = 0, math.min(settings.frames_per_sequence, split.count - sample) - 1 do
       make_sample(state, split, sample, time + frame * step)
-      split.frame_ids[sample + 1] = ("%s/%03d_%s/%02d"):format(name, sequence, kind, frame)
       sample = sample + 1
-      if settings.report then settings.report(name, sample, split.count) end
+      if report then report(name, sample, split.count) end
     end
     sequence = sequence + 1
   end
-  return split
+  return arrays
 end
 
 local function mean_focal(split)
@@ -254,26 +271,30 @@ local function mean_focal(split)
   return rows > 0 and sum / rows or rig.GUESSED_FOCAL
 end
 
---- Generates the dataset.
+--- Generates the dataset, or takes it from the cache.
 ---@param given { seed: integer?, views: integer?, image: integer?, data: table?, report: function? } other keys are not
----  looked at; image is the crop's side in pixels; report(split, done, total) is called after each sample
+---  looked at; image is the crop's side in pixels; report(split, done, total) is called after each sample generated
 ---@return table dataset see the dataset contract
 function synthetic.open(given)
   local keys = options.read("synthetic", given.data, synthetic.defaults)
   for _, key in ipairs { "train_count", "test_count" } do
     if keys[key] == 0 then keys[key] = synthetic.defaults[key] end
   end
-  local random = mv.generator(given.seed or 0):fork "synthetic"
-  local skeleton = mv.skeletons.get(keys.skeleton)
+  local views, seed = given.views or 4, given.seed or 0
   local function split(name, count)
-    return make_split(name, {
-      body = mv.body.generate(), count = count, views = given.views or 4, size = given.image or 64,
-      skeleton = skeleton, frames_per_sequence = keys.frames_per_sequence, report = given.report,
-    }, random:fork(name))
+    local settings = {
+      count = count, views = views, size = given.image or 64, skeleton = keys.skeleton,
+      frames_per_sequence = keys.frames_per_sequence,
+    }
+    local arrays = cache.arrays("synthetic", "datasets.synthetic", { name, config.format(settings), tostring(seed) },
+      function()
+        return make_arrays(name, settings, mv.generator(seed):fork("synthetic"):fork(name), given.report)
+      end)
+    return split_of(arrays, name, settings)
   end
   local train, test = split("train", keys.train_count), split("test", keys.test_count)
   return {
-    name = "synthetic", views = given.views or 4, skeleton = skeleton, focal_over_size = mean_focal(train),
+    name = "synthetic", views = views, skeleton = mv.skeletons.get(keys.skeleton), focal_over_size = mean_focal(train),
     train = train, test = test,
   }
 end

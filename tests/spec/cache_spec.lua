@@ -2,9 +2,12 @@
 local t = require "spec"
 local mv = require "mvgraph"
 local cache = require "mvgraph.cache"
+local synthetic = require "datasets.synthetic"
 
 -- Values that no earlier run has kept.
 local fresh = mv.core.temporary_directory()
+local seed = 0
+for i = 1, #fresh do seed = (seed * 31 + fresh:byte(i)) % (1 << 24) end
 
 local function names_in(folder)
   local root, names = mv.core.cache.folder(folder), {}
@@ -21,6 +24,10 @@ local function added(folder, body)
     if not before[name] then paths[#paths + 1] = path end
   end
   return paths
+end
+
+local function remove_all(paths)
+  for _, path in ipairs(paths) do mv.file.remove(path) end
 end
 
 -- Every array, list and number of a table by its path; arrays as bytes.
@@ -93,4 +100,50 @@ t.test("the oldest entries of a full folder go first", function()
   t.is_true(mv.file.exists(new[1]) and not mv.file.exists(old[1]))
   mv.core.cache.trim("spec", 0)
   t.is_true(not mv.file.exists(new[1]))
+end)
+
+local generated = 0
+
+local function open(changes)
+  local given = {
+    seed = seed, image = 16, views = 2, data = { train_count = 5, test_count = 3 },
+    report = function() generated = generated + 1 end,
+  }
+  for key, value in pairs(changes or {}) do
+    if key == "data" then
+      for name, item in pairs(value) do given.data[name] = item end
+    else
+      given[key] = value
+    end
+  end
+  generated = 0
+  return synthetic.open(given)
+end
+
+t.test("a dataset from the cache is the generated one, oracle and names included", function()
+  local cold
+  local paths = added("synthetic", function() cold = open() end)
+  t.equal(generated, 8)
+  check_same(open(), cold)
+  t.equal(generated, 0)
+  for _, path in ipairs(paths) do mv.file.write(path, mv.file.read(path):sub(1, -100)) end
+  check_same(open(), cold)
+  t.equal(generated, 8)
+  remove_all(paths)
+end)
+
+t.test("every option of a dataset counts", function()
+  local paths = added("synthetic", function()
+    open()
+    for _, changes in ipairs { { seed = seed + 1 }, { image = 17 }, { views = 3 }, { data = { skeleton = "coco17" } },
+      { data = { frames_per_sequence = 3 } } } do
+      open(changes)
+      t.equal(generated, 8)
+    end
+    open { data = { train_count = 4 } }
+    t.equal(generated, 4)
+    open { data = { test_count = 2 } }
+    t.equal(generated, 2)
+  end)
+  remove_all(paths)
 end)
