@@ -2,6 +2,8 @@
 -- says now; a new fit replaces the stored one only where it reprojects better.
 
 local mv = require "mvgraph"
+local cache = require "mvgraph.cache"
+local config = require "mvgraph.config"
 
 local fits = {}
 
@@ -16,6 +18,7 @@ Fits.__index = Fits
 
 local FIELDS <const> = { "theta", "global", "beta", "camera", "pixels", "objective" }
 local YAWS <const> = 4
+local NO_FIT <const> = 1e30 -- objective where no fit is stored yet
 
 ---@param settings table layer, skeleton, prior, views V, count n, mean, iterations, batch, confidence
 function fits.new(settings)
@@ -25,7 +28,7 @@ function fits.new(settings)
   self.beta, self.camera = mv.array { n, 10 }, mv.array { n, v, 3 }
   self.pixels, self.objective = mv.array { n, v }, mv.array { n }
   self.pixels:fill(1e9)
-  self.objective:fill(1e30)
+  self.objective:fill(NO_FIT)
   self.bodies = math.min(self.batch, n)
   return self
 end
@@ -156,13 +159,49 @@ function Fits:round(data, starts, report)
   return improved
 end
 
----The first round's starts: the mean pose facing four ways; left and right of the detections tell which is right.
+---The mean pose facing four ways; left and right of the detections tell which is right.
 function Fits:facing_starts(indices)
   local starts = {}
   for k = 0, YAWS - 1 do
     starts[k + 1] = self:upright(2 * math.pi * k / YAWS, #indices)
   end
   return starts
+end
+
+-- What the first round depends on, code aside. Other devices, and shaders instead of host code, round differently.
+function Fits:determinants(data)
+  local device, selection = mv.device(), self.layer:select_skeleton(self.skeleton)
+  local values = {
+    config.format {
+      skeleton = self.skeleton, bodies = self.bodies, confidence = self.confidence,
+      camera = self.iterations.camera, body = self.iterations.body, device = device.name, driver = device.driver,
+      host = mv.core.getenv "MVGRAPH_HOST" or "",
+    },
+    data.keypoints, data.crop, self.prior.mean, self.prior.whitening, self.mean.theta, self.mean.camera,
+    selection.mix, selection.points.weights, selection.points.basis.template, selection.points.basis.directions,
+  }
+  values[#values + 1] = selection.points.directions
+  return values
+end
+
+---The first round of a new store, from the mean pose facing four ways: what it finds depends on no network, so it is
+---kept in the cache.
+---@param data table as of round
+---@param report fun(done: integer, total: integer)?
+---@return integer improved samples that got a fit
+function Fits:first_round(data, report)
+  local found = cache.arrays("fits", "cmanet.fits", self:determinants(data), function()
+    self:round(data, function(indices) return self:facing_starts(indices) end, report)
+    return self:fields()
+  end)
+  local improved = 0
+  for name, array in pairs(self:fields()) do
+    array:copy_(found[name])
+  end
+  for i = 1, self.count do
+    improved = improved + (self.objective[i] < NO_FIT and 1 or 0)
+  end
+  return improved
 end
 
 ---Share of views whose fit is good enough to supervise.
@@ -172,6 +211,15 @@ function Fits:trusted_share(threshold)
     trusted = trusted + (self.pixels[i] < threshold and 1 or 0)
   end
   return trusted / #self.pixels
+end
+
+---@return table<string, Array> what is stored
+function Fits:fields()
+  local fields = {}
+  for _, name in ipairs(FIELDS) do
+    fields[name] = self[name]
+  end
+  return fields
 end
 
 ---What a checkpoint keeps.

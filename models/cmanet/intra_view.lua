@@ -65,12 +65,10 @@ function IntraView:estimate(given)
   }
 end
 
----The first round starts from the mean pose facing four ways, later ones from the network.
+---The first round has starts of its own (nil), later ones start from the network.
 function IntraView:fit_starts(epoch)
   if epoch == 1 then
-    return function(indices)
-      return self.fits:facing_starts(indices)
-    end
+    return nil
   end
   local rows = self:estimate_all()
   local flat = self.fits.count

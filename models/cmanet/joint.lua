@@ -72,9 +72,7 @@ function Joint:fit_starts(epoch)
   end
   local intra, n = self:intra(), self.data.views
   local single = intra.fits
-  single:round(intra.fit_data, function(indices)
-    return single:facing_starts(indices)
-  end, function(done, total)
+  single:first_round(intra.fit_data, function(done, total)
     self.ctx:report(self.name .. ": SMPLify on single views", done, total)
   end)
   return function(indices)

@@ -3,6 +3,7 @@
 
 local mv = require "mvgraph"
 local augment = require "cmanet.augment"
+local cache = require "mvgraph.cache"
 local fits = require "cmanet.fits"
 local motion = require "datasets.synthetic.motion"
 
@@ -21,8 +22,9 @@ local WARMUP_SHARE <const> = 0.05
 ---Mean parameters: the mean of generated poses, upright and facing the camera, in the middle of the crop.
 ---@return Shared
 function stage.shared(config, dataset)
-  local poses = motion.sample_poses(0, PRIOR_POSES)
-  local prior = mv.pose_prior.fit(poses)
+  local prior = cache.arrays("priors", "datasets.synthetic", { tostring(PRIOR_POSES) }, function()
+    return mv.pose_prior.fit(motion.sample_poses(0, PRIOR_POSES))
+  end)
   local theta = mv.array { 24, 6 }
   for d, value in ipairs(mv.rotations.host.upright_6d(0)) do
     theta[d] = value
@@ -187,10 +189,12 @@ function Stage:epoch_begin(epoch)
     return false
   end
   local label = ("%s: SMPLify, epoch %d"):format(self.name, epoch)
-  local starts = self:fit_starts(epoch)
-  local improved = self.fits:round(self.fit_data, starts, function(done, total)
+  local function report(done, total)
     self.ctx:report(label, done, total)
-  end)
+  end
+  local starts = self:fit_starts(epoch)
+  local improved = starts and self.fits:round(self.fit_data, starts, report)
+    or self.fits:first_round(self.fit_data, report)
   self.ctx:print(
     "%s: %d of %d fits improved, %.0f %% trusted",
     self.name,

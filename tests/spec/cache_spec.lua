@@ -1,7 +1,10 @@
 -- What is kept between starts: warm equals cold, whatever arrays depend on makes another entry, damage is repaired.
 local t = require "spec"
 local mv = require "mvgraph"
+package.path = "models/?.lua;" .. package.path
 local cache = require "mvgraph.cache"
+local fits = require "cmanet.fits"
+local stage = require "cmanet.stage"
 local synthetic = require "datasets.synthetic"
 
 -- Values that no earlier run has kept.
@@ -145,5 +148,40 @@ t.test("every option of a dataset counts", function()
     open { data = { test_count = 2 } }
     t.equal(generated, 2)
   end)
+  remove_all(paths)
+end)
+
+local function new_fits(shared, changes)
+  local settings = {
+    layer = shared.layer, skeleton = shared.skeleton, prior = shared.prior, mean = shared.mean, count = 5, views = 1,
+    iterations = { camera = 2, body = 2 }, batch = 3, confidence = 0.3,
+  }
+  for key, value in pairs(changes or {}) do settings[key] = value end
+  return fits.new(settings)
+end
+
+t.test("a first round of fits from the cache is the computed one, and needs no program", function()
+  local dataset = open()
+  local shared = stage.shared({ skeleton = "" }, dataset)
+  local train, joints = dataset.train, #dataset.skeleton.joints
+  local data = {
+    keypoints = train.keypoints:reshape { 10, 1, joints, 3 }:narrow(0, 5),
+    crop = train.camera:reshape { 10, 1, 3 }:narrow(0, 5),
+  }
+  local plain, cold, warm = new_fits(shared), new_fits(shared), new_fits(shared)
+  local improved = plain:round(data, function(indices) return plain:facing_starts(indices) end)
+  local paths = added("fits", function()
+    t.equal(cold:first_round(data), improved)
+    t.equal(warm:first_round(data), improved)
+    t.is_true(cold.smplify ~= nil and warm.smplify == nil)
+    check_same(cold:fields(), plain:fields())
+    check_same(warm:fields(), plain:fields())
+    for _, changes in ipairs { { confidence = 0.2 }, { batch = 5 }, { iterations = { camera = 2, body = 3 } } } do
+      local other = new_fits(shared, changes)
+      other:first_round(data)
+      t.is_true(other.smplify ~= nil)
+    end
+  end)
+  t.equal(#paths, 4)
   remove_all(paths)
 end)
