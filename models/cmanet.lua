@@ -32,6 +32,7 @@ M.config = {
   irv = { epochs = 10, steps = 0, lr = 1e-5 }, -- epochs 0: as many as `steps` takes
   iev = { epochs = 20, steps = 0, lr = 1e-5 },
   schedule = "constant", -- or "cosine", over each stage
+  clip = 0, -- largest common norm of the gradients; 0: any
   data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default
   capture = require("datasets.capture").defaults, -- of a capture given with --data
 }
@@ -55,6 +56,7 @@ M.presets = {
     iev = { epochs = 0, steps = 1300, lr = 1e-3 },
     data = { train_count = 3000 },
     schedule = "cosine",
+    clip = 20,
   },
 }
 

@@ -142,7 +142,11 @@ multiply_avx2(const product *p, const float *a, const float *b, float *y, int64_
 
 __attribute__((target("avx512f"))) static void
 multiply_avx512(const product *p, const float *a, const float *b, float *y, int64_t stride) {
-  multiply_strips(p, a, b, y, stride, 8, 2);
+  if (p->n <= LANES) {
+    multiply_strips(p, a, b, y, stride, 8, 1);
+  } else {
+    multiply_strips(p, a, b, y, stride, 8, 2);
+  }
 }
 
 static void multiply(const product *p, const float *a, const float *b, float *y, int64_t stride) {

@@ -6,14 +6,17 @@
 #include <unistd.h>
 
 #define MAX_WORKERS 63
+#define PATIENCE 4000 // looks at what is awaited before a thread sleeps: some tens of microseconds
 
-// Workers live as long as the process; a job is announced by its number.
+// Workers live as long as the process; a job is announced by its number. Steps follow each other
+// so closely that waking threads would cost more than many of them: who waits looks on for a while.
 static struct {
   pthread_once_t once;
   pthread_mutex_t lock, turn; // `turn` is held by whoever runs a job
   pthread_cond_t has_job, is_done;
-  uint64_t job;
-  uint32_t worker_count, busy_count;
+  atomic_ullong job;
+  uint32_t worker_count;
+  atomic_uint busy_count;
   mvg_host_task task;
   void *context;
   int64_t count;
@@ -34,18 +37,43 @@ static void run_tasks(void) {
 
 static _Thread_local uint32_t thread_number;
 
+static inline void pause_briefly(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  __builtin_ia32_pause();
+#endif
+}
+
+static void await_job(uint64_t seen) {
+  for (int i = 0; i < PATIENCE && atomic_load(&pool.job) == seen; ++i)
+    pause_briefly();
+  if (atomic_load(&pool.job) != seen) return;
+  pthread_mutex_lock(&pool.lock);
+  while (atomic_load(&pool.job) == seen)
+    pthread_cond_wait(&pool.has_job, &pool.lock);
+  pthread_mutex_unlock(&pool.lock);
+}
+
+static void await_workers(void) {
+  for (int i = 0; i < PATIENCE && atomic_load(&pool.busy_count); ++i)
+    pause_briefly();
+  if (atomic_load(&pool.busy_count) == 0) return;
+  pthread_mutex_lock(&pool.lock);
+  while (atomic_load(&pool.busy_count))
+    pthread_cond_wait(&pool.is_done, &pool.lock);
+  pthread_mutex_unlock(&pool.lock);
+}
+
 static void *work(void *number) {
   uint64_t seen = 0;
   thread_number = (uint32_t)(uintptr_t)number;
-  pthread_mutex_lock(&pool.lock);
   while (true) {
-    while (pool.job == seen)
-      pthread_cond_wait(&pool.has_job, &pool.lock);
-    seen = pool.job;
-    pthread_mutex_unlock(&pool.lock);
+    await_job(seen);
+    seen = atomic_load(&pool.job);
     run_tasks();
-    pthread_mutex_lock(&pool.lock);
-    if (--pool.busy_count == 0) pthread_cond_signal(&pool.is_done);
+    if (atomic_fetch_sub(&pool.busy_count, 1) != 1) continue;
+    pthread_mutex_lock(&pool.lock); // else the signal could fall between a look and a sleep
+    pthread_cond_signal(&pool.is_done);
+    pthread_mutex_unlock(&pool.lock);
   }
   return NULL;
 }
@@ -77,19 +105,16 @@ void mvg_host_parallel(int64_t count, mvg_host_task task, void *context) {
       task(context, i);
     return;
   }
-  pthread_mutex_lock(&pool.lock);
   pool.task = task;
   pool.context = context;
   pool.count = count;
   atomic_store(&pool.next, 0);
-  pool.busy_count = pool.worker_count;
-  ++pool.job;
+  atomic_store(&pool.busy_count, pool.worker_count);
+  pthread_mutex_lock(&pool.lock);
+  atomic_fetch_add(&pool.job, 1);
   pthread_cond_broadcast(&pool.has_job);
   pthread_mutex_unlock(&pool.lock);
   run_tasks();
-  pthread_mutex_lock(&pool.lock);
-  while (pool.busy_count)
-    pthread_cond_wait(&pool.is_done, &pool.lock);
-  pthread_mutex_unlock(&pool.lock);
+  await_workers();
   pthread_mutex_unlock(&pool.turn);
 }

@@ -144,6 +144,9 @@ function stage.new(class, ctx, settings)
   self.train_program = mv.program(self.name .. "_train", specs(targets), function(given)
     local terms = self:losses(given)
     local gradients = mv.grad(terms.loss, self.parameters)
+    if config.clip > 0 then
+      gradients = mv.optim.clip_grad_norm_(gradients, config.clip)
+    end
     self.optimizer:step(gradients, given.lr)
     return terms
   end, { seed = config.seed })
