@@ -21,12 +21,14 @@ M.config = {
   hidden = 1024, -- width of the regressors' two layers
   iterations = 3, -- refinements of a regressor
   dropout = 0.5,
-  fusion = { layout = "tiled", window_size = 8, num_heads = 24 }, -- tokens of the views: "tiled" 2x2 or "row"
+  -- tokens of the views: "tiled" 2x2 or "row"; with estimates IEV's regressor sees those of all views beside the tokens
+  fusion = { layout = "tiled", window_size = 8, num_heads = 24, estimates = false },
   start = "screened", -- of IEV: IRV's estimates, the body of the view that reprojects best; or "mean" parameters
   lambda = 0.3, -- keypoints of lower confidence do not count, eq. (1)
   weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 }, -- eq. (3) and (6), SPIN's values
   fit_threshold = 100, -- SMPLify fits with a larger mean squared error (pixels of a 224 crop) do not supervise
-  smplify = { camera = 60, body = 100, batch = 64, every = 1 }, -- iterations, bodies a batch, epochs between rounds
+  -- iterations of the camera stage, of the body stage on one view and on all; bodies a batch; epochs between rounds
+  smplify = { camera = 60, body = 100, inter_view = 100, batch = 64, every = 1 },
   -- strengths of geometry and colour 0 to 1, probability to mirror, views counted from a random one of the ring
   augment = { geometry = 0, colour = 0, mirror = 0, ring = false },
   irv = { epochs = 10, steps = 0, lr = 1e-5 }, -- epochs 0: as many as `steps` takes
@@ -41,19 +43,19 @@ M.presets = {
   paper = {},
   tiny = {
     image = 64,
-    batch = 16,
+    batch = 8,
     encoder = { patch_size = 8, embed_dim = 64, depths = { 2, 2 }, num_heads = { 4, 8 }, window_size = 4 },
     features = "flatten",
     stem = "convolution",
     reduce = 32,
     hidden = 256,
     dropout = 0.1,
-    fusion = { window_size = 8, num_heads = 8 },
+    fusion = { window_size = 8, num_heads = 8, estimates = true },
     augment = { colour = 0.3 },
-    weights = { smpl = 10 },
-    smplify = { camera = 30, body = 60, batch = 1024, every = 10 },
-    irv = { epochs = 0, steps = 1300, lr = 1e-3 },
-    iev = { epochs = 0, steps = 1300, lr = 1e-3 },
+    weights = { smpl = 20 },
+    smplify = { camera = 30, body = 150, inter_view = 300, batch = 1024, every = 10 },
+    irv = { epochs = 0, steps = 2400, lr = 1e-3 },
+    iev = { epochs = 0, steps = 2400, lr = 1e-3 },
     data = { train_count = 3000 },
     schedule = "cosine",
     clip = 20,

@@ -115,7 +115,10 @@ function stage.new(class, ctx, settings)
     mean = self.shared.mean,
     count = self.fit_views == 1 and data.train.count * views or data.train.count,
     views = self.fit_views,
-    iterations = config.smplify,
+    iterations = {
+      camera = config.smplify.camera,
+      body = self.fit_views == 1 and config.smplify.body or config.smplify.inter_view,
+    },
     batch = config.smplify.batch,
     confidence = config.lambda,
   }
