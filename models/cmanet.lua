@@ -52,7 +52,7 @@ M.presets = {
     dropout = 0.1,
     fusion = { window_size = 8, num_heads = 8, estimates = true },
     augment = { colour = 0.3 },
-    weights = { smpl = 20 },
+    weights = { smpl = 10 },
     smplify = { camera = 30, body = 150, inter_view = 300, batch = 1024, every = 10 },
     irv = { epochs = 0, steps = 2400, lr = 1e-3 },
     iev = { epochs = 0, steps = 2400, lr = 1e-3 },
