@@ -1,6 +1,7 @@
 --- Pictures of a capture: counts frames, decodes them and cuts the crops, which are kept in the user's cache.
 
 local mv = require "mvgraph"
+local cache = require "mvgraph.cache"
 local fail = require "datasets.capture.fail"
 
 local frames = {}
@@ -81,18 +82,6 @@ local function cache_key(sources, crop, size, detector_sizes)
   return mv.core.cache.key({ table.concat(text, "\n") }, files)
 end
 
-local function load_cached(path, shape)
-  if not mv.file.exists(path) then
-    return nil
-  end
-  local is_read, arrays = pcall(mv.safetensors.load, path)
-  local images = is_read and arrays.images
-  if not images or images.dtype ~= "u8" or table.concat(images.shape, ",") ~= table.concat(shape, ",") then
-    return nil
-  end
-  return images
-end
-
 --- Cuts all crops, or takes them from the cache when neither the pictures nor the crops have changed.
 ---@param sources FrameSource[] the views
 ---@param boxes number[][][] {cx, cy, side} by camera and frame, detector pixels
@@ -102,21 +91,14 @@ end
 ---@return Array images u8 [count, N, size, size, 3]
 function frames.cut(sources, boxes, crop, detector_sizes, size)
   local count, views = crop.shape[1], #sources
-  local shape = { count, views, size, size, 3 }
-  local folder = mv.core.cache.folder "captures"
-  local path = folder and ("%s/%s.safetensors"):format(folder, cache_key(sources, crop, size, detector_sizes))
-  local images = path and load_cached(path, shape)
-  if images then
-    return images
-  end
-  images = mv.array(shape, "u8")
-  for view, source in ipairs(sources) do
-    cut_camera(source, view - 1, boxes[view], detector_sizes[view], images)
-  end
-  if path then
-    pcall(mv.safetensors.save, path, { images = images })
-  end
-  return images
+  local key = cache_key(sources, crop, size, detector_sizes)
+  return cache.keep("captures", key, function()
+    local images = mv.array({ count, views, size, size, 3 }, "u8")
+    for view, source in ipairs(sources) do
+      cut_camera(source, view - 1, boxes[view], detector_sizes[view], images)
+    end
+    return { images = images }
+  end).images
 end
 
 return frames

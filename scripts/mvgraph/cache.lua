@@ -1,13 +1,13 @@
 --- Arrays that take long to compute, kept in the user's cache from one start to the next. A set is a file whose name is
---- a key of all that determines it: the values given, the module that computes it, the library, the running program. A
---- file that is damaged or cannot be written costs time and nothing else.
+--- a key of all that determines it: the caller's own, or one of the values given, the module that computes it, the
+--- library and the running program. A file that is damaged or cannot be written costs time and nothing else.
 
 local mv = require "mvgraph"
 local model_script = require "mvgraph.model_script"
 
 local cache = {}
 
-local LIMIT <const> = 2 << 30 -- bytes of a folder
+local LIMIT <const> = 2 << 30 -- bytes of a folder of cache.arrays
 local ELEMENT_SIZES <const> = { u8 = 1, i32 = 4, f32 = 4, f64 = 8 }
 
 local function add_scripts(folder, paths)
@@ -44,12 +44,12 @@ local function code(module)
   return texts
 end
 
-local function path_of(folder, module, values)
-  local root, all, texts = mv.core.cache.folder(folder), { platform_key() }, code(module)
-  if not root or not all[1] then return nil end
+local function key_of(module, values)
+  local all, texts = { platform_key() }, code(module)
+  if not all[1] then return nil end
   table.move(values, 1, #values, #all + 1, all)
   table.move(texts, 1, #texts, #all + 1, all)
-  return ("%s/%s.safetensors"):format(root, mv.core.cache.key(all))
+  return mv.core.cache.key(all)
 end
 
 local function checksum(arrays)
@@ -68,12 +68,32 @@ local function load(path)
   return nil
 end
 
-local function save(folder, path, arrays)
+local function size_of(arrays)
   local size = 0
   for _, array in pairs(arrays) do size = size + #array * ELEMENT_SIZES[array.dtype] end
-  if size > LIMIT then return end
+  return size
+end
+
+local function save(folder, path, arrays, limit)
+  if limit and size_of(arrays) > limit then return end
   mv.safetensors.save(path, arrays, { checksum = checksum(arrays) })
-  mv.core.cache.trim(folder, LIMIT)
+  if limit then mv.core.cache.trim(folder, limit) end
+end
+
+---Arrays by name under a key that tells all they depend on.
+---@param folder string of the cache, a plain name
+---@param key string? nil keeps nothing
+---@param make fun(): table<string, Array>
+---@param limit integer? bytes that the folder may hold, the oldest files go first; default: any
+---@return table<string, Array> arrays what `make` returned, now or in an earlier start
+function cache.keep(folder, key, make, limit)
+  local root = key and mv.core.cache.folder(folder)
+  local path = root and ("%s/%s.safetensors"):format(root, key)
+  local kept = path and load(path)
+  if kept then return kept end
+  local arrays = make()
+  if path then pcall(save, folder, path, arrays, limit) end
+  return arrays
 end
 
 ---Arrays by name, made once. A function that a script replaces at run time is not seen: what it changes must be among
@@ -84,12 +104,7 @@ end
 ---@param make fun(): table<string, Array>
 ---@return table<string, Array> arrays what `make` returned, now or in an earlier start
 function cache.arrays(folder, module, values, make)
-  local path = path_of(folder, module, values)
-  local kept = path and load(path)
-  if kept then return kept end
-  local arrays = make()
-  if path then pcall(save, folder, path, arrays) end
-  return arrays
+  return cache.keep(folder, key_of(module, values), make, LIMIT)
 end
 
 return cache

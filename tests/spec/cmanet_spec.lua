@@ -1,5 +1,4 @@
--- CMANet: what augmentation moves stays consistent, down to every joint in front of the camera, and the model's scripts
--- build their programs.
+-- CMANet's augmentation: what it moves stays consistent, down to every joint in front of the camera.
 local t = require "spec"
 local mv = require "mvgraph"
 package.path = "models/?.lua;" .. package.path
