@@ -1,9 +1,9 @@
 #include "program/host_threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <unistd.h>
 
 #define MAX_WORKERS 63
 #define PATIENCE 4000 // looks at what is awaited before a thread sleeps: some tens of microseconds
@@ -78,9 +78,14 @@ static void *work(void *number) {
   return NULL;
 }
 
+uint32_t mvg_host_count_cores(void) {
+  cpu_set_t cores;
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? (uint32_t)CPU_COUNT(&cores) : 1;
+}
+
 static void start_workers(void) {
-  long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  for (long i = 1; i < cores && i <= MAX_WORKERS; ++i) {
+  uint32_t cores = mvg_host_count_cores();
+  for (uint32_t i = 1; i < cores && i <= MAX_WORKERS; ++i) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, work, (void *)(uintptr_t)i) != 0) return;
     pthread_detach(thread);

@@ -8,6 +8,9 @@
 
 typedef void (*mvg_host_task)(void *context, int64_t index);
 
+// Cores that this process may use: of a job scheduler's cpuset or `taskset`, not of the machine.
+uint32_t mvg_host_count_cores(void);
+
 // Calls task(context, 0..count-1), spread over all cores, and waits. One job at a time; a call from
 // inside a task, or while another thread's job runs, is done by the caller alone.
 void mvg_host_parallel(int64_t count, mvg_host_task task, void *context);

@@ -3,11 +3,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/log.h"
 #include "codegen/spirv.h"
+#include "program/host_threads.h"
 
 #define MAX_THREADS 8
 
@@ -78,8 +78,8 @@ static void *compile_some(void *context) {
 
 mvg_status mvg_kernel_set_compile(mvg_kernel_set *set, mvg_device *device) {
   job j = {.set = set, .device = device, .lock = PTHREAD_MUTEX_INITIALIZER};
-  long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  size_t wanted = cores < 1 ? 1 : cores > MAX_THREADS ? MAX_THREADS : (size_t)cores;
+  size_t wanted = mvg_host_count_cores();
+  if (wanted > MAX_THREADS) wanted = MAX_THREADS;
   if (wanted > set->entries.count) wanted = set->entries.count;
   pthread_t threads[MAX_THREADS];
   size_t started = 0;
