@@ -33,6 +33,7 @@ M.config = {
   augment = { geometry = 0, colour = 0, mirror = 0, ring = false },
   irv = { epochs = 10, steps = 0, lr = 1e-5 }, -- epochs 0: as many as `steps` takes
   iev = { epochs = 20, steps = 0, lr = 1e-5 },
+  keep_features = false, -- whether stage two computes frozen IRV's outputs once, without augmentation, not in every step
   schedule = "constant", -- or "cosine", over each stage
   clip = 0, -- largest common norm of the gradients; 0: any
   data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default
@@ -56,6 +57,7 @@ M.presets = {
     smplify = { camera = 30, body = 150, inter_view = 300, batch = 1024, every = 10 },
     irv = { epochs = 0, steps = 2400, lr = 1e-3 },
     iev = { epochs = 0, steps = 2400, lr = 1e-3 },
+    keep_features = true,
     data = { train_count = 3000 },
     schedule = "cosine",
     clip = 20,

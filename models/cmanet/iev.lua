@@ -80,7 +80,7 @@ end
 ---@return table theta [B, 23, 6], beta [B, 10], global [B, N, 6], camera [B, N, 3]
 function IEV:forward(irv, errors)
   local b, n = errors.shape[1], errors.shape[2]
-  local h, w, c = irv.map.shape[2], irv.map.shape[3], irv.map.shape[4]
+  local h, w, c = irv.map.shape[3], irv.map.shape[4], irv.map.shape[5]
   local r, k = self.rows, self.columns
   local map = irv.map:reshape { b, r, k, h, w, c } -- views tiled on a grid
   map = map:permute { 0, 1, 3, 2, 4, 5 }:reshape { b, r * h, k * w, c }

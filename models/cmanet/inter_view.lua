@@ -29,12 +29,48 @@ function InterView:targets(indices)
   }
 end
 
----IRV's outputs, frozen, and each view's reprojection error for the screening.
-function InterView:fuse(given)
+---Shapes of IRV's outputs, which steps see instead of pictures where features are kept.
+function InterView:feature_shapes(b, n)
+  local irv = self.model.irv
+  return {
+    theta = { b, n, 24, 6 },
+    beta = { b, n, 10 },
+    camera = { b, n, 3 },
+    map = { b, n, irv.side, irv.side, irv.channels },
+  }
+end
+
+---IRV's outputs for every training sample; IRV is frozen, so they stay what they are.
+---@return table<string, Array>
+function InterView:kept_features()
+  if not self.features then
+    local config, views = self.config, self.data.views
+    local images = { shape = { config.batch, views, 3, config.image, config.image } }
+    local program = mv.program(self.name .. "_features", { images = images }, function(given)
+      return self.model.irv(given.images)
+    end)
+    self.features = self:run_all(function(indices)
+      return program { images = stage.normalise(self.data.train.images:gather(indices)) }
+    end, "IRV's outputs")
+  end
+  return self.features
+end
+
+-- IRV's outputs where no gradient passes: computed from pictures, or given as they were kept.
+function InterView:frozen(given)
+  if not given.images then
+    return given
+  end
   local out = self.model.irv(given.images)
   for name, value in pairs(out) do
     out[name] = ops.stop_gradient(value)
   end
+  return out
+end
+
+---Fuses IRV's outputs, screened by each view's reprojection error.
+function InterView:fuse(given)
+  local out = self:frozen(given)
   local own = stage.pose_views(self.model, out, given.crop)
   local errors = losses.reprojection(own.projected, given.keypoints, self.config.lambda)
   return self.model.iev(out, ops.stop_gradient(errors))
@@ -47,7 +83,7 @@ end
 ---The losses of IEV's outputs.
 function InterView:losses_of(out, given)
   local config, weights = self.config, self.config.weights
-  local b = given.images.shape[1]
+  local b = given.keypoints.shape[1]
   local posed = stage.pose_body(self.model, out, given.crop)
   local keypoints = losses.reprojection(posed.projected, given.keypoints, config.lambda):mean()
   local body_opt = mv.rotations.rotation_6d_to_matrix(given.theta_opt)
@@ -106,7 +142,8 @@ return {
       return stage.learning_rate(config, config.iev.lr, step, total)
     end,
     setup = function(ctx)
-      local settings = { trained = ctx.model.iev, fit_views = ctx.dataset.views, lr = ctx.config.iev.lr }
+      local settings = { trained = ctx.model.iev, fit_views = ctx.dataset.views, lr = ctx.config.iev.lr,
+        keeps_features = ctx.config.keep_features }
       return stage.new(InterView, ctx, settings)
     end,
   },

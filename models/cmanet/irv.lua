@@ -41,7 +41,7 @@ function IRV:__init(config, mean)
     side = side // 2
   end
   self.side = side
-  self.channels = config.encoder.embed_dim * 2 ^ (#config.encoder.depths - 1) // 1
+  self.channels = config.encoder.embed_dim << (#config.encoder.depths - 1)
   self.views = config.views
   self.flatten = config.features == "flatten"
   self.encoder = nn.SwinTransformer(config.image, config.encoder)
@@ -77,7 +77,7 @@ function IRV:vector(map)
 end
 
 ---@param images Tensor [B, N, 3, S, S], ImageNet-normalised
----@return table theta [B, N, 24, 6] (global orientation first), beta [B, N, 10], camera [B, N, 3], map [B*N, h, w, C]
+---@return table theta [B, N, 24, 6] (global orientation first), beta [B, N, 10], camera [B, N, 3], map [B, N, h, w, C]
 function IRV:forward(images)
   local b, n = images.shape[1], images.shape[2]
   local side = images.shape[4]
@@ -89,7 +89,7 @@ function IRV:forward(images)
     theta = out:slice(2, 0, 144):reshape { b, n, 24, 6 },
     beta = out:slice(2, 144, 10),
     camera = out:slice(2, 154, 3),
-    map = map,
+    map = map:reshape { b, n, map.shape[2], map.shape[3], map.shape[4] },
   }
 end
 

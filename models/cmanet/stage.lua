@@ -6,6 +6,7 @@ local augment = require "cmanet.augment"
 local cache = require "mvgraph.cache"
 local fits = require "cmanet.fits"
 local motion = require "datasets.synthetic.motion"
+local stages = require "mvgraph.stages"
 
 local stage = {}
 
@@ -38,7 +39,10 @@ function stage.shared(config, dataset)
   }
 end
 
-local function normalise(rows)
+---ImageNet's normalisation of pictures.
+---@param rows Array u8 [B, N, S, S, 3]
+---@return Array f32 [B, N, 3, S, S]
+function stage.normalise(rows)
   local shape = rows.shape
   local b, n, side = shape[1], shape[2], shape[3]
   local flat = mv.image.normalize_batch(rows:reshape { b * n, side, side, 3 }, IMAGENET_MEAN, IMAGENET_STD)
@@ -100,7 +104,8 @@ local Stage = {}
 Stage.__index = Stage
 
 ---@param class table of stage.class
----@param settings table trained Module, fit_views 1 or N, lr number
+---@param settings table trained Module, fit_views 1 or N, lr number; keeps_features boolean? whether steps see what
+---  kept_features() says of their samples instead of pictures
 function stage.new(class, ctx, settings)
   local self = setmetatable(settings, class)
   local config, data = ctx.config, ctx.dataset
@@ -129,22 +134,22 @@ function stage.new(class, ctx, settings)
   self.fit_data = { keypoints = per_fit(train.keypoints, k, 3), crop = per_fit(train.camera, 3) }
   self.parameters = self.trained:parameters()
   self.optimizer = mv.optim.Adam(self.parameters, { lr = settings.lr })
-  local function specs(extra)
-    local given = {
-      images = { shape = { config.batch, views, 3, config.image, config.image } },
-      keypoints = { shape = { config.batch, views, k, 3 } },
-      crop = { shape = { config.batch, views, 3 } },
-    }
-    for name, shape in pairs(extra) do
-      given[name] = { shape = shape }
+  local seen = { keypoints = { config.batch, views, k, 3 }, crop = { config.batch, views, 3 } }
+  local pictures = { images = { config.batch, views, 3, config.image, config.image } }
+  local function specs(...)
+    local given = {}
+    for _, shapes in ipairs { ... } do
+      for name, shape in pairs(shapes) do
+        given[name] = { shape = shape }
+      end
     end
     return given
   end
   local targets = self:target_shapes(config.batch, views)
-  targets.lr = {}
+  local features = self.keeps_features and self:feature_shapes(config.batch, views) or pictures
   self.model:eval()
   self.trained:train() -- what is frozen neither drops nor tracks
-  self.train_program = mv.program(self.name .. "_train", specs(targets), function(given)
+  self.train_program = mv.program(self.name .. "_train", specs(seen, features, targets, { lr = {} }), function(given)
     local terms = self:losses(given)
     local gradients = mv.grad(terms.loss, self.parameters)
     if config.clip > 0 then
@@ -155,26 +160,37 @@ function stage.new(class, ctx, settings)
   end, { seed = config.seed })
   self.train_program:compile()
   self.model:eval()
-  self.predict_program = mv.program(self.name .. "_predict", specs {}, function(given)
+  self.predict_program = mv.program(self.name .. "_predict", specs(seen, pictures), function(given)
     return self:estimate(given)
   end)
   self.predict_program:compile()
   return self
 end
 
-function Stage:step(indices, lr, overall)
-  local inputs, train, config = self:targets(indices), self.data.train, self.config
-  inputs.images = train.images:gather(indices)
-  inputs.keypoints = train.keypoints:gather(indices)
-  inputs.crop = train.camera:gather(indices)
+-- What a step sees of these samples: their views, augmented, or features of a frozen network as they were kept.
+function Stage:batch(indices, overall)
+  local batch, train, config = self:targets(indices), self.data.train, self.config
+  batch.keypoints, batch.crop = train.keypoints:gather(indices), train.camera:gather(indices)
+  if self.keeps_features then
+    for name, rows in pairs(self:kept_features()) do
+      batch[name] = rows:gather(indices)
+    end
+    return batch
+  end
+  batch.images = train.images:gather(indices)
   if not augment.is_off(config.augment) then
     local random = self.ctx:generator(("augment/%s/%d"):format(self.name, overall))
-    augment.apply(random, config.augment, inputs, mv.skeletons.get(self.shared.skeleton))
+    augment.apply(random, config.augment, batch, mv.skeletons.get(self.shared.skeleton))
   end
-  inputs.images = normalise(inputs.images)
-  inputs.lr, inputs.rng_step = lr, overall
+  batch.images = stage.normalise(batch.images)
+  return batch
+end
+
+function Stage:step(indices, lr, overall)
+  local batch = self:batch(indices, overall)
+  batch.lr, batch.rng_step = lr, overall
   local terms = {}
-  for name, value in pairs(self.train_program:run(inputs)) do
+  for name, value in pairs(self.train_program:run(batch)) do
     terms[name] = value[1]
   end
   return terms
@@ -183,7 +199,7 @@ end
 ---Raw estimates of samples, padded to the compiled batch by the caller.
 function Stage:run_predict(split, indices)
   return self.predict_program {
-    images = normalise(split.images:gather(indices)),
+    images = stage.normalise(split.images:gather(indices)),
     keypoints = split.keypoints:gather(indices),
     crop = split.camera:gather(indices),
   }
@@ -211,26 +227,27 @@ function Stage:epoch_begin(epoch)
   return true
 end
 
+---What a program says of all training samples.
+---@param run fun(indices: integer[]): table<string, Array>
+---@param label string? of the progress bar
+---@return table<string, Array>
+function Stage:run_all(run, label)
+  local count, done = self.data.train.count, 0
+  return stages.predict(function(indices)
+    local rows = run(indices)
+    done = math.min(done + #indices, count)
+    if label then
+      self.ctx:report(("%s: %s"):format(self.name, label), done, count)
+    end
+    return rows
+  end, count, self.config.batch)
+end
+
 ---Estimates of all training samples as arrays by name.
 function Stage:estimate_all()
-  local rows = {}
-  local count, batch = self.data.train.count, self.config.batch
-  for first = 0, count - 1, batch do
-    local indices = {}
-    for i = 1, batch do
-      indices[i] = math.min(first + i - 1, count - 1)
-    end
-    local used = math.min(batch, count - first)
-    for name, array in pairs(self:run_predict(self.data.train, indices)) do
-      if not rows[name] then
-        local shape = array.shape
-        shape[1] = count
-        rows[name] = mv.array(shape)
-      end
-      rows[name]:narrow(first, used):copy_(array:narrow(0, used))
-    end
-  end
-  return rows
+  return self:run_all(function(indices)
+    return self:run_predict(self.data.train, indices)
+  end)
 end
 
 function Stage:state()
