@@ -14,15 +14,15 @@ M.config = {
   image = 256, -- crop side, pixels
   batch = 8, -- samples of `views` images
   skeleton = "", -- empty: the dataset's own
-  encoder = { patch_size = 4, embed_dim = 96, depths = { 2, 2, 6, 2 }, num_heads = { 3, 6, 12, 24 }, window_size = 8 },
+  encoder = { patch_size = 4, embed_dim = 96, depths = { 2, 2, 6, 2 }, num_heads = { 3, 6, 12, 24 }, window_size = 8,
+    mlp_ratio = 4 },
   features = "mean", -- how a feature map becomes a vector: "mean" (global average pooling) or "flatten"
   stem = "patch", -- how pixels become tokens: Swin's "patch" or a "convolution" stem
   reduce = 0, -- channels that a shared linear layer leaves of each token before the regressors; 0: all
   hidden = 1024, -- width of the regressors' two layers
   iterations = 3, -- refinements of a regressor
   dropout = 0.5,
-  -- tokens of the views: "tiled" 2x2 or "row"; with estimates IEV's regressor sees those of all views beside the tokens
-  fusion = { layout = "tiled", window_size = 8, num_heads = 24, estimates = false },
+  fusion = { layout = "tiled", window_size = 8, num_heads = 24 }, -- tokens of the views: "tiled" 2x2 or "row"
   start = "screened", -- of IEV: IRV's estimates, the body of the view that reprojects best; or "mean" parameters
   lambda = 0.3, -- keypoints of lower confidence do not count, eq. (1)
   weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 }, -- eq. (3) and (6), SPIN's values
@@ -45,18 +45,19 @@ M.presets = {
   tiny = {
     image = 64,
     batch = 8,
-    encoder = { patch_size = 8, embed_dim = 64, depths = { 2, 2 }, num_heads = { 4, 8 }, window_size = 4 },
+    encoder = { patch_size = 8, embed_dim = 64, depths = { 2, 2 }, num_heads = { 4, 8 }, window_size = 4,
+      mlp_ratio = 2 },
     features = "flatten",
     stem = "convolution",
     reduce = 32,
     hidden = 256,
     dropout = 0.1,
-    fusion = { window_size = 8, num_heads = 8, estimates = true },
-    augment = { colour = 0.3 },
+    fusion = { window_size = 8, num_heads = 8 },
+    augment = { geometry = 0.3, colour = 0.3 },
     weights = { smpl = 10 },
-    smplify = { camera = 30, body = 150, inter_view = 300, batch = 1024, every = 10 },
-    irv = { epochs = 0, steps = 2400, lr = 1e-3 },
-    iev = { epochs = 0, steps = 2400, lr = 1e-3 },
+    smplify = { camera = 30, body = 150, inter_view = 300, batch = 1024, every = 20 },
+    irv = { epochs = 0, steps = 3750, lr = 1e-3 },
+    iev = { epochs = 0, steps = 2625, lr = 1e-3 },
     keep_features = true,
     data = { train_count = 3000 },
     schedule = "cosine",

@@ -9,7 +9,6 @@ local nn, ops = mv.nn, mv.ops
 local IEV = nn.class("IEV", nn.Module)
 
 local BODY <const> = 138 -- 23 body joints x 6
-local ESTIMATE <const> = 154 -- 24 rotations x 6 and a shape
 
 ---@param config table the experiment's configuration
 ---@param irv IRV whose features are fused
@@ -33,10 +32,6 @@ function IEV:__init(config, irv, mean)
   self.flatten = irv.flatten
   local tokens, width = config.views * irv.side * irv.side, config.reduce > 0 and config.reduce or irv.channels
   local features = self.flatten and tokens * width or width
-  self.sees_estimates = config.fusion.estimates and config.start == "screened"
-  if self.sees_estimates then
-    features = features + config.views * ESTIMATE
-  end
   self.regressor = Regressor {
     banks = 1,
     features = features,
@@ -89,10 +84,6 @@ function IEV:forward(irv, errors)
     map = self.reduce(map)
   end
   local vector = self.flatten and map:reshape { 1, b, -1 } or map:mean({ 1, 2 }):unsqueeze(0) -- [1, B, F]
-
-  if self.sees_estimates then
-    vector = ops.concat({ vector, irv.theta:reshape { 1, b, n * 144 }, irv.beta:reshape { 1, b, n * 10 } }, 2)
-  end
   local start
   if self.start == "screened" then
     local theta, beta = self:screen(irv.theta:slice(2, 1, 23):reshape { b, n, BODY }, irv.beta, errors)

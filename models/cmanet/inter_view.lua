@@ -40,6 +40,12 @@ function InterView:feature_shapes(b, n)
   }
 end
 
+function InterView:train_begin()
+  if self.keeps_features then
+    self:kept_features()
+  end
+end
+
 ---IRV's outputs for every training sample; IRV is frozen, so they stay what they are.
 ---@return table<string, Array>
 function InterView:kept_features()

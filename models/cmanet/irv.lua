@@ -17,7 +17,7 @@ function ConvStem:__init(patch, channels)
   for i = 1, steps do
     local to = channels >> (steps - i)
     layers[#layers + 1] = nn.Conv2d(from, to, 3, { stride = 2, padding = 1 })
-    layers[#layers + 1] = nn.GELU()
+    layers[#layers + 1] = nn.ReLU()
     from = to
   end
   self.layers = nn.Sequential(layers)

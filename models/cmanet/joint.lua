@@ -1,4 +1,5 @@
--- One-stage training for ablations (table 1): IEV and the encoder learn together, with or without IRV's own losses.
+-- One-stage training for ablations (table 1): IEV and the encoder learn together, with or without IRV's own losses,
+-- for as many epochs as the longer of the two stages: every module learns as often as in two stages, or more often.
 
 local mv = require "mvgraph"
 local fits = require "cmanet.fits"
@@ -114,7 +115,7 @@ function joint.stage(teaches_irv)
   return {
     name = Joint.name,
     epochs = function(config, steps)
-      return stage.epochs(config.irv, steps) + stage.epochs(config.iev, steps)
+      return math.max(stage.epochs(config.irv, steps), stage.epochs(config.iev, steps))
     end,
     lr = function(config, step, total)
       return stage.learning_rate(config, config.iev.lr, step, total)

@@ -23,6 +23,8 @@
 --   step(self, indices, lr, overall)   one training step on these zero-based samples of ctx.dataset.train; `overall`
 --                                      counts the stage's steps from 1, across epochs and resumes: feed it to dropout.
 --                                      Returns a table of numbers (losses).
+--   train_begin(self)                  optional; before the first step of a new or resumed stage: what steps need that
+--                                      follows from the model as it is loaded and need not be kept
 --   epoch_begin(self, epoch)           optional; true when it did so much that a checkpoint should follow at once
 --   predict(self, split, indices)      predictions of samples: table of arrays [#indices, ...]; `joints` [n, J, 3] in
 --                                      metres is evaluated, `reprojection` [n, V, K, 2] in crop coordinates too

@@ -195,6 +195,7 @@ end
 
 -- Trains a stage from `position`; false when interrupted.
 function Runner:train(stage, object, position, plan)
+  if object.train_begin then object:train_begin() end
   while position.epoch <= plan.epochs do
     if not self:run_epoch(stage, object, position, plan) then return false end
     position.epoch, position.step, position.has_begun = position.epoch + 1, 0, false
