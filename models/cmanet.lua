@@ -33,7 +33,7 @@ M.config = {
   augment = { geometry = 0, colour = 0, mirror = 0, ring = false },
   irv = { epochs = 10, steps = 0, lr = 1e-5 }, -- epochs 0: as many as `steps` takes
   iev = { epochs = 20, steps = 0, lr = 1e-5 },
-  keep_features = false, -- whether stage two computes frozen IRV's outputs once, without augmentation, not in every step
+  keep_features = false, -- whether stage two computes frozen IRV's outputs once, without augmentation, not every step
   schedule = "constant", -- or "cosine", over each stage
   clip = 0, -- largest common norm of the gradients; 0: any
   data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default

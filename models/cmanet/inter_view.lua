@@ -2,6 +2,7 @@
 
 local mv = require "mvgraph"
 local losses = require "cmanet.losses"
+local pose = require "cmanet.pose"
 local stage = require "cmanet.stage"
 local ops = mv.ops
 
@@ -77,7 +78,7 @@ end
 ---Fuses IRV's outputs, screened by each view's reprojection error.
 function InterView:fuse(given)
   local out = self:frozen(given)
-  local own = stage.pose_views(self.model, out, given.crop)
+  local own = pose.views(self.model, out, given.crop)
   local errors = losses.reprojection(own.projected, given.keypoints, self.config.lambda)
   return self.model.iev(out, ops.stop_gradient(errors))
 end
@@ -90,7 +91,7 @@ end
 function InterView:losses_of(out, given)
   local config, weights = self.config, self.config.weights
   local b = given.keypoints.shape[1]
-  local posed = stage.pose_body(self.model, out, given.crop)
+  local posed = pose.body(self.model, out, given.crop)
   local keypoints = losses.reprojection(posed.projected, given.keypoints, config.lambda):mean()
   local body_opt = mv.rotations.rotation_6d_to_matrix(given.theta_opt)
   local global_opt = mv.rotations.rotation_6d_to_matrix(given.global_opt)
@@ -105,7 +106,7 @@ end
 
 function InterView:estimate(given)
   local out = self:fuse(given)
-  local posed = stage.pose_body(self.model, out, given.crop)
+  local posed = pose.body(self.model, out, given.crop)
   return {
     theta = out.theta,
     beta = out.beta,

@@ -2,6 +2,7 @@
 
 local mv = require "mvgraph"
 local losses = require "cmanet.losses"
+local pose = require "cmanet.pose"
 local stage = require "cmanet.stage"
 
 local IntraView = stage.class "intra-view"
@@ -42,7 +43,7 @@ end
 function IntraView:losses_of(out, given)
   local config, weights = self.config, self.config.weights
   local b, n = given.images.shape[1], given.images.shape[2]
-  local posed = stage.pose_views(self.model, out, given.crop)
+  local posed = pose.views(self.model, out, given.crop)
   local keypoints = losses.reprojection(posed.projected, given.keypoints, config.lambda):mean()
   local target = mv.rotations.rotation_6d_to_matrix(given.theta_views)
   local smpl = losses.pose(posed.rotation, target, given.trusted_views:reshape { b, n, 1, 1, 1 })
@@ -55,7 +56,7 @@ end
 
 function IntraView:estimate(given)
   local out = self.model.irv(given.images)
-  local posed = stage.pose_views(self.model, out, given.crop)
+  local posed = pose.views(self.model, out, given.crop)
   return {
     theta = out.theta,
     beta = out.beta,

@@ -2,28 +2,18 @@
 -- for as many epochs as the longer of the two stages: every module learns as often as in two stages, or more often.
 
 local mv = require "mvgraph"
-local fits = require "cmanet.fits"
 local inter_view = require "cmanet.inter_view"
 local intra_view = require "cmanet.intra_view"
 local losses = require "cmanet.losses"
+local pose = require "cmanet.pose"
 local stage = require "cmanet.stage"
 
 local Joint = stage.class("joint", inter_view.class)
 
 -- Single-view fits and IRV's losses, as stage one has them.
 local function new_intra(self)
-  local train, k = self.data.train, #self.joints
-  local count = train.count * self.data.views
-  local intra = { data = self.data, config = self.config, model = self.model }
-  intra.fits = fits.new {
-    layer = self.shared.layer, skeleton = self.shared.skeleton, prior = self.shared.prior, mean = self.shared.mean,
-    count = count, views = 1, iterations = self.config.smplify, batch = self.config.smplify.batch,
-    confidence = self.config.lambda,
-  }
-  intra.fit_data = {
-    keypoints = train.keypoints:reshape { count, 1, k, 3 },
-    crop = train.camera:reshape { count, 1, 3 },
-  }
+  local intra = { data = self.data, config = self.config, model = self.model, shared = self.shared }
+  intra.fits, intra.fit_data = stage.new_fits(intra, 1)
   return setmetatable(intra, intra_view.class)
 end
 
@@ -51,7 +41,7 @@ end
 ---Nothing is frozen: gradients of IEV's losses reach the encoder.
 function Joint:fuse(given)
   local out = self.model.irv(given.images)
-  local own = stage.pose_views(self.model, out, given.crop)
+  local own = pose.views(self.model, out, given.crop)
   local errors = losses.reprojection(own.projected, given.keypoints, self.config.lambda)
   return self.model.iev(out, mv.ops.stop_gradient(errors)), out
 end

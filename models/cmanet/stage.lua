@@ -68,88 +68,58 @@ function stage.learning_rate(config, lr, step, total)
   return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 end
 
----Estimates of IRV for every view: keypoints of each view's own body, projected by its own camera.
----@param out table IRV's outputs
----@param crop Tensor [B, N, 3]
----@return table rotation [B, N, 24, 3, 3], points [B, N, K, 3] in camera orientation, projected [B, N, K, 2]
-function stage.pose_views(model, out, crop)
-  local b, n = out.theta.shape[1], out.theta.shape[2]
-  local rotation = mv.rotations.rotation_6d_to_matrix(out.theta)
-  local body = rotation:slice(2, 1, 23):reshape { b * n, 23, 3, 3 }
-  local points = model.shared.layer:body_keypoints(out.beta:reshape { b * n, 10 }, body, model.shared.skeleton)
-  local function single(t, ...)
-    return t:reshape { b * n, 1, ... }
-  end
-  local global = single(rotation:slice(2, 0, 1), 3, 3)
-  local projected, turned = mv.smplify.project(points, global, single(out.camera, 3), single(crop, 3))
-  local k = points.shape[2]
-  return {
-    rotation = rotation,
-    points = turned:reshape { b, n, k, 3 },
-    projected = projected:reshape { b, n, k, 2 },
-  }
-end
-
----Estimates of IEV: one body, N orientations and cameras.
-function stage.pose_body(model, out, crop)
-  local body = mv.rotations.rotation_6d_to_matrix(out.theta)
-  local global = mv.rotations.rotation_6d_to_matrix(out.global)
-  local points = model.shared.layer:body_keypoints(out.beta, body, model.shared.skeleton)
-  local projected, turned = mv.smplify.project(points, global, out.camera, crop)
-  return { body = body, global = global, points = turned, projected = projected }
-end
-
 ---@class Stage
 local Stage = {}
 Stage.__index = Stage
 
----@param class table of stage.class
----@param settings table trained Module, fit_views 1 or N, lr number; keeps_features boolean? whether steps see what
----  kept_features() says of their samples instead of pictures
-function stage.new(class, ctx, settings)
-  local self = setmetatable(settings, class)
-  local config, data = ctx.config, ctx.dataset
-  self.ctx, self.model, self.config, self.data = ctx, ctx.model, config, data
-  self.shared = ctx.model.shared
-  self.joints = mv.skeletons.get(self.shared.skeleton).joints -- names of the predicted joints, for the runner
-  local views, k = data.views, #self.joints
-  self.fits = fits.new {
-    layer = self.shared.layer,
-    skeleton = self.shared.skeleton,
-    prior = self.shared.prior,
-    mean = self.shared.mean,
-    count = self.fit_views == 1 and data.train.count * views or data.train.count,
-    views = self.fit_views,
+---A store of fits for all training samples, and what they are fitted to.
+---@param self table a stage: data, config, shared
+---@param views integer 1: every view by itself; N: one body for all views of a sample
+---@return Fits
+---@return table keypoints [n, views, K, 3], crop [n, views, 3]
+function stage.new_fits(self, views)
+  local config, train, shared = self.config, self.data.train, self.shared
+  local count = train.count * self.data.views // views
+  local store = fits.new {
+    layer = shared.layer,
+    skeleton = shared.skeleton,
+    prior = shared.prior,
+    mean = shared.mean,
+    count = count,
+    views = views,
     iterations = {
       camera = config.smplify.camera,
-      body = self.fit_views == 1 and config.smplify.body or config.smplify.inter_view,
+      body = views == 1 and config.smplify.body or config.smplify.inter_view,
     },
     batch = config.smplify.batch,
     confidence = config.lambda,
   }
-  local train = data.train
-  local function per_fit(array, ...)
-    return array:reshape { self.fits.count, self.fit_views, ... }
-  end
-  self.fit_data = { keypoints = per_fit(train.keypoints, k, 3), crop = per_fit(train.camera, 3) }
-  self.parameters = self.trained:parameters()
-  self.optimizer = mv.optim.Adam(self.parameters, { lr = settings.lr })
-  local seen = { keypoints = { config.batch, views, k, 3 }, crop = { config.batch, views, 3 } }
-  local pictures = { images = { config.batch, views, 3, config.image, config.image } }
-  local function specs(...)
-    local given = {}
-    for _, shapes in ipairs { ... } do
-      for name, shape in pairs(shapes) do
-        given[name] = { shape = shape }
-      end
+  return store, {
+    keypoints = train.keypoints:reshape { count, views, train.keypoints.shape[3], 3 },
+    crop = train.camera:reshape { count, views, 3 },
+  }
+end
+
+local function specs(...)
+  local given = {}
+  for _, shapes in ipairs { ... } do
+    for name, shape in pairs(shapes) do
+      given[name] = { shape = shape }
     end
-    return given
   end
-  local targets = self:target_shapes(config.batch, views)
-  local features = self.keeps_features and self:feature_shapes(config.batch, views) or pictures
+  return given
+end
+
+-- The training step and the prediction, of batches of one size.
+local function compile(self)
+  local config, b, n, k = self.config, self.config.batch, self.data.views, #self.joints
+  local seen = { keypoints = { b, n, k, 3 }, crop = { b, n, 3 } }
+  local pictures = { images = { b, n, 3, config.image, config.image } }
+  local features = self.keeps_features and self:feature_shapes(b, n) or pictures
+  local given_to_train = specs(seen, features, self:target_shapes(b, n), { lr = {} })
   self.model:eval()
   self.trained:train() -- what is frozen neither drops nor tracks
-  self.train_program = mv.program(self.name .. "_train", specs(seen, features, targets, { lr = {} }), function(given)
+  self.train_program = mv.program(self.name .. "_train", given_to_train, function(given)
     local terms = self:losses(given)
     local gradients = mv.grad(terms.loss, self.parameters)
     if config.clip > 0 then
@@ -164,6 +134,20 @@ function stage.new(class, ctx, settings)
     return self:estimate(given)
   end)
   self.predict_program:compile()
+end
+
+---@param class table of stage.class
+---@param settings table trained Module, fit_views 1 or N, lr number; keeps_features boolean? whether steps see what
+---  kept_features() says of their samples instead of pictures
+function stage.new(class, ctx, settings)
+  local self = setmetatable(settings, class)
+  self.ctx, self.model, self.config, self.data = ctx, ctx.model, ctx.config, ctx.dataset
+  self.shared = ctx.model.shared
+  self.joints = mv.skeletons.get(self.shared.skeleton).joints -- names of the predicted joints, for the runner
+  self.fits, self.fit_data = stage.new_fits(self, self.fit_views)
+  self.parameters = self.trained:parameters()
+  self.optimizer = mv.optim.Adam(self.parameters, { lr = settings.lr })
+  compile(self)
   return self
 end
 

@@ -3,7 +3,7 @@ local t = require "spec"
 local mv = require "mvgraph"
 package.path = "models/?.lua;" .. package.path
 local augment = require "cmanet.augment"
-local stage = require "cmanet.stage"
+local pose = require "cmanet.pose"
 local synthetic = require "datasets.synthetic"
 
 local B <const>, N <const>, SIDE <const> = 8, 4, 64
@@ -23,12 +23,12 @@ end
 -- Each view's own body, and one body for all views: keypoints in the crop and points in camera orientation.
 local project_views = mv.program("project_views",
   given_shapes { theta = { B, N, 24, 6 }, beta = { B, N, 10 } }, function(given)
-    local own = stage.pose_views(model, given, given.crop)
+    local own = pose.views(model, given, given.crop)
     return { projected = own.projected, points = own.points }
   end)
 local project_body = mv.program("project_body",
   given_shapes { theta = { B, 23, 6 }, global = { B, N, 6 }, beta = { B, 10 } }, function(given)
-    local own = stage.pose_body(model, given, given.crop)
+    local own = pose.body(model, given, given.crop)
     return { projected = own.projected, points = own.points }
   end)
 
@@ -243,7 +243,7 @@ end)
 local function step_twice(keep_features)
   local experiment = require "cmanet"
   local values = experiment:resolve({ preset = "tiny", set = { "batch=2", "iterations=1", "augment.colour=0",
-    ("keep_features=%s"):format(keep_features) } }, "tiny")
+    "augment.geometry=0", ("keep_features=%s"):format(keep_features) } }, "tiny")
   mv.nn.manual_seed(4)
   local network = experiment.build(values, data)
   local ctx = { config = values, dataset = data, model = network, seed = 0, report = function() end }
