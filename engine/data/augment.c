@@ -38,7 +38,9 @@ mvg_status mvg_augment_adjust(mvg_ndarray *image, const double gains[3], const d
     }
   }
   uint8_t *data = image->data;
-  for (size_t i = 0; i < image->size_bytes; ++i)
-    data[i] = table[i % 3][data[i]];
+  for (size_t i = 0; i < image->size_bytes; i += 3) {
+    for (int channel = 0; channel < 3; ++channel)
+      data[i + channel] = table[channel][data[i + channel]];
+  }
   return NULL;
 }

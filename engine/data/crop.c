@@ -3,9 +3,10 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "base/threads.h"
 #include "io/image.h"
 
-enum { MAX_GRID = 32 };
+enum { MAX_GRID = 32, ROWS_PER_TASK = 16 };
 
 typedef struct {
   const uint8_t *pixels;
@@ -47,26 +48,54 @@ static void add_sample(const picture *from, double x, double y, float sum[3]) {
 
 // One output pixel is the mean of a grid of samples about one source pixel apart: an area filter at
 // any angle.
+typedef struct {
+  const picture *from;
+  const mvg_crop_box *box;
+  int64_t out_size;
+  int grid;
+  double dx, dy; // from sample to sample along a row
+  uint8_t *target;
+} crop_job;
+
+static void crop_row(const crop_job *j, int64_t row) {
+  const mvg_crop_box *box = j->box;
+  double half = (double)(j->out_size * j->grid) / 2;
+  float share = 1.0f / (float)(j->grid * j->grid);
+  uint8_t *target = j->target + row * j->out_size * 3;
+  for (int64_t column = 0; column < j->out_size; column++) {
+    float sum[3] = {0};
+    double u = (double)(column * j->grid) + 0.5 - half;
+    for (int k = 0; k < j->grid; k++) {
+      double v = (double)(row * j->grid + k) + 0.5 - half;
+      double x = box->cx + u * j->dx - v * j->dy - 0.5, y = box->cy + u * j->dy + v * j->dx - 0.5;
+      for (int i = 0; i < j->grid; i++)
+        add_sample(j->from, x + i * j->dx, y + i * j->dy, sum);
+    }
+    for (int c = 0; c < 3; c++)
+      *target++ = (uint8_t)(sum[c] * share + 0.5f);
+  }
+}
+
+static void crop_rows(void *context, int64_t number) {
+  const crop_job *j = context;
+  int64_t end = (number + 1) * ROWS_PER_TASK;
+  for (int64_t row = number * ROWS_PER_TASK; row < end && row < j->out_size; row++)
+    crop_row(j, row);
+}
+
 static void crop_pixels(const picture *from, const mvg_crop_box *box, int64_t out_size,
                         uint8_t *target) {
   double step = box->size / (double)out_size;
   int grid = step <= 1 ? 1 : step >= MAX_GRID ? MAX_GRID : (int)ceil(step);
-  double fine = step / grid, dx = cos(box->angle) * fine, dy = sin(box->angle) * fine;
-  float share = 1.0f / (float)(grid * grid);
-  for (int64_t row = 0; row < out_size; row++) {
-    for (int64_t column = 0; column < out_size; column++) {
-      float sum[3] = {0};
-      double u = (double)(column * grid) + 0.5 - (double)(out_size * grid) / 2;
-      for (int j = 0; j < grid; j++) {
-        double v = (double)(row * grid + j) + 0.5 - (double)(out_size * grid) / 2;
-        double x = box->cx + u * dx - v * dy - 0.5, y = box->cy + u * dy + v * dx - 0.5;
-        for (int i = 0; i < grid; i++)
-          add_sample(from, x + i * dx, y + i * dy, sum);
-      }
-      for (int c = 0; c < 3; c++)
-        *target++ = (uint8_t)(sum[c] * share + 0.5f);
-    }
-  }
+  double fine = step / grid;
+  crop_job job = {.from = from,
+                  .box = box,
+                  .out_size = out_size,
+                  .grid = grid,
+                  .dx = cos(box->angle) * fine,
+                  .dy = sin(box->angle) * fine,
+                  .target = target};
+  mvg_threads_run((out_size + ROWS_PER_TASK - 1) / ROWS_PER_TASK, crop_rows, &job);
 }
 
 mvg_status mvg_crop_affine(const mvg_ndarray *image, const mvg_crop_box *box, int64_t out_size,
@@ -84,6 +113,24 @@ mvg_status mvg_crop_affine(const mvg_ndarray *image, const mvg_crop_box *box, in
       .pixels = image->data, .width = image->shape.dims[1], .height = image->shape.dims[0]};
   crop_pixels(&from, box, out_size, (*out_crop)->data);
   return NULL;
+}
+
+typedef struct {
+  const uint8_t *pixels;
+  float *target;
+  int64_t plane;
+  float (*values)[256]; // of each channel's bytes
+} normalize_job;
+
+static void normalize_image(void *context, int64_t number) {
+  const normalize_job *j = context;
+  const uint8_t *pixel = j->pixels + 3 * number * j->plane;
+  float *red = j->target + 3 * number * j->plane;
+  for (int64_t i = 0; i < j->plane; i++, pixel += 3) {
+    red[i] = j->values[0][pixel[0]];
+    red[j->plane + i] = j->values[1][pixel[1]];
+    red[2 * j->plane + i] = j->values[2][pixel[2]];
+  }
 }
 
 mvg_status mvg_crop_normalize_batch(const mvg_ndarray *images, const double mean[3],
@@ -108,15 +155,10 @@ mvg_status mvg_crop_normalize_batch(const mvg_ndarray *images, const double mean
   }
   mvg_shape planar = {.rank = 4, .dims = {shape->dims[0], 3, shape->dims[1], shape->dims[2]}};
   MVG_RETURN_IF_ERROR(mvg_ndarray_create(MVG_DTYPE_F32, &planar, out_batch));
-  int64_t plane = shape->dims[1] * shape->dims[2];
-  const uint8_t *pixel = images->data;
-  float *red = (*out_batch)->data;
-  for (int64_t b = 0; b < shape->dims[0]; b++, red += 3 * plane) {
-    for (int64_t i = 0; i < plane; i++, pixel += 3) {
-      red[i] = values[0][pixel[0]];
-      red[plane + i] = values[1][pixel[1]];
-      red[2 * plane + i] = values[2][pixel[2]];
-    }
-  }
+  normalize_job job = {.pixels = images->data,
+                       .target = (*out_batch)->data,
+                       .plane = shape->dims[1] * shape->dims[2],
+                       .values = values};
+  mvg_threads_run(shape->dims[0], normalize_image, &job);
   return NULL;
 }

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/threads.h"
 #include "program/host_rows.h"
 #include "program/host_tape.h"
-#include "program/host_threads.h"
 
 #define TASK_COST 40e3       // nanoseconds that are worth a thread's attention
 #define MIN_THREADED 30e3    // below, waking a thread takes longer than the work
@@ -179,7 +179,7 @@ size_t mvg_host_group_get_scratch_bytes(const mvg_host_group *g) {
 
 mvg_status mvg_host_scratch_init(mvg_host_scratch *scratch, size_t bytes) {
   scratch->piece_bytes = align(bytes);
-  size_t count = mvg_host_get_thread_count();
+  size_t count = mvg_threads_get_count();
   void *memory;
   MVG_RETURN_IF_ERROR(mvg_alloc_zeroed(scratch->piece_bytes * count + ALIGNMENT, 1, &memory));
   scratch->memory = memory;
@@ -268,7 +268,7 @@ static void run_rows(const job *j, int64_t index, char *tape_scratch) {
 
 static void run_task(void *context, int64_t index) {
   const job *j = context;
-  char *scratch = get_scratch(j, mvg_host_get_thread());
+  char *scratch = get_scratch(j, mvg_threads_get_current());
   (j->group->group->kind == MVG_GROUP_KERNEL ? run_rows : run_tapes)(j, index, scratch);
 }
 
@@ -276,7 +276,7 @@ void mvg_host_group_run(const mvg_host_group *g, const void *const *reads, void 
                         const mvg_host_scratch *scratch) {
   job j = {g, reads, writes, scratch};
   if (g->cost >= MIN_THREADED) {
-    mvg_host_parallel(g->task_count, run_task, &j);
+    mvg_threads_run(g->task_count, run_task, &j);
     return;
   }
   for (int64_t i = 0; i < g->task_count; ++i)

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
+#include "base/threads.h"
 #include "program/host_math.h"
-#include "program/host_threads.h"
 
 #define DEPTH 192 // of a packed panel
 #define TINY 1024 // multiplications below which packing costs more than it gains
@@ -216,5 +216,5 @@ void mvg_host_matmul(const mvg_matmul *shape, const float *a, const float *b, fl
   } else if (operations > 0 && operations < TASK_OPERATIONS) {
     j.matrices = divide_up(TASK_OPERATIONS, operations);
   }
-  mvg_host_parallel(divide_up(s.batch, j.matrices) * j.blocks, run_task, &j);
+  mvg_threads_run(divide_up(s.batch, j.matrices) * j.blocks, run_task, &j);
 }

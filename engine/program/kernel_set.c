@@ -6,8 +6,8 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "codegen/spirv.h"
-#include "program/host_threads.h"
 
 #define MAX_THREADS 8
 
@@ -78,7 +78,7 @@ static void *compile_some(void *context) {
 
 mvg_status mvg_kernel_set_compile(mvg_kernel_set *set, mvg_device *device) {
   job j = {.set = set, .device = device, .lock = PTHREAD_MUTEX_INITIALIZER};
-  size_t wanted = mvg_host_count_cores();
+  size_t wanted = mvg_threads_count_cores();
   if (wanted > MAX_THREADS) wanted = MAX_THREADS;
   if (wanted > set->entries.count) wanted = set->entries.count;
   pthread_t threads[MAX_THREADS];

@@ -3,8 +3,8 @@
 #include "support/graph_fixture.h"
 
 #include "base/rng.h"
+#include "base/threads.h"
 #include "program/host_group.h"
-#include "program/host_threads.h"
 
 static const mvg_caps caps = {.is_cpu = true,
                               .max_bindings = 32,
@@ -323,7 +323,7 @@ static void test_the_same_bits_at_any_number_of_threads(void **state) {
   run_open(&together, &f);
   run_open(&alone, &f);
   run_all(&together, &f);
-  mvg_host_parallel(2, run_alone, &(alone_job){&alone, &f});
+  mvg_threads_run(2, run_alone, &(alone_job){&alone, &f});
   static const size_t counts[] = {301, 517, 1, 301 * 517};
   for (uint32_t i = 0; i < 4; ++i) {
     assert_memory_equal(get_target(&together, &f, i), get_target(&alone, &f, i),

@@ -1,4 +1,4 @@
-#include "program/host_threads.h"
+#include "base/threads.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -17,7 +17,7 @@ static struct {
   atomic_ullong job;
   uint32_t worker_count;
   atomic_uint busy_count;
-  mvg_host_task task;
+  mvg_thread_task task;
   void *context;
   int64_t count;
   atomic_llong next;
@@ -78,13 +78,13 @@ static void *work(void *number) {
   return NULL;
 }
 
-uint32_t mvg_host_count_cores(void) {
+uint32_t mvg_threads_count_cores(void) {
   cpu_set_t cores;
   return sched_getaffinity(0, sizeof cores, &cores) == 0 ? (uint32_t)CPU_COUNT(&cores) : 1;
 }
 
 static void start_workers(void) {
-  uint32_t cores = mvg_host_count_cores();
+  uint32_t cores = mvg_threads_count_cores();
   for (uint32_t i = 1; i < cores && i <= MAX_WORKERS; ++i) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, work, (void *)(uintptr_t)i) != 0) return;
@@ -93,16 +93,16 @@ static void start_workers(void) {
   }
 }
 
-uint32_t mvg_host_get_thread_count(void) {
+uint32_t mvg_threads_get_count(void) {
   pthread_once(&pool.once, start_workers);
   return pool.worker_count + 1;
 }
 
-uint32_t mvg_host_get_thread(void) {
+uint32_t mvg_threads_get_current(void) {
   return thread_number;
 }
 
-void mvg_host_parallel(int64_t count, mvg_host_task task, void *context) {
+void mvg_threads_run(int64_t count, mvg_thread_task task, void *context) {
   pthread_once(&pool.once, start_workers);
   bool is_alone = count < 2 || pool.worker_count == 0 || pthread_mutex_trylock(&pool.turn) != 0;
   if (is_alone) {
