@@ -29,7 +29,9 @@ local gaussian_3d = op.map "gaussian_3d" {
     { dx = { 0, 2 }, dy = { 0, 3 }, dz = { 0, 6 }, peak = { 2, 1 }, args = { 7 }, y = { 2, math.exp(-0.5) } },
   },
   check = {
-    shapes = { { dx = { 2, 1, 1, 3 }, dy = { 2, 1, 2, 1 }, dz = { 2, 4, 1, 1 }, peak = { 2, 1, 1, 1 }, args = { 0.8 } } },
+    shapes = {
+      { dx = { 2, 1, 1, 3 }, dy = { 2, 1, 2, 1 }, dz = { 2, 4, 1, 1 }, peak = { 2, 1, 1, 1 }, args = { 0.8 } },
+    },
   },
 }
 

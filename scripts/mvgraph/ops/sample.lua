@@ -190,7 +190,9 @@ local PADDINGS <const> = { zeros = true, border = true }
 ---@param given {mode: "bilinear"|"nearest"?, padding_mode: "zeros"|"border"?, align_corners: boolean?}?
 ---@return Tensor [N, C, Ho, Wo] or [N, C, Do, Ho, Wo]
 function sample.grid_sample(input, grid, given)
-  local chosen = options.read("grid_sample", given, { mode = "bilinear", padding_mode = "zeros", align_corners = false })
+  local chosen = options.read("grid_sample", given, {
+    mode = "bilinear", padding_mode = "zeros", align_corners = false,
+  })
   input, grid = trace.as_tensor(input, "grid_sample: the input"), trace.as_tensor(grid, "grid_sample: the grid")
   local k = #input.shape - 2
   if (k ~= 2 and k ~= 3) or #grid.shape ~= #input.shape or grid.shape[#grid.shape] ~= k

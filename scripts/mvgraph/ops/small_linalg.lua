@@ -1,5 +1,5 @@
--- Decompositions of many small matrices: symmetric eigenvalues, singular values, nearest rotations. Vectors are columns;
--- the largest element of each is positive, so that signs repeat. The kernels run a fixed number of Jacobi sweeps.
+-- Decompositions of many small matrices: eigenvalues of symmetric ones, singular values. Vectors are columns; the
+-- largest element of each is positive, so that signs repeat. The kernels run a fixed number of Jacobi sweeps.
 local op = require "mvgraph.ops.define"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
