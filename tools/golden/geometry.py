@@ -58,10 +58,14 @@ def triangulate(matrices, points, confidence=None):
     return x[..., :3] / x[..., 3:]
 
 
-def axis_angle_to_matrix(x):
+def cross_matrix(x):
     zero = torch.zeros(x.shape[:-1])
     k = torch.stack([zero, -x[..., 2], x[..., 1], x[..., 2], zero, -x[..., 0], -x[..., 1], x[..., 0], zero], -1)
-    return torch.matrix_exp(k.reshape(*x.shape[:-1], 3, 3))
+    return k.reshape(*x.shape[:-1], 3, 3)
+
+
+def axis_angle_to_matrix(x):
+    return torch.matrix_exp(cross_matrix(x))
 
 
 def rotation_6d_to_matrix(x):
@@ -70,6 +74,32 @@ def rotation_6d_to_matrix(x):
     lower = torch.linalg.cholesky(columns.transpose(-1, -2) @ columns)
     b = columns @ torch.linalg.inv(lower).transpose(-1, -2)
     return torch.cat([b, torch.cross(b[..., 0], b[..., 1], dim=-1)[..., None]], -1)
+
+
+def quaternion_to_matrix(q):
+    """By the product q v q* of each unit vector."""
+    q = q / q.norm(dim=-1, keepdim=True)
+    w, v = q[..., :1, None], q[..., 1:]
+    k = cross_matrix(v)
+    return torch.eye(3) + 2 * w * k + 2 * k @ k
+
+
+def linear_blend_skinning(points, weights, transforms):
+    homogeneous = torch.cat([points, torch.ones(points.shape[:2] + (1,))], -1)
+    return torch.einsum("vj,bjrc,bvc->bvr", weights, transforms, homogeneous)
+
+
+def project_points(points, rotation, translation, focal, centre, radial, tangential):
+    """Distortion as OpenCV's documentation writes it."""
+    own = torch.einsum("nvij,npj->nvpi", rotation, points) + translation[:, :, None]
+    x, y = own[..., 0] / own[..., 2], own[..., 1] / own[..., 2]
+    k1, k2, k3 = (radial[..., i, None] for i in range(3))
+    p1, p2 = (tangential[..., i, None] for i in range(2))
+    r2 = x ** 2 + y ** 2
+    scale = 1 + k1 * r2 + k2 * r2 ** 2 + k3 * r2 ** 3
+    u = x * scale + 2 * p1 * x * y + p2 * (r2 + 2 * x ** 2)
+    v = y * scale + p1 * (r2 + 2 * y ** 2) + 2 * p2 * x * y
+    return torch.stack([u, v], -1) * focal[:, :, None] + centre[:, :, None], own[..., 2]
 
 
 def rounded(tensor):
@@ -96,7 +126,15 @@ def multiview_cases():
     pictures = given([rounded(noisy)["values"]])
     pictures["shape"] = [1, 3, 5, 2]
     confidence = given([[[1, 0.5, 0.9, 1, 0.2], [0.8, 1, 0, 1, 0.7], [0.3, 1, 1, 0.6, 1]]])
+    lens = [waves([1, 3, 2], 0.6, 0.2, 1.5), waves([1, 3, 2], 1.6, 0.1, 0.5), waves([1, 3, 3], 0.1, 0.2),
+            waves([1, 3, 2], 2.2, 0.01)]
+    rotations = given([[[row[:3] for row in matrix] for matrix in matrices.tolist()]])
+    translations = given([[[row[3] for row in matrix] for matrix in matrices.tolist()]])
     return [
+        case("projection with distortion", "cameras.project_points",
+             [waves([1, 5, 3], 0.9, 0.6), rotations, translations] + lens, project_points),
+        case("linear blend skinning", "ops.linear_blend_skinning",
+             [waves([2, 5, 3]), waves([5, 4], 0.3, 0.2, 0.25), waves([2, 4, 3, 4], 1.2)], linear_blend_skinning),
         case("triangulation", "ops.triangulate", [cameras, pictures], triangulate),
         case("triangulation with confidence", "ops.triangulate", [cameras, pictures, confidence], triangulate),
     ]
@@ -107,6 +145,7 @@ def rotation_cases():
     return [
         case("axis-angle to matrix", "rotations.axis_angle_to_matrix", [waves([2, 3, 3])], axis_angle_to_matrix),
         case("axis-angle to matrix near zero", "rotations.axis_angle_to_matrix", [steep], axis_angle_to_matrix),
+        case("quaternion to matrix", "rotations.quaternion_to_matrix", [waves([2, 3, 4])], quaternion_to_matrix),
         case("6D to matrix", "rotations.rotation_6d_to_matrix", [waves([3, 6])], rotation_6d_to_matrix),
     ]
 
