@@ -12,7 +12,13 @@ local blend = op.map "blend" {
   inputs = { "a [...]", "b [...]", "factor [...]" },
   expr = "b + factor * (a - b) < 0 ? 0 : (b + factor * (a - b) > 1 ? 1 : b + factor * (a - b))",
   examples = { { a = { 0.5, 1, 0 }, b = { 0.3, 0.8, 0.5 }, factor = { 0.5, 2, 3 }, y = { 0.4, 1, 0 } } },
-  check = { low = 0.1, high = 0.9, shapes = { { a = { 2, 3, 5 }, b = { 2, 1, 5 }, factor = { 2, 1, 1 } } } },
+  check = {
+    low = 0.1, high = 0.9,
+    shapes = {
+      { a = { 2, 3, 5 }, b = { 2, 1, 5 }, factor = { 2, 1, 1 } }, { a = { 1 }, b = {}, factor = { 1 } },
+      { a = { 3, 7 }, b = { 3, 7 }, factor = {} },
+    },
+  },
 }
 
 -- Channel of a fully lit hue: n = 5, 3, 1 for red, green, blue.
@@ -24,7 +30,13 @@ local hue_channel = op.map "hue_channel" {
     { h = { 0, 1 / 3, 0.25 }, s = { 1, 1, 0.5 }, v = { 1, 0.5, 0.8 }, args = { 5 }, y = { 1, 0, 0.6 } },
     { h = { 0, 1 / 3, 0.25 }, s = { 1, 1, 0.5 }, v = { 1, 0.5, 0.8 }, args = { 3 }, y = { 0, 0.5, 0.8 } },
   },
-  check = { low = 0.02, high = 0.98, shapes = { { h = { 3, 7 }, s = { 3, 7 }, v = { 3, 7 }, args = { 1 } } } },
+  check = {
+    low = 0.02, high = 0.98,
+    shapes = {
+      { h = { 3, 7 }, s = { 3, 7 }, v = { 3, 7 }, args = { 1 } }, { h = { 1 }, s = { 1 }, v = { 1 }, args = { 3 } },
+      { h = { 2, 1, 5 }, s = { 1, 5 }, v = { 2, 3, 1 }, args = { 5 } },
+    },
+  },
 }
 
 local function read(images, operator)

@@ -18,7 +18,13 @@ local gaussian_2d = op.map "gaussian_2d" {
   attributes = { "sigma" },
   expr = "peak * exp(-(dx * dx + dy * dy) / (2 * sigma * sigma))",
   examples = { { dx = { 0, 3 }, dy = { 0, 4 }, peak = { 2, 1 }, args = { 5 }, y = { 2, math.exp(-0.5) } } },
-  check = { shapes = { { dx = { 3, 1, 5 }, dy = { 3, 4, 1 }, peak = { 3, 1, 1 }, args = { 1.5 } } } },
+  check = {
+    shapes = {
+      { dx = { 3, 1, 5 }, dy = { 3, 4, 1 }, peak = { 3, 1, 1 }, args = { 1.5 } },
+      { dx = { 1 }, dy = { 1 }, peak = {}, args = { 0.7 } }, { dx = { 7 }, dy = { 7 }, peak = { 7 }, args = { 3 } },
+      { dx = { 2, 1, 13 }, dy = { 11, 1 }, peak = { 2, 1, 1 }, args = { 2 } },
+    },
+  },
 }
 
 local gaussian_3d = op.map "gaussian_3d" {
@@ -31,6 +37,8 @@ local gaussian_3d = op.map "gaussian_3d" {
   check = {
     shapes = {
       { dx = { 2, 1, 1, 3 }, dy = { 2, 1, 2, 1 }, dz = { 2, 4, 1, 1 }, peak = { 2, 1, 1, 1 }, args = { 0.8 } },
+      { dx = { 1 }, dy = { 1 }, dz = { 1 }, peak = { 1 }, args = { 1.3 } },
+      { dx = { 5 }, dy = { 7, 1 }, dz = { 3, 1, 1 }, peak = {}, args = { 2 } },
     },
   },
 }
@@ -53,6 +61,8 @@ local line_gaussian = op.map "line_gaussian" {
       {
         a = { 3, 1, 1 }, b = { 3, 1, 1 }, c = { 3, 1, 1 }, u = { 5 }, v = { 4, 1 }, peak = { 3, 1, 1 }, args = { 1.5 },
       },
+      { a = { 1 }, b = { 1 }, c = { 1 }, u = { 1 }, v = { 1 }, peak = { 1 }, args = { 0.9 } },
+      { a = { 7 }, b = { 7 }, c = {}, u = { 7 }, v = { 7 }, peak = {}, args = { 4 } },
     },
   },
 }

@@ -59,7 +59,12 @@ local sample_cells = op.kernel "sample_cells" {
     { at = { { { -0.5, 0 }, { 1.5, 0.5 }, { 2, 0 }, { 0, -1 } } }, args = { 1, 1, 2 }, cells = { { 3, 5, -1, -1 } } },
     { at = { { { 0.5, 0.25, 1 } } }, args = { 2, 1, 1 }, cells = { { 11 } } },
   },
-  check = { shapes = { { at = { 2, 7, 2 }, args = { 1, 2, 3 } }, { at = { 3, 1, 3 }, args = { 2, 1, 2 } } } },
+  check = {
+    shapes = {
+      { at = { 2, 7, 2 }, args = { 1, 2, 3 } }, { at = { 3, 1, 3 }, args = { 2, 1, 2 } },
+      { at = { 1, 17, 2 }, args = { 1, 1, 1 } }, { at = { 1, 31, 3 }, args = { 1, 2, 2 } },
+    },
+  },
 }
 
 local sample_grad_x = op.kernel "sample_grad_x" {
@@ -121,6 +126,9 @@ local sample_grad_at = op.kernel "sample_grad_at" {
     shapes = {
       { dy = { 2, 3, 5 }, x = { 2, 3, 1, 2, 3 }, at = { 2, 5, 2 } },
       { dy = { 1, 2, 3 }, x = { 1, 2, 2, 2, 3 }, at = { 1, 3, 3 } },
+      { dy = { 1, 1, 1 }, x = { 1, 1, 1, 1, 1 }, at = { 1, 1, 2 } },
+      { dy = { 3, 7, 11 }, x = { 3, 7, 1, 3, 1 }, at = { 3, 11, 2 } },
+      { dy = { 2, 1, 13 }, x = { 2, 1, 1, 3, 2 }, at = { 2, 13, 3 } },
     },
   },
 }
@@ -156,6 +164,9 @@ sample.sample_linear = op.kernel "sample_linear" {
     shapes = {
       { x = { 2, 3, 1, 4, 3 }, at = { 2, 7, 2 } }, { x = { 1, 1, 1, 1, 1 }, at = { 1, 5, 2 } },
       { x = { 1, 5, 3, 2, 4 }, at = { 1, 6, 3 } }, { x = { 3, 2, 2, 3, 1 }, at = { 3, 4, 3 } },
+      { x = { 1, 4, 1, 5, 2 }, at = { 1, 1, 2 } }, { x = { 2, 1, 1, 1, 7 }, at = { 2, 13, 2 } },
+      { x = { 1, 9, 1, 2, 2 }, at = { 1, 3, 2 } }, { x = { 2, 1, 1, 2, 2 }, at = { 2, 5, 3 } },
+      { x = { 1, 1, 5, 1, 1 }, at = { 1, 7, 3 } }, { x = { 1, 3, 2, 2, 2 }, at = { 1, 17, 3 } },
     },
   },
 }
@@ -164,7 +175,10 @@ sample.sample_linear = op.kernel "sample_linear" {
 local clamp_axes = op.map "clamp_axes" {
   inputs = { "x [...]", "high [...]" }, expr = "x <= 0 ? 0 : (x >= high ? high : x)",
   examples = { { x = { -1, 0.5, 4 }, high = { 2, 2, 3 }, y = { 0, 0.5, 3 } } },
-  check = { shapes = { { x = { 3, 5 }, high = { 5 } } }, fixed = { high = 1 }, avoid = { 0, 1 } },
+  check = {
+    shapes = { { x = { 3, 5 }, high = { 5 } }, { x = { 1 }, high = {} }, { x = { 2, 1, 7 }, high = { 3, 1 } } },
+    fixed = { high = 1 }, avoid = { 0, 1 },
+  },
 }
 
 ---A constant along the last axis, broadcast against [..., #values].

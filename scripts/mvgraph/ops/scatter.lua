@@ -69,6 +69,8 @@ local sort_pass = op.kernel "sort_pass" {
     shapes = {
       { index = { 2, 7 }, order = { 2, 7 }, args = { 3, 0 } }, { index = { 1, 4 }, order = { 1, 4 }, args = { 2, 0 } },
       { index = { 1, 131 }, order = { 1, 131 }, args = { 4, 0 } },
+      { index = { 3, 13 }, order = { 3, 13 }, args = { 1, 0 } },
+      { index = { 2, 11 }, order = { 2, 11 }, args = { 40, 4 } },
     },
   },
 }
@@ -89,7 +91,13 @@ local sort_bounds = op.kernel "sort_bounds" {
   examples = {
     { index = { { 2, 0, 2, -1 } }, order = { { 1, 0, 2, 3 } }, args = { 3 }, y = { { 0, 1, 1, 3 } } },
   },
-  check = { shapes = { { index = { 3, 5 }, order = { 3, 5 }, args = { 4 } } }, fixed = { order = 1 } },
+  check = {
+    shapes = {
+      { index = { 3, 5 }, order = { 3, 5 }, args = { 4 } }, { index = { 1, 2 }, order = { 1, 2 }, args = { 1 } },
+      { index = { 2, 17 }, order = { 2, 17 }, args = { 67 } },
+    },
+    fixed = { order = 1 },
+  },
 }
 
 -- y[b, r] = sum of values[b, order[b, k]] over start[b, r] <= k < start[b, r + 1]; order and start are sort_index of
@@ -153,6 +161,8 @@ scatter.take_rows = op.kernel "take_rows" {
     shapes = {
       { rows = { 2, 4, 3 }, index = { 2, 7 } }, { rows = { 1, 3, 1 }, index = { 1, 1 } },
       { rows = { 3, 1, 2 }, index = { 3, 5 } }, { rows = { 2, 37, 1 }, index = { 2, 11 } },
+      { rows = { 1, 4, 5 }, index = { 1, 13 } }, { rows = { 2, 4, 1 }, index = { 2, 67 } },
+      { rows = { 5, 2, 3 }, index = { 5, 1 } }, { rows = { 2, 16, 2 }, index = { 2, 3 } },
     },
   },
 }

@@ -146,7 +146,9 @@ local eigh = op.kernel "eigh_matrices" {
   },
   check = {
     tolerance = 2e-4, -- vectors are off by rounding over the least gap of eigenvalues
-    shapes = { { a = { 3, 3, 3 } }, { a = { 2, 4, 4 } }, { a = { 2, 2, 2 } }, { a = { 3, 1, 1 } } },
+    shapes = {
+      { a = { 3, 3, 3 } }, { a = { 2, 4, 4 } }, { a = { 2, 2, 2 } }, { a = { 3, 1, 1 } }, { a = { 7, 2, 2 } },
+    },
   },
 }
 
@@ -179,7 +181,10 @@ local svd_right = op.kernel "svd_right" {
   },
   check = {
     tolerance = 2e-4, -- as for eigh
-    shapes = { { a = { 3, 3, 3 } }, { a = { 2, 7, 4 } }, { a = { 1, 5, 2 } }, { a = { 3, 2, 1 } } },
+    shapes = {
+      { a = { 3, 3, 3 } }, { a = { 2, 7, 4 } }, { a = { 1, 5, 2 } }, { a = { 3, 2, 1 } }, { a = { 1, 13, 3 } },
+      { a = { 1, 4, 4 } }, { a = { 5, 3, 2 } },
+    },
   },
 }
 
