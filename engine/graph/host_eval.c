@@ -103,6 +103,34 @@ static void eval_reduce(const evaluator *e, const mvg_node *node, mvg_ndarray *o
   }
 }
 
+static mvg_status run_host_node(const mvg_node *node, const evaluator *e, mvg_ndarray **operands) {
+  for (uint32_t i = 0; i <= node->input_count; ++i) {
+    bool is_output = i == node->input_count;
+    const mvg_type *type =
+        is_output ? node->outputs : mvg_graph_get_type(e->graph, node->inputs[i]);
+    MVG_RETURN_IF_ERROR(mvg_ndarray_create(type->dtype, &type->shape, &operands[i]));
+    if (!is_output) copy_elements(e->results[node->inputs[i].node], operands[i]);
+  }
+  return node->def->run(node->def->context, node->host.tag, (const mvg_ndarray *const *)operands,
+                        node->input_count, &operands[node->input_count], 1);
+}
+
+// A host operator is its own reference; it sees the element types that it was declared with.
+static mvg_status eval_host(const evaluator *e, const mvg_node *node, mvg_ndarray *out) {
+  if (node->output_count != 1 || !node->def || !node->def->run) {
+    char origin[MVG_ORIGIN_TEXT_SIZE];
+    return MVG_ERROR(MVG_UNSUPPORTED,
+                     "%s: the reference evaluator runs host operators of one output",
+                     mvg_node_format_origin(node, origin));
+  }
+  mvg_ndarray *operands[MVG_MAX_OPERANDS + 1] = {0};
+  mvg_status status = run_host_node(node, e, operands);
+  if (!status) copy_elements(operands[node->input_count], out);
+  for (uint32_t i = 0; i <= node->input_count; ++i)
+    mvg_ndarray_release(operands[i]);
+  return status;
+}
+
 static mvg_status copy_leaf(const mvg_node *node, const mvg_ndarray *const *arrays,
                             mvg_ndarray *out) {
   const mvg_ndarray *source = arrays ? arrays[node->leaf.slot] : NULL;
@@ -135,6 +163,8 @@ static mvg_status eval_node(evaluator *e, const mvg_node *node, mvg_ndarray *out
   case MVG_KIND_REDUCE:
     eval_reduce(e, node, out);
     return NULL;
+  case MVG_KIND_HOST:
+    return eval_host(e, node, out);
   default: {
     char origin[MVG_ORIGIN_TEXT_SIZE];
     return MVG_ERROR(MVG_UNSUPPORTED, "%s: the reference evaluator runs no %s nodes",

@@ -1,6 +1,6 @@
 // Double-precision evaluation of graphs of map, view, reduce and const nodes: the reference that
-// tests trust. Kernel nodes are refused; build the graph in reference mode, where they are their
-// composed references.
+// tests trust. Host operators run as they are, if they have one output. Kernel nodes are refused;
+// build the graph in reference mode, where they are their composed references.
 #ifndef MVGRAPH_GRAPH_HOST_EVAL_H_
 #define MVGRAPH_GRAPH_HOST_EVAL_H_
 

@@ -75,6 +75,72 @@ function rotations.axis_angle_to_matrix(x)
   return (identity + a * skew + b * square):reshape(shape)
 end
 
+local function flatten_matrices(matrix)
+  local rank = #matrix.shape
+  return ops.reshape(matrix, { -1, 9 }), table.move(matrix.shape, 1, rank - 2, 1, {})
+end
+
+---Unit quaternions (w, x, y, z) with w >= 0. Each is found from its largest component (Shepperd 1978), so that no small
+---number is divided by; of equal ones the first counts.
+---@param matrix Tensor rotations, [..., 3, 3]
+---@return Tensor [..., 4]
+function rotations.matrix_to_quaternion(matrix)
+  local m, shape = flatten_matrices(matrix)
+  local function entry(i) return m:slice(1, i, 1) end
+  local diagonal = { entry(0), entry(4), entry(8) }
+  local a, b, c = entry(7) - entry(5), entry(2) - entry(6), entry(3) - entry(1)
+  local d, e, f = entry(3) + entry(1), entry(6) + entry(2), entry(7) + entry(5)
+  -- four times the squares of w, x, y, z; row i is four times q times its component i
+  local squares = {
+    1 + diagonal[1] + diagonal[2] + diagonal[3], 1 + diagonal[1] - diagonal[2] - diagonal[3],
+    1 - diagonal[1] + diagonal[2] - diagonal[3], 1 - diagonal[1] - diagonal[2] + diagonal[3],
+  }
+  local rows = {
+    { squares[1], a, b, c }, { a, squares[2], d, e }, { b, d, squares[3], f }, { c, e, f, squares[4] },
+  }
+  local best, largest = ops.concat(rows[1], 1), squares[1]
+  for i = 2, 4 do
+    local is_larger = ops.gt(squares[i], largest)
+    best, largest = ops.where(is_larger, ops.concat(rows[i], 1), best), ops.where(is_larger, squares[i], largest)
+  end
+  local length = ops.maximum(ops.square(best):sum({ 1 }, { keepdim = true }), EPSILON * EPSILON)
+  local q = best * ops.rsqrt(length)
+  shape[#shape + 1] = 4
+  return (q * ops.where(ops.lt(q:slice(1, 0, 1), 0), -1, 1)):reshape(shape)
+end
+
+---@param quaternion Tensor (w, x, y, z), of any length but 0, [..., 4]
+---@return Tensor [..., 3, 3]
+function rotations.quaternion_to_matrix(quaternion)
+  local count, shape = leading(quaternion)
+  local q = normalise(ops.reshape(quaternion, { count, 4 }))
+  local w, x, y, z = q:slice(1, 0, 1), q:slice(1, 1, 1), q:slice(1, 2, 1), q:slice(1, 3, 1)
+  shape[#shape + 1], shape[#shape + 2] = 3, 3
+  return ops.concat({
+    1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+    2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+    2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+  }, 1):reshape(shape)
+end
+
+---Axis-angle vectors, angles from 0 to pi; at pi the sign of the axis is free. The gradient is finite at 0, and at pi
+---that of the side chosen.
+---@param matrix Tensor rotations, [..., 3, 3]
+---@return Tensor radians, [..., 3]
+function rotations.matrix_to_axis_angle(matrix)
+  local q = rotations.matrix_to_quaternion(matrix)
+  local count, shape = leading(q)
+  local flat = ops.reshape(q, { count, 4 })
+  local w, v = flat:slice(1, 0, 1), flat:slice(1, 1, 3)
+  local squared = ops.square(v):sum({ 1 }, { keepdim = true })
+  local is_small = ops.lt(squared, SERIES_ANGLE * SERIES_ANGLE)
+  local sine = ops.sqrt(ops.where(is_small, 1, squared))
+  -- 2 atan(s / w) / s near zero: with w = sqrt(1 - s^2), 2 + s^2 / 3
+  local factor = ops.where(is_small, 2 + squared / 3, 2 * ops.atan2(sine, w) / sine)
+  shape[#shape + 1] = 3
+  return (v * factor):reshape(shape)
+end
+
 ---Rows k: the flattened skew matrix of the k-th unit vector, [3, 9].
 function rotations.generators()
   return require("mvgraph").array.from({
