@@ -209,6 +209,12 @@ MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32
   case MVG_EXPR_TANH:
     EACH t[i] = mvg_host_tanh(a[i]);
     break;
+  case MVG_EXPR_EXPM1:
+    EACH t[i] = mvg_host_expm1(a[i]);
+    break;
+  case MVG_EXPR_LOG1P:
+    EACH t[i] = mvg_host_log1p(a[i]);
+    break;
   case MVG_EXPR_ERF:
     EACH t[i] = mvg_host_erf(a[i]);
     break;

@@ -115,6 +115,29 @@ MVG_HOST_INLINE float mvg_host_tanh(float x) {
   return a < 0.25f ? p : t;
 }
 
+// Near 0 2 t / (1 - t), t = tanh(x / 2), which cancels nothing.
+MVG_HOST_INLINE float mvg_host_expm1(float x) {
+  float h = 0.5f * x, s = h * h;
+  float p = 0.0218694885f;
+  p = p * s - 0.0539682540f;
+  p = p * s + 0.133333333f;
+  p = p * s - 0.333333333f;
+  float t = h + h * s * p;
+  float near = 2.0f * t / (1.0f - t), far = mvg_host_exp(x) - 1.0f;
+  return fabsf(x) < 0.5f ? near : far;
+}
+
+// Near 0 the series of 2 artanh(s), s = x / (2 + x).
+MVG_HOST_INLINE float mvg_host_log1p(float x) {
+  float s = x / (2.0f + x), q = s * s;
+  float p = 0.111111111f;
+  p = p * q + 0.142857143f;
+  p = p * q + 0.2f;
+  p = p * q + 0.333333333f;
+  float near = 2.0f * (s + s * q * p), far = mvg_host_log(1.0f + x);
+  return x > -0.3f && x < 0.42f ? near : far;
+}
+
 // The polynomials of kernels/include/erf.glsl.
 MVG_HOST_INLINE float mvg_host_erf(float x) {
   float a = fabsf(x), s = x * x;
