@@ -83,7 +83,6 @@ MVG_HOST_INLINE void run_int_op(uint16_t op, int32_t *t, const int32_t *a, const
 static float power(float x, float y) {
   if (y == 0) return 1;
   if (y == 1) return x;
-  if (x == 0) return y > 0 ? 0 : INFINITY;
   return powf(x, y);
 }
 

@@ -20,16 +20,18 @@ float tanh_(float x) {
   return x < 0.0 ? -t : t;
 }
 
-// Built-in pow is undefined for negative bases and for 0 with an exponent of 0 or less.
+// Built-in pow is undefined for negative bases and for 0 with an exponent of 0 or less; what is not finite goes as in C.
 float pow_(float x, float y) {
-  if (y == 0.0) return 1.0;
+  if (y == 0.0 || x == 1.0) return 1.0;
+  if (isnan_(x) || isnan_(y)) return uintBitsToFloat(0x7FC00000u);
   if (y == 1.0) return x;
   if (y == 2.0) return x * x;
-  if (x == 0.0) return y > 0.0 ? 0.0 : uintBitsToFloat(0x7F800000u);
   if (x > 0.0) return pow(x, y);
-  if (y != floor(y)) return uintBitsToFloat(0x7FC00000u);
-  float p = pow(-x, y);
-  return mod(y, 2.0) == 0.0 ? p : -p;
+  bool is_odd = abs(y) < 16777216.0 && mod(abs(y), 2.0) == 1.0;
+  if (x != 0.0 && y != floor(y)) return uintBitsToFloat(0x7FC00000u);
+  float infinity = uintBitsToFloat(0x7F800000u);
+  float p = x == 0.0 ? (y > 0.0 ? 0.0 : infinity) : x == -1.0 ? 1.0 : pow(-x, y);
+  return is_odd && (floatBitsToUint(x) & 0x80000000u) != 0u ? -p : p;
 }
 
 // Near 0 2 t / (1 - t), t = tanh(x / 2), which cancels nothing.
