@@ -22,6 +22,12 @@ local function wave(shape, phase, amplitude, offset, dtype)
   return array
 end
 
+local function weight_waves(case, dtype)
+  local arrays = {}
+  for o, expected in ipairs(case.outputs) do arrays[o] = wave(expected.shape, 8.0 + o, 1, 0, dtype) end
+  return arrays
+end
+
 local function fill(array, values)
   for i, value in ipairs(values) do array[i] = UNSTORABLE[value] or value end
   return array
@@ -60,17 +66,16 @@ local function is_stored(gradient)
   return gradient ~= nil and gradient ~= mv.json.null
 end
 
----The outputs, then the gradients that are stored.
-local function build(case, tensors)
+---The outputs, and the gradients that are stored. weights: of the outputs, one tensor each.
+local function build(case, tensors, weights)
   local outputs, wrt, loss = call(case, tensors), {}, nil
   t.is_true(outputs.n >= #case.outputs, ("%d outputs, PyTorch has %d"):format(outputs.n, #case.outputs))
   for i, gradient in ipairs(case.gradients) do
     if is_stored(gradient) then wrt[#wrt + 1] = tensors[i] end
   end
   if #wrt == 0 then return outputs, {} end
-  for o, expected in ipairs(case.outputs) do
-    local weights = trace.as_tensor(wave(expected.shape, 8.0 + o, 1, 0, "f32"))
-    local part = (outputs[o] * weights):sum()
+  for o in ipairs(case.outputs) do
+    local part = (outputs[o] * weights[o]):sum()
     loss = loss and loss + part or part
   end
   return outputs, trace.grad(loss, wrt)
@@ -112,14 +117,28 @@ local function values_of(tensors, count)
   return values
 end
 
+---What a call reads, then the weights of its outputs: arrays, and the specification of each.
+local function make_leaves(case, dtype)
+  local arrays, specs = make_inputs(case, dtype), {}
+  for i, array in ipairs(arrays) do specs[i] = { shape = array.shape, dtype = case.inputs[i].dtype } end
+  for _, array in ipairs(weight_waves(case, dtype)) do
+    arrays[#arrays + 1], specs[#specs + 1] = array, { shape = array.shape }
+  end
+  return arrays, specs
+end
+
+local function build_from(case, leaves)
+  local count = #case.inputs
+  return build(case, table.move(leaves, 1, count, 1, {}), table.move(leaves, count + 1, #leaves, 1, {}))
+end
+
 local function run_reference(case)
-  local arrays, shapes, outputs, gradients = make_inputs(case, "f64"), {}, nil, nil
+  local outputs, gradients, shapes = nil, nil, {}
+  local arrays, specs = make_leaves(case, "f64")
   local tracer = trace.build("golden", function(tracer)
-    local tensors = {}
-    for i, array in ipairs(arrays) do
-      tensors[i] = tracer:input("i" .. i, { shape = array.shape, dtype = case.inputs[i].dtype })
-    end
-    local found, slopes = build(case, tensors)
+    local leaves = {}
+    for i, spec in ipairs(specs) do leaves[i] = tracer:input("i" .. i, spec) end
+    local found, slopes = build_from(case, leaves)
     for o in ipairs(case.outputs) do shapes[o] = found[o].shape end
     outputs, gradients = values_of(found, #case.outputs), values_of(slopes, #slopes)
   end, { reference = true })
@@ -134,18 +153,17 @@ end
 
 local function run_on_device(case, tolerance)
   t.needs_device(mv.core)
-  local arrays, specs, feeds, stored = make_inputs(case, "f32"), {}, {}, 0
-  for i, array in ipairs(arrays) do
-    specs["i" .. i], feeds["i" .. i] = { shape = array.shape, dtype = case.inputs[i].dtype }, array
-  end
-  local results = mv.program("golden", specs, function(given)
-    local tensors, named = {}, {}
-    for i in ipairs(arrays) do tensors[i] = given["i" .. i] end
-    local outputs, gradients = build(case, tensors)
-    for o in ipairs(case.outputs) do named["y" .. o] = outputs[o] end
-    for i, gradient in ipairs(gradients) do named["g" .. i] = gradient end
+  local arrays, specs = make_leaves(case, "f32")
+  local named, feeds, stored = {}, {}, 0
+  for i, spec in ipairs(specs) do named["i" .. i], feeds["i" .. i] = spec, arrays[i] end
+  local results = mv.program("golden", named, function(given)
+    local leaves, found = {}, {}
+    for i in ipairs(specs) do leaves[i] = given["i" .. i] end
+    local outputs, gradients = build_from(case, leaves)
+    for o in ipairs(case.outputs) do found["y" .. o] = outputs[o] end
+    for i, gradient in ipairs(gradients) do found["g" .. i] = gradient end
     stored = #gradients
-    return named
+    return found
   end)(feeds)
   local outputs, gradients = {}, {}
   for o in ipairs(case.outputs) do outputs[o] = results["y" .. o] end

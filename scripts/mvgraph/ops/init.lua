@@ -2,8 +2,8 @@
 local ops = { op = require "mvgraph.ops.define" }
 
 for _, family in ipairs {
-  "map", "activation", "special", "logic", "reduce", "view", "arrange", "padding", "patches", "constant", "matmul",
-  "norm", "index", "random", "conv", "attention",
+  "map", "activation", "special", "logic", "reduce", "statistics", "order", "view", "arrange", "padding", "patches",
+  "constant", "matmul", "norm", "index", "random", "conv", "attention",
 } do
   for name, operator in pairs(require("mvgraph.ops." .. family)) do ops[name] = operator end
 end

@@ -103,6 +103,12 @@ unary("clamp", "x < low ? low : (x > high ? high : x)", {
 })
 unary("stop_gradient", "x", { differentiable = false, examples = { { x = { 3, -1 }, y = { 3, -1 } } } })
 
+unary("power_by", "pow(x, exponent)", {
+  attributes = { "exponent" },
+  examples = { { x = { 2, 9 }, args = { 3 }, y = { 8, 729 } }, { x = { -2, 0 }, args = { 2 }, y = { 4, 0 } } },
+  check = { low = 0.3, high = 2, shapes = { { x = { 3, 5 }, args = { 1.7 } }, { x = { 7, 1 }, args = { -0.4 } } } },
+})
+
 -- Exact small powers instead of pow, which GLSL leaves undefined for negative bases.
 local POWERS <const> = {
   [1] = function(x) return x end, [2] = map.square, [3] = map.cube, [-1] = map.reciprocal, [0.5] = map.sqrt,
@@ -113,8 +119,8 @@ local POWERS <const> = {
 ---@param b Tensor|number exponent
 ---@return Tensor
 function map.pow(a, b)
-  local special = type(b) == "number" and POWERS[b]
-  return special and special(a) or map.power(a, b)
+  if type(b) ~= "number" then return map.power(a, b) end
+  return POWERS[b] and POWERS[b](a) or map.power_by(a, b)
 end
 tensor.methods.pow = map.pow
 
