@@ -201,9 +201,11 @@ MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32
     break;
   case MVG_EXPR_SIN:
     EACH t[i] = mvg_host_sine(a[i], 0);
+    EACH if (fabsf(a[i]) > 1e8f) t[i] = sinf(a[i]);
     break;
   case MVG_EXPR_COS:
     EACH t[i] = mvg_host_sine(a[i], 1);
+    EACH if (fabsf(a[i]) > 1e8f) t[i] = cosf(a[i]);
     break;
   case MVG_EXPR_TANH:
     EACH t[i] = mvg_host_tanh(a[i]);

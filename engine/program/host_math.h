@@ -71,7 +71,7 @@ MVG_HOST_INLINE float mvg_host_log(float x) {
   return x != x ? x : r;
 }
 
-// Quarter turns are taken off in double precision.
+// Quarter turns are taken off in double precision, which is right up to 1e8.
 MVG_HOST_INLINE float mvg_host_sine(float x, uint32_t quarter) {
   const double magic = 6755399441055744.0;
   double shifted = (double)x * 0.63661977236758134308 + magic;

@@ -28,8 +28,8 @@ float pow_(float x, float y) {
   if (y == 2.0) return x * x;
   if (x > 0.0) return pow(x, y);
   bool is_odd = abs(y) < 16777216.0 && mod(abs(y), 2.0) == 1.0;
-  if (x != 0.0 && y != floor(y)) return uintBitsToFloat(0x7FC00000u);
   float infinity = uintBitsToFloat(0x7F800000u);
+  if (x != 0.0 && x != -infinity && y != floor(y)) return uintBitsToFloat(0x7FC00000u);
   float p = x == 0.0 ? (y > 0.0 ? 0.0 : infinity) : x == -1.0 ? 1.0 : pow(-x, y);
   return is_odd && (floatBitsToUint(x) & 0x80000000u) != 0u ? -p : p;
 }

@@ -1,11 +1,39 @@
 // Trigonometry to a few units in the last place: of the built-in functions Vulkan asks 2^-11 (sin, cos) and 4096 units
-// (atan, asin, acos) only. Cody and Waite's reduction is good to arguments of about 10^4; polynomials are minimax ones.
-float trig_sine_(float x, int quarter) {
+// (atan, asin, acos) only. Quarter turns are taken off after Cody and Waite, beyond 8192 after Payne and Hanek; the
+// polynomials are minimax ones.
+
+// x = n quarter turns + r. 64 of the bits of x 2/pi, two before the point, from those of 2/pi that matter.
+float trig_reduce_far_(float x, out int n) {
+  const uint BITS[8] = uint[8](
+    0u, 0xA2F9836Eu, 0x4E441529u, 0xFC2757D1u, 0xF534DDC0u, 0xDB629599u, 0x3C439041u, 0xFE5163ABu);
+  uint bits = floatBitsToUint(abs(x)), m = (bits & 0x7FFFFFu) | 0x800000u, first = (bits >> 23) - 120u;
+  uint at = first >> 5, low = first & 31u, high = 31u - low;
+  uint w0 = BITS[at] << low | BITS[at + 1u] >> 1 >> high;
+  uint w1 = BITS[at + 1u] << low | BITS[at + 2u] >> 1 >> high;
+  uint w2 = BITS[at + 2u] << low | BITS[at + 3u] >> 1 >> high;
+  uint high1, low1, high2, low2, carry;
+  umulExtended(m, w1, high1, low1);
+  umulExtended(m, w2, high2, low2);
+  uint next = uaddCarry(low1, high2, carry), top = m * w0 + high1 + carry;
+  int part = int(top << 2 | next >> 30);
+  n = int(top >> 30) + (part < 0 ? 1 : 0);
+  float r = (float(part) * 2.32830644e-10 + float(next << 2) * 5.42101086e-20) * 1.57079633;
+  n = x < 0.0 ? -n : n;
+  return x < 0.0 ? -r : r;
+}
+float trig_reduce_(float x, out int n) {
+  if (abs(x) > 8192.0 && abs(x) < 3.4e38) return trig_reduce_far_(x, n);
   precise float k = roundEven(x * 0.636619772);
   precise float r = x - k * 1.5703125;
   r = r - k * 4.837512969970703125e-4;
   r = r - k * 7.54978995489188216e-8;
-  int n = int(k) + quarter;
+  n = int(k);
+  return r;
+}
+float trig_sine_(float x, int quarter) {
+  int n;
+  float r = trig_reduce_(x, n);
+  n += quarter;
   float q = r * r;
   float sine = r + r * q * (-0.166666667 + q * (8.33333333e-3 + q * (-1.98412698e-4 + q * 2.75573192e-6)));
   float cosine = 1.0 - 0.5 * q

@@ -184,4 +184,5 @@ for _, name in ipairs(mv.file.list(FOLDER)) do
   end
 end
 
-print(("# %d golden comparisons of outputs, %d of gradients"):format(counts.cases, counts.gradients))
+print(("# %d comparisons of outputs, %d of gradients"):format(counts.cases, counts.gradients))
+print(("# %d operator cases"):format(counts.cases + counts.gradients))

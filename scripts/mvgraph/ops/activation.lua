@@ -79,7 +79,8 @@ unary("hardshrink", "abs(x) <= lambd ? 0 : x", {
   examples = { { x = { -2, 0.3, 1 }, y = { -2, 0, 1 } } }, check = { avoid = { -0.5, 0.5 } },
 })
 -- sigma^2 x^2 / (sigma^2 + x^2): quadratic near 0, at most sigma^2 (Geman and McClure 1987, as SMPLify uses it)
-unary("geman_mcclure", "sigma * sigma * (x * x) / (sigma * sigma + x * x)", {
+unary("geman_mcclure", [[abs(x) < sigma ? x * x / (1 + (x / sigma) * (x / sigma))
+  : sigma * sigma / (1 + (sigma / x) * (sigma / x))]], {
   attributes = { "sigma = 1.0" },
   examples = { { x = { 0, 1, -3 }, y = { 0, 0.5, 0.9 } }, { x = { 2, -100 }, args = { 2 }, y = { 2, 3.9984006397 } } },
   check = { shapes = { { x = { 3, 5 } }, { x = { 2, 1, 7 }, args = { 0.4 } } } },

@@ -33,6 +33,7 @@ unary("nan_to_num", "isnan(x) ? nan : (x == inf ? posinf : (x == -inf ? neginf :
 logic.int = op.map "int" {
   inputs = { "x [...]" }, expr = "x < 0 ? ceil(x) : floor(x)", dtype = "i32", differentiable = false,
   examples = { { x = { -1.5, 0, 2.7 }, y = { -1, 0, 2 } } },
+  check = { strange = false },
 }
 
 return logic

@@ -20,7 +20,7 @@ reduce.sum = op.reduce "sum" {
 
 reduce.mean = op.reduce "mean" {
   inputs = { "x [...]" }, init = "0", combine = "acc + x", finish = "acc / count",
-  vjp = function(dy, x, call) return dy * (call.kept:numel() / x:numel()) end,
+  vjp = function(dy, x, call) return dy * (call.kept:numel() / math.max(1, x:numel())) end,
   examples = { { x = { { 1, 2 }, { 3, 4 } }, args = { { 1 } }, y = { 1.5, 3.5 } } },
   check = { shapes = SHAPES },
 }

@@ -36,9 +36,9 @@ unary("asinh", [[sign(x) * (abs(x) > 1e8 ? log(abs(x)) + 0.69314718055994531
   examples = { { x = { 0, 1, -2, 1e10 }, y = { 0, 0.8813735870, -1.4436354752, 23.7189981105 } } },
   vjp = function(dy, x) return dy * methods.rsqrt(x * x + 1) end,
 })
-unary("acosh", [[x > 1e8 ? log(x) + 0.69314718055994531 : log1p(x - 1 + sqrt((x - 1) * (x + 1)))]], {
+unary("acosh", [[x > 1e8 ? log(x) + 0.69314718055994531 : log1p(x - 1 + sqrt(x - 1) * sqrt(x + 1))]], {
   examples = { { x = { 1, 2, 1e10 }, y = { 0, 1.3169578969, 23.7189981105 } } },
-  vjp = function(dy, x) return dy * methods.rsqrt((x - 1) * (x + 1)) end,
+  vjp = function(dy, x) return dy * methods.rsqrt(x - 1) * methods.rsqrt(x + 1) end,
   check = { low = 1.2, high = 3 },
 })
 unary("atanh", "0.5 * (log1p(x) - log1p(-x))", {
@@ -60,8 +60,16 @@ binary("xlogy", "isnan(b) ? b : (a == 0 ? 0 : a * log(b))", {
   examples = { { a = { 0, 2 }, b = { 0, 1 }, y = { 0, 0 } } },
   check = { low = 0.3, high = 3, shapes = BROADCAST },
 })
-binary("hypot", "sqrt(a * a + b * b)", {
-  examples = { { a = { 3, 0 }, b = { -4, 2 }, y = { 5, 2 } } }, check = { low = 0.2, high = 2, shapes = BROADCAST },
+-- scaled by the larger one, whose square may overflow
+binary("hypot", [[max(abs(a), abs(b)) == 0 || max(abs(a), abs(b)) == inf ? max(abs(a), abs(b))
+  : max(abs(a), abs(b)) * sqrt(1 + (min(abs(a), abs(b)) / max(abs(a), abs(b)))
+    * (min(abs(a), abs(b)) / max(abs(a), abs(b))))]], {
+  examples = { { a = { 3, 0, 0, 3e30 }, b = { -4, 2, 0, 4e30 }, y = { 5, 2, 0, 5e30 } } },
+  vjp = function(dy, a, b)
+    local h = special.hypot(a, b)
+    return dy * (a / h), dy * (b / h)
+  end,
+  check = { low = 0.2, high = 2, shapes = BROADCAST },
 })
 -- the sign of the dividend, as in C
 binary("fmod", "a - (a / b < 0 ? ceil(a / b) : floor(a / b)) * b", {

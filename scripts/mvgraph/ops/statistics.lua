@@ -1,5 +1,4 @@
 -- Norms, variances and the places of extremes: PyTorch's names, composed of reductions.
-local core = require "mvgraph.core"
 local op = require "mvgraph.ops.define"
 local options = require "mvgraph.core.options"
 local tensor = require "mvgraph.tensor"
@@ -50,7 +49,7 @@ local function variance(operator, x, axes, given)
   local free = x:numel() / mean:numel() - correction
   local total = reduce.sum(methods.square(x - mean), axes, KEEP) -- two passes: nothing cancels
   -- said outright: shader compilers may take 0 / 0 for 0
-  local kept = free > 0 and total / free or total + core.array.from({ 0 / 0 }, {})
+  local kept = free > 0 and total / free or total + 0 / 0
   return kept, axes, chosen.keepdim
 end
 
