@@ -1,6 +1,7 @@
 #include "autodiff/backward.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
@@ -104,6 +105,21 @@ static mvg_status apply_hook(walker *w, uint32_t id, const bool *needed) {
   return NULL;
 }
 
+// Sums that the engine made of broadcast gradients: every element gets the gradient of its sum.
+static mvg_status differentiate_sum(walker *w, const mvg_node *node, mvg_value dy) {
+  const mvg_shape shape = mvg_graph_get_type(w->graph, node->inputs[0])->shape;
+  const mvg_expr *index[MVG_MAX_RANK] = {0};
+  const mvg_value input = node->inputs[0];
+  uint32_t rank = 0, axes = node->reduce.axes;
+  for (uint32_t axis = 0; axis < shape.rank; ++axis) {
+    if (axes & (1u << axis)) continue;
+    MVG_RETURN_IF_ERROR(mvg_expr_var(mvg_graph_get_arena(w->graph), axis, &index[rank++]));
+  }
+  mvg_value gradient;
+  MVG_RETURN_IF_ERROR(mvg_graph_view(w->graph, NULL, "expand", dy, &shape, index, NULL, &gradient));
+  return accumulate(w, input, gradient);
+}
+
 static mvg_status differentiate_node(walker *w, uint32_t id) {
   const mvg_node *node = mvg_graph_get_node(w->graph, id);
   bool needed[MVG_MAX_OPERANDS] = {0}, any = false;
@@ -123,6 +139,9 @@ static mvg_status differentiate_node(walker *w, uint32_t id) {
     MVG_RETURN_IF_ERROR(
         mvg_graph_reshape(w->graph, NULL, "reshape", w->gradients[id][0], &shape, &gradient));
     return accumulate(w, node->inputs[0], gradient);
+  }
+  if (node->kind == MVG_KIND_REDUCE && !node->def && strcmp(node->op, "sum") == 0) {
+    return differentiate_sum(w, node, w->gradients[id][0]);
   }
   return MVG_ERROR(MVG_UNSUPPORTED,
                    "operator '%s' has no gradient; give its declaration a vjp, or declare it not "

@@ -98,11 +98,14 @@ void mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_gro
 
 mvg_status mvg_shader_print_helpers(mvg_str *out, const char *body) {
   static const char constants[] = "include/constants.glsl";
+  static const char trigonometry[] = "include/trigonometry.glsl";
   static const struct {
     const char *call, *file;
   } helpers[] = {{"INF_", constants},           {"NAN_", constants},
                  {"_(", "include/math.glsl"},   {"floor_", "include/integer.glsl"},
-                 {"erf_(", "include/erf.glsl"}, {"philox_uniform(", "include/random.glsl"}};
+                 {"erf_(", "include/erf.glsl"}, {"philox_uniform(", "include/random.glsl"},
+                 {"sin_(", trigonometry},       {"cos_(", trigonometry},
+                 {"tan_(", trigonometry},       {"atan2_(", trigonometry}};
   const char *previous = NULL;
   for (size_t i = 0; i < sizeof helpers / sizeof helpers[0]; ++i) {
     if (!strstr(body, helpers[i].call) || helpers[i].file == previous) continue;

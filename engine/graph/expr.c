@@ -118,6 +118,10 @@ static double apply(mvg_expr_op op, double a, double b, double c, double d) {
     return atan2(a, b);
   case MVG_EXPR_TANH:
     return tanh(a);
+  case MVG_EXPR_EXPM1:
+    return expm1(a);
+  case MVG_EXPR_LOG1P:
+    return log1p(a);
   case MVG_EXPR_ERF:
     return erf(a);
   case MVG_EXPR_SIGMOID:

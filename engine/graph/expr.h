@@ -4,7 +4,8 @@
 //
 // Grammar: C-like. Literals, names, + - * / % unary-, < <= > >= == !=, && || !, c ? a : b, and
 // calls: min max abs floor ceil round sign exp log sqrt rsqrt pow sin cos tan asin acos atan atan2
-// tanh erf sigmoid isnan, random_uniform(seed, step, stream, index). Constants: pi, inf.
+// tanh expm1 log1p erf sigmoid isnan, random_uniform(seed, step, stream, index). Constants: pi,
+// inf.
 #ifndef MVGRAPH_GRAPH_EXPR_H_
 #define MVGRAPH_GRAPH_EXPR_H_
 
@@ -53,6 +54,8 @@ typedef enum {
   MVG_EXPR_ATAN,
   MVG_EXPR_ATAN2,
   MVG_EXPR_TANH,
+  MVG_EXPR_EXPM1, // exp(x) - 1 and log(1 + x), accurate near 0
+  MVG_EXPR_LOG1P,
   MVG_EXPR_ERF,
   MVG_EXPR_SIGMOID,
   MVG_EXPR_ISNAN,

@@ -109,6 +109,10 @@ static term derive_outer(builder *b, term e) {
     return divide(b, one, add(b, one, mul(b, x, x)));
   case MVG_EXPR_TANH:
     return sub(b, one, mul(b, e, e));
+  case MVG_EXPR_EXPM1:
+    return unary(b, MVG_EXPR_EXP, x);
+  case MVG_EXPR_LOG1P:
+    return divide(b, one, add(b, one, x));
   case MVG_EXPR_ERF:
     return mul(b, number(b, 2 / sqrt(M_PI)),
                unary(b, MVG_EXPR_EXP, unary(b, MVG_EXPR_NEG, mul(b, x, x))));
@@ -159,6 +163,8 @@ static term derive(builder *b, term e, uint32_t var) {
   case MVG_EXPR_ACOS:
   case MVG_EXPR_ATAN:
   case MVG_EXPR_TANH:
+  case MVG_EXPR_EXPM1:
+  case MVG_EXPR_LOG1P:
   case MVG_EXPR_ERF:
   case MVG_EXPR_SIGMOID:
     return mul(b, derive_outer(b, e), derive(b, e->args[0], var));

@@ -21,14 +21,19 @@ static const struct {
   const char *name;
   mvg_expr_op op;
 } functions[] = {
-    {"min", MVG_EXPR_MIN},         {"max", MVG_EXPR_MAX},     {"abs", MVG_EXPR_ABS},
-    {"floor", MVG_EXPR_FLOOR},     {"ceil", MVG_EXPR_CEIL},   {"round", MVG_EXPR_ROUND},
-    {"sign", MVG_EXPR_SIGN},       {"exp", MVG_EXPR_EXP},     {"log", MVG_EXPR_LOG},
-    {"sqrt", MVG_EXPR_SQRT},       {"rsqrt", MVG_EXPR_RSQRT}, {"pow", MVG_EXPR_POW},
-    {"sin", MVG_EXPR_SIN},         {"cos", MVG_EXPR_COS},     {"tan", MVG_EXPR_TAN},
-    {"asin", MVG_EXPR_ASIN},       {"acos", MVG_EXPR_ACOS},   {"atan", MVG_EXPR_ATAN},
-    {"atan2", MVG_EXPR_ATAN2},     {"tanh", MVG_EXPR_TANH},   {"erf", MVG_EXPR_ERF},
-    {"sigmoid", MVG_EXPR_SIGMOID}, {"isnan", MVG_EXPR_ISNAN}, {"random_uniform", MVG_EXPR_RANDOM},
+    {"min", MVG_EXPR_MIN},     {"max", MVG_EXPR_MAX},
+    {"abs", MVG_EXPR_ABS},     {"floor", MVG_EXPR_FLOOR},
+    {"ceil", MVG_EXPR_CEIL},   {"round", MVG_EXPR_ROUND},
+    {"sign", MVG_EXPR_SIGN},   {"exp", MVG_EXPR_EXP},
+    {"log", MVG_EXPR_LOG},     {"sqrt", MVG_EXPR_SQRT},
+    {"rsqrt", MVG_EXPR_RSQRT}, {"pow", MVG_EXPR_POW},
+    {"sin", MVG_EXPR_SIN},     {"cos", MVG_EXPR_COS},
+    {"tan", MVG_EXPR_TAN},     {"asin", MVG_EXPR_ASIN},
+    {"acos", MVG_EXPR_ACOS},   {"atan", MVG_EXPR_ATAN},
+    {"atan2", MVG_EXPR_ATAN2}, {"tanh", MVG_EXPR_TANH},
+    {"expm1", MVG_EXPR_EXPM1}, {"log1p", MVG_EXPR_LOG1P},
+    {"erf", MVG_EXPR_ERF},     {"sigmoid", MVG_EXPR_SIGMOID},
+    {"isnan", MVG_EXPR_ISNAN}, {"random_uniform", MVG_EXPR_RANDOM},
 };
 #define FUNCTION_COUNT (sizeof functions / sizeof functions[0])
 

@@ -25,15 +25,21 @@ static const char *const function_names[MVG_EXPR_OP_COUNT] = {
     [MVG_EXPR_ATAN2] = "atan2", [MVG_EXPR_TANH] = "tanh",
     [MVG_EXPR_ERF] = "erf",     [MVG_EXPR_SIGMOID] = "sigmoid",
     [MVG_EXPR_ISNAN] = "isnan", [MVG_EXPR_RANDOM] = "random_uniform",
+    [MVG_EXPR_EXPM1] = "expm1", [MVG_EXPR_LOG1P] = "log1p",
 };
 
-// GLSL spellings that differ; helpers with a trailing underscore live in kernels/include/math.glsl.
+// GLSL spellings that differ; helpers with a trailing underscore live in kernels/include/math.glsl,
+// erf.glsl and trigonometry.glsl (Vulkan asks of a driver's own sin no more than 2^-11).
 static const char *const glsl_names[MVG_EXPR_OP_COUNT] = {
     [MVG_EXPR_ROUND] = "roundEven",  [MVG_EXPR_RSQRT] = "inversesqrt",
-    [MVG_EXPR_ATAN2] = "atan",       [MVG_EXPR_ERF] = "erf_",
+    [MVG_EXPR_ATAN2] = "atan2_",     [MVG_EXPR_ERF] = "erf_",
     [MVG_EXPR_SIGMOID] = "sigmoid_", [MVG_EXPR_POW] = "pow_",
     [MVG_EXPR_MIN] = "min_",         [MVG_EXPR_MAX] = "max_",
     [MVG_EXPR_TANH] = "tanh_",       [MVG_EXPR_RANDOM] = "philox_uniform",
+    [MVG_EXPR_EXPM1] = "expm1_",     [MVG_EXPR_LOG1P] = "log1p_",
+    [MVG_EXPR_SIN] = "sin_",         [MVG_EXPR_COS] = "cos_",
+    [MVG_EXPR_TAN] = "tan_",         [MVG_EXPR_ASIN] = "asin_",
+    [MVG_EXPR_ACOS] = "acos_",       [MVG_EXPR_ATAN] = "atan_",
 };
 
 static bool is_comparison(mvg_expr_op op) {
@@ -137,7 +143,7 @@ void mvg_expr_print_glsl(mvg_str *out, const mvg_expr *expr, const char *const *
 static void print_condition(mvg_str *out, const mvg_expr *expr, const char *const *vars,
                             bool is_integer) {
   if (expr->op == MVG_EXPR_ISNAN) {
-    mvg_str_append(out, "isnan(");
+    mvg_str_append(out, "isnan_(");
     mvg_expr_print_glsl(out, expr->args[0], vars, is_integer);
     mvg_str_append(out, ")");
   } else if (expr->op == MVG_EXPR_NOT) {

@@ -83,7 +83,6 @@ MVG_HOST_INLINE void run_int_op(uint16_t op, int32_t *t, const int32_t *a, const
 static float power(float x, float y) {
   if (y == 0) return 1;
   if (y == 1) return x;
-  if (x == 0) return y > 0 ? 0 : INFINITY;
   return powf(x, y);
 }
 
@@ -202,12 +201,20 @@ MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32
     break;
   case MVG_EXPR_SIN:
     EACH t[i] = mvg_host_sine(a[i], 0);
+    EACH if (fabsf(a[i]) > 1e8f) t[i] = sinf(a[i]);
     break;
   case MVG_EXPR_COS:
     EACH t[i] = mvg_host_sine(a[i], 1);
+    EACH if (fabsf(a[i]) > 1e8f) t[i] = cosf(a[i]);
     break;
   case MVG_EXPR_TANH:
     EACH t[i] = mvg_host_tanh(a[i]);
+    break;
+  case MVG_EXPR_EXPM1:
+    EACH t[i] = mvg_host_expm1(a[i]);
+    break;
+  case MVG_EXPR_LOG1P:
+    EACH t[i] = mvg_host_log1p(a[i]);
     break;
   case MVG_EXPR_ERF:
     EACH t[i] = mvg_host_erf(a[i]);

@@ -71,7 +71,7 @@ MVG_HOST_INLINE float mvg_host_log(float x) {
   return x != x ? x : r;
 }
 
-// Quarter turns are taken off in double precision.
+// Quarter turns are taken off in double precision, which is right up to 1e8.
 MVG_HOST_INLINE float mvg_host_sine(float x, uint32_t quarter) {
   const double magic = 6755399441055744.0;
   double shifted = (double)x * 0.63661977236758134308 + magic;
@@ -113,6 +113,29 @@ MVG_HOST_INLINE float mvg_host_tanh(float x) {
   float t = (1.0f - e) / (1.0f + e);
   t = x < 0.0f ? -t : t;
   return a < 0.25f ? p : t;
+}
+
+// Near 0 2 t / (1 - t), t = tanh(x / 2), which cancels nothing.
+MVG_HOST_INLINE float mvg_host_expm1(float x) {
+  float h = 0.5f * x, s = h * h;
+  float p = 0.0218694885f;
+  p = p * s - 0.0539682540f;
+  p = p * s + 0.133333333f;
+  p = p * s - 0.333333333f;
+  float t = h + h * s * p;
+  float near = 2.0f * t / (1.0f - t), far = mvg_host_exp(x) - 1.0f;
+  return fabsf(x) < 0.5f ? near : far;
+}
+
+// Near 0 the series of 2 artanh(s), s = x / (2 + x).
+MVG_HOST_INLINE float mvg_host_log1p(float x) {
+  float s = x / (2.0f + x), q = s * s;
+  float p = 0.111111111f;
+  p = p * q + 0.142857143f;
+  p = p * q + 0.2f;
+  p = p * q + 0.333333333f;
+  float near = 2.0f * (s + s * q * p), far = mvg_host_log(1.0f + x);
+  return x > -0.3f && x < 0.42f ? near : far;
 }
 
 // The polynomials of kernels/include/erf.glsl.

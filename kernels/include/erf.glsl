@@ -20,5 +20,5 @@ float erf_(float x) {
   q = q * t + 0.633318771;
   q = q * t + 1.12952817;
   float r = 1.0 - exp(0.000177305535 - q * t);
-  return x < 0.0 ? -r : isnan(x) ? x : r;
+  return x < 0.0 ? -r : isnan_(x) ? x : r;
 }

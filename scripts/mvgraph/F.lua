@@ -8,10 +8,12 @@ local F = {}
 
 for _, name in ipairs {
   "relu", "leaky_relu", "gelu", "silu", "softplus", "sigmoid", "tanh", "softmax", "log_softmax", "layer_norm", "conv2d",
-  "dropout", "embedding", "pad", "scaled_dot_product_attention",
+  "dropout", "embedding", "scaled_dot_product_attention", "relu6", "hardtanh", "hardsigmoid", "hardswish", "elu",
+  "celu", "selu", "mish", "softsign", "logsigmoid", "softshrink", "hardshrink", "pixel_shuffle", "pixel_unshuffle",
 } do
   F[name] = ops[name]
 end
+F.pad, F.unfold, F.fold = ops.pad_last, ops.im2col, ops.col2im
 
 ---x weight^T + bias
 ---@param x Tensor [..., I]

@@ -137,10 +137,9 @@ function Tracer:leaf(state)
 end
 
 function Tracer:number(value)
-  if not self.numbers[value] then
-    self.numbers[value] = tensor.new(self.graph, self.graph:scalar(value))
-  end
-  return self.numbers[value]
+  local key = value == value and value or "nan"
+  if not self.numbers[key] then self.numbers[key] = tensor.new(self.graph, self.graph:scalar(value)) end
+  return self.numbers[key]
 end
 
 ---Anything that can stand for a tensor, as a tensor of the graph being traced.

@@ -24,7 +24,15 @@ for _, name in ipairs(op.order) do
   t.test(name .. " agrees with its reference and with central differences", function()
     op_check.run(declaration)
   end)
+  if declaration.kind == "map" and not (declaration.check and declaration.check.strange == false) then
+    t.test(name .. " gives what is not finite where its reference does", function()
+      op_check.run_strange(declaration)
+    end)
+  end
 end
 
-print(("# %d operators, %d examples, %d cases, %d gradients, %d kinks left out"):format(#op.order, op_check.examples,
-  op_check.cases, op_check.gradients, op_check.kinks))
+print(("# %d operators: %d examples, %d cases, %d gradients, %d second derivatives, %d of what is not finite"):format(
+  #op.order, op_check.examples, op_check.cases, op_check.gradients, op_check.second, op_check.strange))
+print(("# %d central differences met a kink and were left out"):format(op_check.kinks))
+print(("# %d operator cases"):format(op_check.examples + op_check.cases + op_check.gradients + op_check.second
+  + op_check.strange))

@@ -1,14 +1,29 @@
--- Holds one declared operator against its worked examples, the double-precision reference and central differences.
+-- Holds one declared operator against its worked examples, the double-precision reference and central differences, over
+-- its own shapes and those of its kind: one element, primes, unaligned and aligned sizes, broadcasts, nothing at all.
+-- Maps meet what is not finite, too. Second derivatives are checked of maps and reductions; `check.second = true` asks
+-- for them of other operators.
 local core = require "mvgraph.core"
 local program = require "mvgraph.program"
 local spec = require "spec"
 local trace = require "mvgraph.trace"
 local tolerance = require "tolerance"
 
-local op_check = { cases = 0, examples = 0, gradients = 0, kinks = 0 }
+local op_check = { cases = 0, examples = 0, gradients = 0, second = 0, strange = 0, kinks = 0 }
 
 local STEP <const> = 1e-4 -- of central differences
+local MOST_DIFFERENCES <const> = 24 -- elements of an input that are moved; of more, evenly spread ones
 local DEFAULT_SHAPES <const> = { { 3, 5 }, { 1 }, { 2, 1, 7 } }
+-- Of every map: input i has shape (i - 1) % count + 1.
+local MAP_SHAPES <const> = {
+  { {} }, { { 1 } }, { { 13 } }, { { 4, 8 } }, { { 17, 11 } }, { { 0, 3 } }, { { 2, 3, 1 }, { 1, 5 }, {} },
+  { { 1, 5 }, {}, { 2, 3, 1 } }, { { 5 }, { 4, 1, 1 }, { 3, 5 } },
+}
+-- Of every reduction: shape and axes.
+local REDUCE_SHAPES <const> = {
+  { { 13 }, 0 }, { { 17, 11 }, 1 }, { { 4, 8 }, 0 }, { { 2, 1, 3, 5 }, { 1, 3 } }, { { 1, 1 }, 1 }, { { 0, 3 }, 1 },
+}
+-- What maps meet beside `large`, which is check.large or 1e30.
+local STRANGE <const> = { 0 / 0, math.huge, -math.huge, 0, -0.0, 1, -1, 2.5 }
 
 ---@return number the largest difference relative to the larger number and 1
 local function distance(got, expected)
@@ -21,6 +36,10 @@ local function distance(got, expected)
     worst = math.max(worst, gap)
   end
   return worst
+end
+
+local function describe_shape(shape)
+  return "[" .. table.concat(shape, ", ") .. "]"
 end
 
 local function require_near(what, got, expected, limit)
@@ -55,13 +74,40 @@ local function as_f32(array)
   return array.dtype == "f64" and core.array.from(array:totable(), array.shape, "f32") or array
 end
 
-local function list_cases(declaration)
+local function declared_cases(declaration)
   local check = declaration.check or {}
-  if check.shapes then return check.shapes end
+  if check.shapes then return table.move(check.shapes, 1, #check.shapes, 1, {}) end
   local cases = {}
   for i, shape in ipairs(DEFAULT_SHAPES) do
     cases[i] = {}
     for _, argument in ipairs(declaration.arguments) do cases[i][argument.name] = shape end
+  end
+  return cases
+end
+
+---A case with these shapes for the inputs that may have any, and the arguments of the first declared case.
+local function generic_case(declaration, shapes, args)
+  local case, position = { args = args }, 0
+  for _, argument in ipairs(declaration.arguments) do
+    if #argument.dims == 0 then
+      case[argument.name] = {}
+    else
+      case[argument.name] = shapes[position % #shapes + 1]
+      position = position + 1
+    end
+  end
+  return case
+end
+
+local function list_cases(declaration)
+  local cases = declared_cases(declaration)
+  if declaration.kind == "map" then
+    local args = cases[1].args
+    for _, shapes in ipairs(MAP_SHAPES) do cases[#cases + 1] = generic_case(declaration, shapes, args) end
+  elseif declaration.kind == "reduce" then
+    for _, entry in ipairs(REDUCE_SHAPES) do
+      cases[#cases + 1] = generic_case(declaration, { entry[1] }, { entry[2] })
+    end
   end
   return cases
 end
@@ -121,8 +167,9 @@ local function make_weights(outputs, generator)
   return weights
 end
 
----The reference of one case: outputs and gradients in double precision, and a function of the loss alone.
-local function build_reference(declaration, case, arrays, generator)
+---The reference of one case: outputs and gradients in double precision, and a function of the loss alone. With
+---`is_second` also a weighted sum of the gradients, and its gradients.
+local function build_reference(declaration, case, arrays, generator, is_second)
   local made = { values = {}, gradients = {} }
   local tracer = trace.build(declaration.name .. "_reference", function(tracer)
     local tensors = leaves(tracer, declaration, arrays, "")
@@ -134,40 +181,48 @@ local function build_reference(declaration, case, arrays, generator)
     local loss, wrt = weighted_sum(outputs, made.weights), {}
     for i, index in ipairs(indices) do wrt[i] = tensors[index] end
     made.loss = loss.value
-    for i, gradient in ipairs(trace.grad(loss, wrt)) do made.gradients[i] = gradient.value end
+    local gradients = trace.grad(loss, wrt)
+    for i, gradient in ipairs(gradients) do made.gradients[i] = gradient.value end
+    if not is_second then return end
+    local slope = weighted_sum(gradients, make_weights(gradients, generator))
+    made.slope, made.second = slope.value, {}
+    for i, gradient in ipairs(trace.grad(slope, wrt)) do made.second[i] = gradient.value end
   end, { reference = true })
   made.graph = tracer.graph
   made.outputs = tracer.graph:eval(arrays, {}, made.values)
   made.gradient_arrays = #made.gradients > 0 and tracer.graph:eval(arrays, {}, made.gradients) or {}
+  made.second_arrays = made.second and tracer.graph:eval(arrays, {}, made.second)
   return made
 end
 
-local function loss_at(reference, arrays, which, element, offset)
+local function value_at(reference, value, arrays, which, element, offset)
   local moved = table.move(arrays, 1, #arrays, 1, {})
   moved[which] = core.array.from(arrays[which]:totable(), arrays[which].shape, "f64")
   moved[which][element] = moved[which][element] + offset
-  return reference.graph:eval(moved, {}, { reference.loss })[1][1]
+  return reference.graph:eval(moved, {}, { value })[1][1]
 end
 
-local function central_difference(reference, arrays, which, element, step)
-  return (loss_at(reference, arrays, which, element, step) - loss_at(reference, arrays, which, element, -step))
-    / (2 * step)
+local function central_difference(reference, value, arrays, which, element, step)
+  return (value_at(reference, value, arrays, which, element, step)
+    - value_at(reference, value, arrays, which, element, -step)) / (2 * step)
 end
 
-local function check_differences(declaration, reference, arrays)
+---Gradients of a value of the reference against central differences.
+local function check_differences(declaration, reference, value, gradients, arrays, what)
   local skipped, total = 0, 0
   for position, which in ipairs(wanted_gradients(declaration)) do
-    local analytic = reference.gradient_arrays[position]
-    for element = 1, #arrays[which] do
-      local full = central_difference(reference, arrays, which, element, STEP)
-      local half = central_difference(reference, arrays, which, element, STEP / 2)
+    local analytic, count = gradients[position], #arrays[which]
+    for element = 1, count, math.max(1, count // MOST_DIFFERENCES) do
+      local full = central_difference(reference, value, arrays, which, element, STEP)
+      local half = central_difference(reference, value, arrays, which, element, STEP / 2)
       local scale = math.max(1, math.abs(full))
       total = total + 1
       if math.abs(full - half) > tolerance.difference * scale then
         skipped = skipped + 1 -- the function has a kink between the two steps
       elseif not (math.abs(analytic[element] - half) <= tolerance.difference * scale) then -- luacheck: ignore 581
-        error(("gradient of '%s', element %d: rule %.9g, central difference %.9g"):format(
-          declaration.arguments[which].name, element - 1, analytic[element], half), 0)
+        error(("%s of '%s' %s, element %d: rule %.9g, central difference %.9g"):format(what,
+          declaration.arguments[which].name, describe_shape(arrays[which].shape), element - 1, analytic[element], half),
+          0)
       end
     end
   end
@@ -218,22 +273,75 @@ local function compare(declaration, cases, references, results, how)
   end
 end
 
----Device and reference agree over the declared shapes; rules and central differences agree.
+---Device and reference agree over the declared shapes and those of the kind; rules and central differences agree.
 function op_check.run(declaration)
   local generator = core.generator(7):fork(declaration.name)
   local cases, inputs, references = list_cases(declaration), {}, {}
+  local check = declaration.check or {}
+  local is_marked = check.second or declaration.kind == "map" or declaration.kind == "reduce"
+  local has_second = is_marked and #wanted_gradients(declaration) > 0
   for c, case in ipairs(cases) do
     inputs[c] = make_inputs(declaration, case, generator)
-    references[c] = build_reference(declaration, case, inputs[c], generator)
-    check_differences(declaration, references[c], inputs[c])
+    local reference = build_reference(declaration, case, inputs[c], generator, has_second and c == 1)
+    references[c] = reference
+    if reference.loss then
+      check_differences(declaration, reference, reference.loss, reference.gradient_arrays, inputs[c], "gradient")
+    end
+    if reference.slope then
+      check_differences(declaration, reference, reference.slope, reference.second_arrays, inputs[c],
+        "second derivative")
+      op_check.second = op_check.second + #reference.second
+    end
     op_check.cases = op_check.cases + 1
-    op_check.gradients = op_check.gradients + #references[c].gradients
+    op_check.gradients = op_check.gradients + #reference.gradients
   end
   compare(declaration, cases, references, run_on_device(declaration, cases, inputs, references, true), "device")
   if declaration.binding then
     compare(declaration, cases, references, run_on_device(declaration, cases, inputs, references, false),
       "shader instead of host code")
   end
+end
+
+---Inputs of a map that pair everything with everything, or for more than two a part of that.
+local function strange_inputs(declaration)
+  local check, arrays, shapes = declaration.check or {}, {}, {}
+  local values = table.move(STRANGE, 1, #STRANGE, 1, {})
+  values[#values + 1], values[#values + 2] = check.large or 1e30, -(check.large or 1e30)
+  for i, argument in ipairs(declaration.arguments) do
+    local is_fixed = #argument.dims == 0
+    local shape = is_fixed and {} or i % 2 == 1 and { #values, 1 } or { 1, #values }
+    arrays[i], shapes[argument.name] = core.array(shape), shape
+    for k = 1, #arrays[i] do
+      local moved = (k - 1 + (i > 2 and i or 0)) % #values + 1
+      arrays[i][k] = is_fixed and (check.fixed or {})[argument.name] or values[moved]
+    end
+  end
+  return arrays, shapes
+end
+
+---Maps: what is not finite comes out of the device where the reference has it. check.strange = false: conversions that
+---are undefined there.
+function op_check.run_strange(declaration)
+  local arrays, case = strange_inputs(declaration)
+  case.args = declared_cases(declaration)[1].args
+  local reference = build_reference(declaration, case, arrays, core.generator(1))
+  local results = run_on_device(declaration, { case }, { arrays }, { reference }, true)
+  local got, expected = results.y1_1, as_f32(reference.outputs[1]) -- rounds what f32 cannot hold to infinity
+  for element = 1, #expected do
+    local gap = distance({ got[element] }, { expected[element] })
+    if gap > tolerance.device.map then
+      local given = {}
+      for i, argument in ipairs(declaration.arguments) do
+        local array = arrays[i]
+        local row, column = (element - 1) // results.y1_1.shape[#results.y1_1.shape], element - 1
+        if #array.shape > 0 then column = column % results.y1_1.shape[#results.y1_1.shape] end
+        local at = #array == 1 and 1 or (array.shape[2] == 1 and row or column) + 1
+        given[i] = ("%s = %g"):format(argument.name, array[at])
+      end
+      error(("%s: expected %g, got %g"):format(table.concat(given, ", "), expected[element], got[element]), 0)
+    end
+  end
+  op_check.strange = op_check.strange + 1
 end
 
 local function example_output(declaration, example)

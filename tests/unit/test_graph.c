@@ -108,9 +108,32 @@ static void test_missing_rule_names_the_operator(void **state) {
   (void)state;
   mvg_graph *graph = create_graph();
   mvg_value x = add_input(graph, 0, make_type(1, 4, 0)), loss, gradient;
-  assert_ok(mvg_graph_sum(graph, x, 1, &loss));
+  mvg_arena *arena = mvg_graph_get_arena(graph);
+  mvg_reduce_body body = {.axes = 1};
+  const mvg_expr *pair[2];
+  assert_ok(mvg_expr_const(arena, 1, &body.init));
+  assert_ok(mvg_expr_var(arena, 0, &pair[0]));
+  assert_ok(mvg_expr_var(arena, 1, &pair[1]));
+  assert_ok(mvg_expr_make(arena, MVG_EXPR_MUL, pair, &body.combine));
+  body.finish = pair[0];
+  assert_ok(mvg_graph_reduce(graph, NULL, "product", x, &body, &loss));
   assert_fails(mvg_backward(graph, loss, &x, 1, &gradient), MVG_UNSUPPORTED,
-               "operator 'sum' has no gradient");
+               "operator 'product' has no gradient");
+  mvg_graph_destroy(graph);
+}
+
+// Autodiff makes such sums of gradients of broadcast inputs; second derivatives go through them.
+static void test_sums_of_the_engine_have_a_gradient(void **state) {
+  (void)state;
+  mvg_graph *graph = create_graph();
+  mvg_value x = add_input(graph, 0, make_type(2, 3, 4)), rows, loss, gradient;
+  assert_ok(mvg_graph_sum(graph, x, 2, &rows));
+  assert_ok(mvg_graph_sum(graph, rows, 1, &loss));
+  assert_ok(mvg_backward(graph, loss, &x, 1, &gradient));
+  const mvg_shape *shape = &mvg_graph_get_type(graph, gradient)->shape;
+  assert_int_equal(shape->rank, 2);
+  assert_int_equal(shape->dims[0], 3);
+  assert_int_equal(shape->dims[1], 4);
   mvg_graph_destroy(graph);
 }
 
@@ -183,6 +206,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_map_gradients_match_central_differences),
       cmocka_unit_test(test_missing_rule_names_the_operator),
+      cmocka_unit_test(test_sums_of_the_engine_have_a_gradient),
       cmocka_unit_test(test_shape_mismatch_names_both_shapes),
       cmocka_unit_test(test_passes_remove_what_they_say),
       cmocka_unit_test(test_constants_are_evaluated),

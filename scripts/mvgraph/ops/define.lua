@@ -94,8 +94,16 @@ local function record(declaration, call, values)
   return table.unpack(call.outputs)
 end
 
-local function expand_to(gradient, shape)
+---A rule's result in the shape of the input: summed over axes that the input was broadcast along, then expanded.
+local function fit_to(gradient, shape)
   if tensor.format_shape(gradient.shape) == tensor.format_shape(shape) then return gradient end
+  local extra, axes, kept = #gradient.shape - #shape, {}, {}
+  for i, size in ipairs(gradient.shape) do
+    local own = shape[i - extra]
+    if i <= extra or (own == 1 and size ~= 1) then axes[#axes + 1] = i - 1 end
+    if i > extra then kept[i - extra] = own == 1 and 1 or size end
+  end
+  if #axes > 0 then gradient = tensor.methods.reshape(tensor.methods.sum(gradient, axes), kept) end
   return tensor.methods.expand(gradient, shape)
 end
 
@@ -116,7 +124,7 @@ local function make_hook(declaration)
     local results = table.pack(declaration.vjp(table.unpack(rule, 1, rule.n + 1)))
     local values = {}
     for i, given in ipairs(call.inputs) do
-      values[i] = needed[i] and results[i] and expand_to(results[i], given.shape).value or false
+      values[i] = needed[i] and results[i] and fit_to(results[i], given.shape).value or false
     end
     return values
   end

@@ -1,4 +1,5 @@
--- Random operators: counter based, so that a mask is computed again instead of being kept.
+-- Random operators: counter based (Philox4x32-10), so that a mask is computed again instead of being kept, and the host
+-- and every device draw the same numbers.
 local op = require "mvgraph.ops.define"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
@@ -14,6 +15,73 @@ local dropout = op.map "dropout" {
   check = { shapes = { { x = { 3, 5 }, seed = {}, step = {}, args = { 0.4, 3 } } }, fixed = { seed = 7, step = 3 } },
 }
 
+-- The first word of Random123's known answer for counter and key 0 is 6627e8d5; 24 bits of it are kept.
+local uniform = op.map "uniform" {
+  inputs = { "like [...]", "seed []", "step []" },
+  attributes = { "stream", "low = 0.0", "high = 1.0" },
+  expr = "low + (high - low) * random_uniform(seed, step, stream, index)",
+  differentiable = false,
+  examples = {
+    { like = { 9 }, seed = 0, step = 0, args = { 0 }, y = { 0x6627e8 / 0x1000000 } },
+    { like = { 9 }, seed = 0, step = 0, args = { 0, -1, 3 }, y = { 4 * 0x6627e8 / 0x1000000 - 1 } },
+  },
+  check = { shapes = { { like = { 3, 5 }, seed = {}, step = {}, args = { 3 } } }, fixed = { seed = 7, step = 3 } },
+}
+
+-- Box and Muller's: two streams a number
+local normal = op.map "normal" {
+  inputs = { "like [...]", "seed []", "step []" },
+  attributes = { "stream", "other", "mean = 0.0", "std = 1.0" },
+  expr = [[mean + std * sqrt(-2 * log(1 - random_uniform(seed, step, stream, index)))
+    * cos(2 * pi * random_uniform(seed, step, other, index))]],
+  differentiable = false,
+  examples = { { like = { 9, 9 }, seed = 5, step = 2, args = { 3, 4 }, y = { 0.7743303394, 0.3591020231 } } },
+  check = { shapes = { { like = { 3, 5 }, seed = {}, step = {}, args = { 3, 4 } } }, fixed = { seed = 7, step = 3 } },
+}
+
+local function like(shape)
+  return tensor.methods.expand(trace.as_tensor(0), shape)
+end
+
+---Uniform numbers from low to below high, others in every step.
+---@param shape integer[]
+---@param low number? default 0
+---@param high number? default 1
+---@return Tensor
+function random.rand(shape, low, high)
+  local seed, step = trace.random_inputs()
+  return uniform(like(shape), seed, step, { stream = trace.next_stream(), low = low or 0, high = high or 1 })
+end
+
+---Normal numbers, others in every step.
+---@param shape integer[]
+---@param mean number? default 0
+---@param std number? default 1
+---@return Tensor
+function random.randn(shape, mean, std)
+  local seed, step = trace.random_inputs()
+  local stream, other = trace.next_stream(), trace.next_stream()
+  return normal(like(shape), seed, step, { stream = stream, other = other, mean = mean or 0, std = std or 1 })
+end
+
+---@param x Tensor
+---@return Tensor uniform in [0, 1), of its shape
+function random.rand_like(x)
+  return random.rand(trace.as_tensor(x).shape)
+end
+
+---@param x Tensor
+---@return Tensor standard normal, of its shape
+function random.randn_like(x)
+  return random.randn(trace.as_tensor(x).shape)
+end
+
+---@param p Tensor probabilities
+---@return Tensor 1 with probability p, else 0
+function random.bernoulli(p)
+  return tensor.methods.lt(random.rand_like(p), p)
+end
+
 ---@param x Tensor
 ---@param p number? probability of dropping, default 0.5
 ---@return Tensor
@@ -25,7 +93,7 @@ function random.dropout(x, p)
   local seed, step = trace.random_inputs()
   return dropout(x, seed, step, { p = p, stream = trace.next_stream() })
 end
-tensor.methods.dropout = random.dropout
+tensor.methods.dropout, tensor.methods.bernoulli = random.dropout, random.bernoulli
 
 ---Drops whole samples of a residual branch, as torchvision's StochasticDepth in mode "row".
 ---@param x Tensor [B, ...]

@@ -20,7 +20,7 @@ reduce.sum = op.reduce "sum" {
 
 reduce.mean = op.reduce "mean" {
   inputs = { "x [...]" }, init = "0", combine = "acc + x", finish = "acc / count",
-  vjp = function(dy, x, call) return dy * (call.kept:numel() / x:numel()) end,
+  vjp = function(dy, x, call) return dy * (call.kept:numel() / math.max(1, x:numel())) end,
   examples = { { x = { { 1, 2 }, { 3, 4 } }, args = { { 1 } }, y = { 1.5, 3.5 } } },
   check = { shapes = SHAPES },
 }
@@ -59,6 +59,41 @@ reduce.prod = op.reduce "prod" {
   check = { shapes = SHAPES },
 }
 
+-- anything but 0 is true
+reduce.any = op.reduce "any" {
+  inputs = { "x [...]" }, init = "0", combine = "acc != 0 || x != 0", differentiable = false,
+  examples = { { x = { { 0, 0 }, { 0, -2 } }, args = { 1 }, y = { 0, 1 } } },
+  check = { shapes = SHAPES },
+}
+
+reduce.all = op.reduce "all" {
+  inputs = { "x [...]" }, init = "1", combine = "acc != 0 && x != 0", differentiable = false,
+  examples = { { x = { { 1, 0 }, { 3, -2 } }, args = { 1 }, y = { 0, 1 } } },
+  check = { shapes = SHAPES },
+}
+
+reduce.count_nonzero = op.reduce "count_nonzero" {
+  inputs = { "x [...]" }, init = "0", combine = "acc + (x != 0)", differentiable = false,
+  examples = { { x = { { 1, 0 }, { 3, -2 } }, args = { 1 }, y = { 1, 2 } } },
+  check = { shapes = SHAPES },
+}
+
+reduce.amax, reduce.amin = reduce.max, reduce.min
+methods.amax, methods.amin = reduce.max, reduce.min
+
+---Without axes that a reduction kept as 1.
+---@param kept Tensor
+---@param axes integer[] zero-based
+---@return Tensor
+function reduce.drop_axes(kept, axes)
+  local shape, is_dropped = {}, {}
+  for _, axis in ipairs(axes) do is_dropped[axis + 1] = true end
+  for i, size in ipairs(kept.shape) do
+    if not is_dropped[i] then shape[#shape + 1] = size end
+  end
+  return methods.reshape(kept, shape)
+end
+
 ---log(sum(exp(x))), without overflow.
 ---@param x Tensor
 ---@param axes integer|integer[]|nil
@@ -67,15 +102,10 @@ reduce.prod = op.reduce "prod" {
 function reduce.logsumexp(x, axes, options)
   x = trace.as_tensor(x)
   local peak = methods.stop_gradient(reduce.max(x, axes, { keepdim = true }))
+  peak = methods.where(methods.isfinite(peak), peak, 0) -- infinities have no difference
   local total = reduce.sum(methods.exp(x - peak), axes, { keepdim = true })
   local kept = methods.log(total) + peak
-  if options and options.keepdim then return kept end
-  local shape, dropped = {}, {}
-  for _, axis in ipairs(op.axes(x, axes, "logsumexp")) do dropped[axis + 1] = true end
-  for i, size in ipairs(kept.shape) do
-    if not dropped[i] then shape[#shape + 1] = size end
-  end
-  return methods.reshape(kept, shape)
+  return options and options.keepdim and kept or reduce.drop_axes(kept, op.axes(x, axes, "logsumexp"))
 end
 methods.logsumexp = reduce.logsumexp
 

@@ -12,7 +12,7 @@ local exp_avg = op.map "adam_exp_avg" {
 local exp_avg_sq = op.map "adam_exp_avg_sq" {
   inputs = { "v [...]", "g [...]" }, attributes = { "beta" }, expr = "beta * v + (1 - beta) * g * g",
   examples = { { v = { 1 }, g = { 3 }, args = { 0.5 }, y = { 5 } } },
-  check = { shapes = { { v = { 5 }, g = { 5 }, args = { 0.9 } } } },
+  check = { shapes = { { v = { 5 }, g = { 5 }, args = { 0.9 } } }, large = 1e15 },
 }
 -- 1 - beta^step with log_beta = log(beta); a series where the difference would cancel
 local bias_correction = op.map "bias_correction" {
