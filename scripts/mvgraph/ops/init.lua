@@ -2,7 +2,8 @@
 local ops = { op = require "mvgraph.ops.define" }
 
 for _, family in ipairs {
-  "map", "reduce", "view", "constant", "matmul", "norm", "index", "random", "conv", "attention",
+  "map", "reduce", "view", "constant", "matmul", "norm", "index", "random", "unfold", "conv", "pool", "resize",
+  "batch_norm", "attention",
 } do
   for name, operator in pairs(require("mvgraph.ops." .. family)) do ops[name] = operator end
 end
