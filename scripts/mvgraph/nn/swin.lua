@@ -1,6 +1,6 @@
 -- Swin Transformer (Liu et al. 2021) as torchvision computes it and under its parameter names. Token maps are
 -- [B, H, W, C]. A window larger than the map it works on is shrunk to the map.
-local Conv2d = require("mvgraph.nn.conv2d").Conv2d
+local Conv2d = require("mvgraph.nn.conv").Conv2d
 local LayerNorm = require("mvgraph.nn.layer_norm").LayerNorm
 local attention = require "mvgraph.nn.window_attention"
 local activation = require "mvgraph.nn.activation"

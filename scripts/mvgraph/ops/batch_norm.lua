@@ -27,7 +27,7 @@ end
 
 ---Moves a running statistic; only buffers outlive the run, other tensors stay as they are.
 local function follow(running, value, momentum)
-  if type(running) ~= "table" or not running.is_state then return end
+  if type(running) ~= "table" or tensor.is_tensor(running) or not running.is_state then return end
   local old = pending(running)
   value = methods.reshape(methods.stop_gradient(value), running.shape)
   trace.assign(running, old + (value - old) * momentum)
