@@ -1,5 +1,5 @@
-"""Layers beyond nn.py's: convolutions, pooling, batch and group norm, attention, resizing. Read by tests/spec/nn_spec.lua
-as nn.json is, with these fields besides:
+"""Layers beyond nn.py's: convolutions, pooling, batch and group norm, attention, resizing. tests/spec/nn_spec.lua reads
+them as it does nn.json, with these fields besides:
 
     "inputs":  shapes, where there are several; the i-th is wave(phase 0.5 + i)
     "forward": options of the call, {"shape", "values", "dtype"} for tensors
@@ -65,7 +65,8 @@ def layer_case(name, arguments, options, module, *shapes, forward=None, train=0)
 
 def conv_layers():
     return [
-        layer_case("Conv1d", [2, 4, 3], {"stride": 2, "padding": 1}, nn.Conv1d(2, 4, 3, stride=2, padding=1), [2, 2, 7]),
+        layer_case("Conv1d", [2, 4, 3], {"stride": 2, "padding": 1}, nn.Conv1d(2, 4, 3, stride=2, padding=1),
+                   [2, 2, 7]),
         layer_case("Conv2d, groups and dilation", [4, 6, [3, 2]], {"groups": 2, "dilation": [1, 2], "padding": 1},
                    nn.Conv2d(4, 6, (3, 2), groups=2, dilation=(1, 2), padding=1), [1, 4, 5, 4]),
         layer_case("Conv2d, same", [2, 3, 3], {"padding": "same", "bias": False},
@@ -148,8 +149,8 @@ def attention_layers():
         attend("MultiheadAttention, kdim and vdim", {"kdim": 5, "vdim": 3}, [3, 2, 8], [4, 2, 5], [4, 2, 3]),
         attend("MultiheadAttention, added rows", {"add_bias_kv": True, "add_zero_attn": True}, *other,
                forward={"key_padding_mask": hidden, "attn_mask": added}),
-        attend("MultiheadAttention, added rows, flags", {"add_bias_kv": True, "batch_first": True}, [2, 3, 8], [2, 5, 8],
-               [2, 5, 8], forward={"key_padding_mask": hidden, "attn_mask": causal}),
+        attend("MultiheadAttention, added rows, flags", {"add_bias_kv": True, "batch_first": True}, [2, 3, 8],
+               [2, 5, 8], [2, 5, 8], forward={"key_padding_mask": hidden, "attn_mask": causal}),
     ]
 
 

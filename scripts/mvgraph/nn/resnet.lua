@@ -153,11 +153,17 @@ function ResNet:forward_features(images)
   return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 end
 
+---@param map Tensor [B, C, h, w]
+---@return Tensor class scores [B, K], or the mean feature [B, C] without a head
+function ResNet:forward_head(map)
+  local mean = map:mean { 2, 3 }
+  return self.fc and self.fc(mean) or mean
+end
+
 ---@param images Tensor [B, 3, H, W]
 ---@return Tensor class scores [B, K], or the mean feature [B, C] without a head
 function ResNet:forward(images)
-  local mean = self:forward_features(images):mean { 2, 3 }
-  return self.fc and self.fc(mean) or mean
+  return self:forward_head(self:forward_features(images))
 end
 
 ---A constructor under torchvision's name; takes ResNet's options.
