@@ -124,6 +124,36 @@ t.test("unknown options of layers name the nearest", function()
   t.error_matches(function() mv.nn.ResNet("BasicBlok", { 1, 1, 1, 1 }) end, "did you mean 'BasicBlock'")
 end)
 
+---What tracing a call on inputs of these shapes says.
+local function refuses(pattern, shapes, body)
+  local specs = {}
+  for i, shape in ipairs(shapes) do specs["x" .. i] = { shape = shape } end
+  local program = mv.program("refused", specs, function(given) return { y = body(given.x1, given.x2) } end)
+  t.error_matches(function() program:trace() end, pattern)
+end
+
+t.test("calls that do not fit name the argument and the shapes", function()
+  local F = mv.F
+  refuses("expected %[n, c, h, w%], got %[3, 4%]", { { 3, 4 }, { 2, 3, 1, 1 } }, F.conv2d)
+  refuses("'weight' is %[2, 3, 1, 1%]: expected 4 axes with 4 at axis 1", { { 1, 4, 5, 5 }, { 2, 3, 1, 1 } }, F.conv2d)
+  refuses("do not divide into 3 groups", { { 1, 4, 5, 5 }, { 6, 1, 1, 1 } },
+    function(x, w) return F.conv2d(x, w, nil, { groups = 3 }) end)
+  refuses("padding 'same' needs stride 1", { { 1, 1, 5, 5 }, { 1, 1, 3, 3 } },
+    function(x, w) return F.conv2d(x, w, nil, { padding = "same", stride = 2 }) end)
+  refuses("output_padding 2 should be below the stride 2", { { 1, 1, 5, 5 }, { 1, 1, 3, 3 } },
+    function(x, w) return F.conv_transpose2d(x, w, nil, { stride = 2, output_padding = 2 }) end)
+  refuses("padding 2 is more than half", { { 1, 1, 5, 5 } }, function(x) return F.max_pool2d(x, 3, { padding = 2 }) end)
+  refuses("a kernel of 7x7 does not fit", { { 1, 1, 5, 5 } }, function(x) return F.avg_pool2d(x, 7) end)
+  refuses("did you mean 'bilinear'", { { 1, 1, 5, 5 } },
+    function(x) return F.interpolate(x, { size = 3, mode = "biliner" }) end)
+  refuses("either size or scale_factor", { { 1, 1, 5, 5 } }, F.interpolate)
+  refuses("has no variance to train with", { { 1, 3 } },
+    function(x) return F.batch_norm(x, nil, nil, nil, nil, { training = true }) end)
+  refuses("target should be class indices i32 %[2%], is f32 %[3%]", { { 2, 5 }, { 3 } }, F.cross_entropy)
+  refuses("give either attn_mask or is_causal", { { 2, 5 }, { 2, 2 } },
+    function(x, mask) return F.scaled_dot_product_attention(x, x, x, mask, { is_causal = true }) end)
+end)
+
 for number, case in ipairs(golden.optimizers) do
   t.test(("%s, set %d: five steps are PyTorch's"):format(case.layer, number), function()
     t.needs_device(mv.core)
