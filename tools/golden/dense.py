@@ -64,7 +64,7 @@ def conv_cases():
         conv_case("conv3d, 1x1x1", [2, 3, 2, 3, 2], [4, 3, 1, 1, 1]),
         conv_case("conv3d, groups and dilation", [1, 4, 5, 5, 4], [4, 2, 2, 2, 2], groups=2, dilation=[2, 1, 3],
                   padding=[1, 0, 1]),
-        conv_case("conv_transpose1d", [2, 3, 4], [3, 2, 3], stride=2, padding=1, output_padding=1),
+        conv_case("conv_transpose1d", [2, 3, 5], [3, 2, 3], stride=2, padding=1, output_padding=1),
         conv_case("conv_transpose2d", [2, 3, 4, 3], [3, 4, 3, 3]),
         conv_case("conv_transpose2d, 4x4 by 2", [1, 3, 3, 4], [3, 2, 4, 4], stride=2, padding=1),
         conv_case("conv_transpose2d, patches", [1, 2, 3, 3], [2, 3, 2, 2], stride=2),
