@@ -29,7 +29,8 @@ attention.relative_position_bias = op.view "relative_position_bias" {
     return methods.sum(attention.relative_position_pairs(dy, table.unpack(call.arguments, 1, 2)), 2)
   end,
   examples = { { table = { { 1 }, { 2 }, { 3 } }, args = { 1, 2 }, y = { { { 2, 1 }, { 3, 2 } } } } },
-  check = { shapes = { { table = { 15, 2 }, args = { 2, 3 } }, { table = { 1, 3 }, args = { 1, 1 } } } },
+  check = { shapes = { { table = { 15, 2 }, args = { 2, 3 } }, { table = { 1, 3 }, args = { 1, 1 } },
+    { table = { 9, 1 }, args = { 2, 2 } }, { table = { 9, 3 }, args = { 1, 5 } } } },
 }
 
 -- relative_position_pairs(x [heads, h w, h w], h, w) -> [(2h-1)(2w-1), heads, h w]: for every offset, the entries
@@ -44,7 +45,8 @@ attention.relative_position_pairs = op.view "relative_position_pairs" {
   end,
   vjp = function(dy, _, call) return attention.relative_position_spread(dy, table.unpack(call.arguments, 1, 2)) end,
   examples = { { x = { { { 1, 2 }, { 3, 4 } } }, args = { 1, 2 }, y = { { { 2, 0 } }, { { 1, 4 } }, { { 0, 3 } } } } },
-  check = { shapes = { { x = { 2, 6, 6 }, args = { 2, 3 } } } },
+  check = { shapes = { { x = { 2, 6, 6 }, args = { 2, 3 } }, { x = { 3, 1, 1 }, args = { 1, 1 } },
+    { x = { 1, 5, 5 }, args = { 5, 1 } } } },
 }
 
 -- relative_position_spread(x [(2h-1)(2w-1), heads, h w], h, w) -> [heads, h w, h w]: transpose of the pairs
@@ -56,7 +58,8 @@ attention.relative_position_spread = op.view "relative_position_spread" {
   end,
   vjp = function(dy, _, call) return attention.relative_position_pairs(dy, table.unpack(call.arguments, 1, 2)) end,
   examples = { { x = { { { 2, 0 } }, { { 1, 4 } }, { { 0, 3 } } }, args = { 1, 2 }, y = { { { 1, 2 }, { 3, 4 } } } } },
-  check = { shapes = { { x = { 15, 2, 6 }, args = { 2, 3 } } } },
+  check = { shapes = { { x = { 15, 2, 6 }, args = { 2, 3 } }, { x = { 1, 3, 1 }, args = { 1, 1 } },
+    { x = { 9, 1, 5 }, args = { 5, 1 } } } },
 }
 
 ---Adds a mask to scores: numbers as they are; of an i32 mask, scores where it is 0 (or not 0, with `excludes`) go.

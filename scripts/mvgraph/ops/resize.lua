@@ -66,6 +66,9 @@ resize.sample_taps = op.view "sample_taps" {
       { x = { 3, 4, 2 }, args = { 1, { m = 8, b = -3, q = 14, taps = 2, outs = 7 } } },
       { x = { 7, 2 }, args = { 0, { m = 14, b = 4, q = 6, taps = 2, outs = 3 } } },
       { x = { 2, 5 }, args = { 1, { m = 5, b = 0, q = 3, taps = 1, outs = 3 } } },
+      { x = { 1 }, args = { 0, { m = 1, b = 0, q = 5, taps = 2, outs = 5 } } },
+      { x = { 1, 1, 13 }, args = { 2, { m = 12, b = 0, q = 6, taps = 2, outs = 7 } } },
+      { x = { 3, 2, 2 }, args = { 1, { m = 4, b = 2, q = 10, taps = 1, outs = 5 } } },
     },
   },
 }
@@ -97,6 +100,8 @@ resize.sample_readers = op.view "sample_readers" {
     shapes = {
       { x = { 3, 7, 2, 2 }, args = { 1, { m = 8, b = -3, q = 14, taps = 2, outs = 7 }, 4 } },
       { x = { 3, 2, 2 }, args = { 0, { m = 14, b = 4, q = 6, taps = 2, outs = 3 }, 7 } },
+      { x = { 5, 2 }, args = { 0, { m = 1, b = 0, q = 5, taps = 2, outs = 5 }, 1 } },
+      { x = { 1, 7, 2 }, args = { 1, { m = 12, b = 0, q = 6, taps = 2, outs = 7 }, 13 } },
     },
   },
 }
@@ -131,6 +136,7 @@ resize.sample_each = op.view "sample_each" {
     shapes = {
       { x = { 3, 4, 2, 3, 2 }, args = { 1, { m = 8, b = -3, q = 14, taps = 2, outs = 7 } } },
       { x = { 7, 2, 1, 2 }, args = { 0, { m = 14, b = 4, q = 6, taps = 2, outs = 3 } } },
+      { x = { 1, 2, 5 }, args = { 0, { m = 1, b = 0, q = 5, taps = 2, outs = 5 } } },
     },
   },
 }

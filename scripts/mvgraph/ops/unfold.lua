@@ -99,6 +99,11 @@ unfold.unfold = op.view "unfold" {
         x = { 1, 3, 2, 4, 2 },
         args = { { kernel = { 2, 1, 3 }, stride = { 1, 2, 2 }, padding = { 0, 0, 1 } } },
       },
+      { x = { 1, 1, 1 }, args = { { kernel = { 1 }, stride = { 1 }, padding = { 0 } } } },
+      { x = { 1, 1, 1, 1 }, args = { { kernel = { 3, 3 }, stride = { 2, 2 }, padding = { 1, 1 } } } },
+      { x = { 3, 13, 4 }, args = { { kernel = { 5 }, stride = { 1 }, padding = { 2 } } } },
+      { x = { 0, 5, 5, 2 }, args = { { kernel = { 3, 3 }, stride = { 1, 1 }, padding = { 1, 1 } } } },
+      { x = { 2, 2, 3, 2, 1 }, args = { { kernel = { 2, 2, 2 }, stride = { 1, 1, 1 }, padding = { 1, 1, 1 } } } },
     },
   },
 }
@@ -170,6 +175,10 @@ unfold.fold_view = op.view "fold_view" {
       { x = { 2, 2, 1, 2, 1, 2 }, args = { { kernel = { 2, 1 }, stride = { 2, 3 }, padding = { 0, 0 } }, { 5, 3 } } },
       { x = { 1, 4, 3, 2 }, args = { { kernel = { 3 }, stride = { 3 }, padding = { 1 }, dilation = { 2 } }, { 11 } } },
       { x = { 1, 3, 2, 1 }, args = { { kernel = { 2 }, stride = { 4 }, padding = { 0 }, dilation = { 6 } }, { 15 } } },
+      { x = { 1, 1, 1, 1 }, args = { { kernel = { 1 }, stride = { 1 }, padding = { 0 } }, { 1 } } },
+      { x = { 3, 5, 4, 3 }, args = { { kernel = { 4 }, stride = { 2 }, padding = { 1 } }, { 10 } } },
+      { x = { 1, 2, 2, 1, 1, 3, 2, 2 },
+        args = { { kernel = { 1, 3, 2 }, stride = { 2, 1, 3 }, padding = { 0, 1, 0 } }, { 3, 2, 2 } } },
     },
   },
 }
@@ -215,6 +224,8 @@ unfold.unfold_each = op.view "unfold_each" {
       {
         x = { 1, 1, 11, 2 }, args = { { kernel = { 3 }, stride = { 3 }, padding = { 1 }, dilation = { 2 } }, { 4, 3 } },
       },
+      { x = { 1, 1, 1, 1 }, args = { { kernel = { 1 }, stride = { 1 }, padding = { 0 } }, { 1, 1 } } },
+      { x = { 2, 3, 10, 3 }, args = { { kernel = { 4 }, stride = { 2 }, padding = { 1 } }, { 5, 4 } } },
     },
   },
 }
