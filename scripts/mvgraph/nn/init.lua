@@ -7,7 +7,10 @@ local nn = {
   manual_seed = initializer.manual_seed, generator = initializer.generator, init = initializer,
 }
 
-for _, file in ipairs { "linear", "layer_norm", "conv2d", "dropout", "embedding", "activation", "container", "swin" } do
+for _, file in ipairs {
+  "linear", "layer_norm", "conv", "pool", "batch_norm", "multihead_attention", "dropout", "embedding", "activation",
+  "container", "swin", "resnet",
+} do
   for name, class in pairs(require("mvgraph.nn." .. file)) do nn[name] = class end
 end
 

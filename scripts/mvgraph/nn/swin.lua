@@ -1,6 +1,6 @@
 -- Swin Transformer (Liu et al. 2021) as torchvision computes it and under its parameter names. Token maps are
 -- [B, H, W, C]. A window larger than the map it works on is shrunk to the map.
-local Conv2d = require("mvgraph.nn.conv2d").Conv2d
+local Conv2d = require("mvgraph.nn.conv").Conv2d
 local LayerNorm = require("mvgraph.nn.layer_norm").LayerNorm
 local attention = require "mvgraph.nn.window_attention"
 local activation = require "mvgraph.nn.activation"
@@ -171,14 +171,30 @@ function SwinTransformer:forward_features(images)
   return self.norm(self.features(images))
 end
 
----@param images Tensor [B, 3, H, W]
+---@param map Tensor [B, h, w, C]
 ---@return Tensor mean feature [B, C], or class scores [B, K] with a head
-function SwinTransformer:forward(images)
-  local mean = self:forward_features(images):mean { 1, 2 }
+function SwinTransformer:forward_head(map)
+  local mean = map:mean { 1, 2 }
   return self.head and self.head(mean) or mean
 end
 
+---@param images Tensor [B, 3, H, W]
+---@return Tensor mean feature [B, C], or class scores [B, K] with a head
+function SwinTransformer:forward(images)
+  return self:forward_head(self:forward_features(images))
+end
+
+---The smallest published size under torchvision's name.
+---@param image_size integer|integer[] side, or { height, width }
+---@param given table? as for SwinTransformer; default: num_classes 1000, stochastic_depth_prob 0.2
+---@return SwinTransformer
+local function swin_t(image_size, given)
+  local chosen = { num_classes = 1000, stochastic_depth_prob = 0.2 }
+  for key, value in pairs(given or {}) do chosen[key] = value end
+  return SwinTransformer(image_size, chosen)
+end
+
 return {
-  SwinTransformer = SwinTransformer, SwinTransformerBlock = SwinTransformerBlock, SwinLayer = SwinLayer,
-  PatchMerging = PatchMerging, ShiftedWindowAttention = attention.ShiftedWindowAttention,
+  swin_t = swin_t, SwinTransformer = SwinTransformer, SwinTransformerBlock = SwinTransformerBlock,
+  SwinLayer = SwinLayer, PatchMerging = PatchMerging, ShiftedWindowAttention = attention.ShiftedWindowAttention,
 }

@@ -1,9 +1,13 @@
 -- Attention, composed; and the view that spreads a relative position bias table over a window's token pairs.
 local op = require "mvgraph.ops.define"
+local options = require "mvgraph.core.options"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
+local constant = require "mvgraph.ops.constant"
 local matmul = require "mvgraph.ops.matmul"
 local norm = require "mvgraph.ops.norm"
+local pool = require "mvgraph.ops.pool"
+local random = require "mvgraph.ops.random"
 
 local attention = {}
 local methods = tensor.methods
@@ -25,7 +29,8 @@ attention.relative_position_bias = op.view "relative_position_bias" {
     return methods.sum(attention.relative_position_pairs(dy, table.unpack(call.arguments, 1, 2)), 2)
   end,
   examples = { { table = { { 1 }, { 2 }, { 3 } }, args = { 1, 2 }, y = { { { 2, 1 }, { 3, 2 } } } } },
-  check = { shapes = { { table = { 15, 2 }, args = { 2, 3 } }, { table = { 1, 3 }, args = { 1, 1 } } } },
+  check = { shapes = { { table = { 15, 2 }, args = { 2, 3 } }, { table = { 1, 3 }, args = { 1, 1 } },
+    { table = { 9, 1 }, args = { 2, 2 } }, { table = { 9, 3 }, args = { 1, 5 } } } },
 }
 
 -- relative_position_pairs(x [heads, h w, h w], h, w) -> [(2h-1)(2w-1), heads, h w]: for every offset, the entries
@@ -40,7 +45,8 @@ attention.relative_position_pairs = op.view "relative_position_pairs" {
   end,
   vjp = function(dy, _, call) return attention.relative_position_spread(dy, table.unpack(call.arguments, 1, 2)) end,
   examples = { { x = { { { 1, 2 }, { 3, 4 } } }, args = { 1, 2 }, y = { { { 2, 0 } }, { { 1, 4 } }, { { 0, 3 } } } } },
-  check = { shapes = { { x = { 2, 6, 6 }, args = { 2, 3 } } } },
+  check = { shapes = { { x = { 2, 6, 6 }, args = { 2, 3 } }, { x = { 3, 1, 1 }, args = { 1, 1 } },
+    { x = { 1, 5, 5 }, args = { 5, 1 } } } },
 }
 
 -- relative_position_spread(x [(2h-1)(2w-1), heads, h w], h, w) -> [heads, h w, h w]: transpose of the pairs
@@ -52,20 +58,42 @@ attention.relative_position_spread = op.view "relative_position_spread" {
   end,
   vjp = function(dy, _, call) return attention.relative_position_pairs(dy, table.unpack(call.arguments, 1, 2)) end,
   examples = { { x = { { { 2, 0 } }, { { 1, 4 } }, { { 0, 3 } } }, args = { 1, 2 }, y = { { { 1, 2 }, { 3, 4 } } } } },
-  check = { shapes = { { x = { 15, 2, 6 }, args = { 2, 3 } } } },
+  check = { shapes = { { x = { 15, 2, 6 }, args = { 2, 3 } }, { x = { 1, 3, 1 }, args = { 1, 1 } },
+    { x = { 9, 1, 5 }, args = { 5, 1 } } } },
 }
 
----softmax(q k^T / sqrt(d) + bias) v
+---Adds a mask to scores: numbers as they are; of an i32 mask, scores where it is 0 (or not 0, with `excludes`) go.
+---@param scores Tensor [..., Nq, Nk]
+---@param mask Tensor broadcastable to the scores
+---@param excludes boolean? the i32 mask says what is left out, instead of what takes part
+---@return Tensor
+function attention.mask_scores(scores, mask, excludes)
+  mask = trace.as_tensor(mask, "attention mask")
+  if mask.dtype ~= "i32" then return scores + mask end
+  return pool.fill_absent(scores, excludes and methods.eq(mask, 0) or methods.ne(mask, 0))
+end
+
+---softmax(q k^T / sqrt(d) + mask) v, as PyTorch's.
 ---@param q Tensor [..., Nq, D]
 ---@param k Tensor [..., Nk, D]
----@param v Tensor [..., Nk, D]
----@param bias Tensor? broadcastable to [..., Nq, Nk]
----@return Tensor [..., Nq, D]
-function attention.scaled_dot_product_attention(q, k, v, bias)
-  q = trace.as_tensor(q)
-  local scores = matmul.matmul(q * q.shape[#q.shape] ^ -0.5, k, { transpose_b = true })
-  if bias then scores = scores + bias end
-  return matmul.matmul(norm.softmax(scores, -1), v)
+---@param v Tensor [..., Nk, Dv]
+---@param attn_mask Tensor? broadcastable to [..., Nq, Nk]: f32 is added to the scores, i32 not 0 takes part
+---@param given {dropout_p: number?, is_causal: boolean?, scale: number?}? default 0, false, 1 / sqrt(D)
+---@return Tensor [..., Nq, Dv]
+function attention.scaled_dot_product_attention(q, k, v, attn_mask, given)
+  local name <const> = "scaled_dot_product_attention"
+  local chosen = options.read(name, given, { dropout_p = 0, is_causal = false }, { "scale" })
+  q, k = trace.as_tensor(q, name .. ": argument 'q'"), trace.as_tensor(k, name .. ": argument 'k'")
+  local scores = matmul.matmul(q * (chosen.scale or q.shape[#q.shape] ^ -0.5), k, { transpose_b = true })
+  if chosen.is_causal then
+    if attn_mask then trace.fail("%s: give either attn_mask or is_causal", name) end
+    local rows, columns = q.shape[#q.shape - 1], k.shape[#k.shape - 1]
+    local is_past = methods.ge(methods.reshape(constant.arange(rows), { rows, 1 }), constant.arange(columns))
+    scores = pool.fill_absent(scores, is_past)
+  elseif attn_mask then
+    scores = attention.mask_scores(scores, attn_mask)
+  end
+  return matmul.matmul(random.dropout(norm.softmax(scores, -1), chosen.dropout_p), v)
 end
 
 return attention

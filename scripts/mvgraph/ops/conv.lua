@@ -1,185 +1,231 @@
--- Convolution as a view and a matrix product.
-local op = require "mvgraph.ops.define"
+-- Convolutions of one to three dimensions: patches, one matrix product, and back. Strided, dilated, grouped and
+-- transposed; the gradients are those of the parts.
 local options = require "mvgraph.core.options"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
+local extents = require "mvgraph.ops.extents"
 local matmul = require "mvgraph.ops.matmul"
+local unfold = require "mvgraph.ops.unfold"
 
 local conv = {}
 local methods = tensor.methods
 
----@class ConvGeometry
----@field kernel integer[] h, w
----@field stride integer[]
----@field padding integer[]
+local read_extents <const> = extents.read
 
-local function pair(value)
-  return type(value) == "table" and value or { value, value }
-end
-
-local function output_size(size, kernel, stride, padding)
-  return (size + 2 * padding - kernel) // stride + 1
-end
-
-local function check_rank(operator, x, axes)
-  if #x.shape ~= 4 then trace.fail("%s: expected %s, got %s", operator, axes, tensor.format_shape(x.shape)) end
-end
-
----Rows and columns that patch elements come from, and where those exist; o, k: output axes of patch and of kernel.
-local function patch_source(g, o, k, h, w)
-  local y = ("(o%d * %d + o%d - %d)"):format(o, g.stride[1], k, g.padding[1])
-  local z = ("(o%d * %d + o%d - %d)"):format(o + 1, g.stride[2], k + 1, g.padding[2])
-  return y, z, ("%s >= 0 && %s < %d && %s >= 0 && %s < %d"):format(y, y, h, z, z, w)
-end
-
--- unfold(x, { kernel, stride, padding }): x [n, h, w, c] -> patches [n, oh, ow, kh, kw, c], zeros outside. Channels are
--- the innermost axis of both, so that patches are made of whole pixels.
-conv.unfold = op.view "unfold" {
-  inputs = { "x [n, h, w, c]" },
-  layout = function(x, g)
-    check_rank("unfold", x, "[n, h, w, c]")
-    local n, h, w, c = table.unpack(x.shape)
-    local oh = output_size(h, g.kernel[1], g.stride[1], g.padding[1])
-    local ow = output_size(w, g.kernel[2], g.stride[2], g.padding[2])
-    if oh < 1 or ow < 1 then
-      trace.fail("unfold: a kernel of %dx%d does not fit %s", g.kernel[1], g.kernel[2], tensor.format_shape(x.shape))
-    end
-    local y, z, valid = patch_source(g, 1, 3, h, w)
-    if g.padding[1] == 0 and g.padding[2] == 0 then valid = nil end
-    return { n, oh, ow, g.kernel[1], g.kernel[2], c }, { "o0", y, z, "o5" }, valid
-  end,
-  vjp = function(dy, x, call)
-    return methods.sum(conv.fold_view(dy, call.arguments[1], x.shape[2], x.shape[3]), { 0, 1 })
-  end,
-  examples = {
-    {
-      x = { { { { 1 }, { 2 }, { 3 } }, { { 4 }, { 5 }, { 6 } } } },
-      args = { { kernel = { 2, 2 }, stride = { 1, 1 }, padding = { 0, 0 } } },
-      y = { { { { { { 1 }, { 2 } }, { { 4 }, { 5 } } }, { { { 2 }, { 3 } }, { { 5 }, { 6 } } } } } },
-    },
-  },
-  check = {
-    shapes = {
-      { x = { 2, 5, 4, 3 }, args = { { kernel = { 3, 3 }, stride = { 2, 1 }, padding = { 1, 1 } } } },
-      { x = { 1, 4, 4, 1 }, args = { { kernel = { 2, 3 }, stride = { 2, 3 }, padding = { 0, 1 } } } },
-      { x = { 2, 7, 6, 8 }, args = { { kernel = { 3, 3 }, stride = { 2, 2 }, padding = { 1, 1 } } } },
-    },
-  },
-}
-
--- fold_view(patches, geometry, h, w): [n, oh, ow, kh, kw, c] -> [th, tw, n, h, w, c], what patches say of a pixel; its
--- sum over the first two axes is the transpose of unfold. Every stride-th kernel row falls on a given row of pixels:
--- th = ceil(kh / stride), and tw likewise.
-conv.fold_view = op.view "fold_view" {
-  inputs = { "x [n, oh, ow, kh, kw, c]" },
-  layout = function(x, g, h, w)
-    local n, oh, ow, kh, kw, c = table.unpack(x.shape)
-    local valid = {}
-    local function along(o, tap, stride, padding, size, count)
-      local patch = ("((o%d + %d) / %d - o%d)"):format(o, padding, stride, tap)
-      local row = ("((o%d + %d) %% %d + o%d * %d)"):format(o, padding, stride, tap, stride)
-      valid[#valid + 1] = ("%s >= 0 && %s < %d"):format(patch, patch, count)
-      if size % stride ~= 0 then valid[#valid + 1] = ("%s < %d"):format(row, size) end
-      return patch, row, (size + stride - 1) // stride
-    end
-    local y, i, th = along(3, 0, g.stride[1], g.padding[1], kh, oh)
-    local z, k, tw = along(4, 1, g.stride[2], g.padding[2], kw, ow)
-    return { th, tw, n, h, w, c }, { "o2", y, z, i, k, "o5" }, table.concat(valid, " && ")
-  end,
-  vjp = function(dy, x, call) -- each patch element is read at most once
-    return conv.unfold_each(dy, call.arguments[1], table.unpack(x.shape, 2, 5))
-  end,
-  examples = {
-    {
-      x = { { { { { { 1 }, { 2 } } }, { { { 3 }, { 4 } } } } } },
-      args = { { kernel = { 1, 2 }, stride = { 1, 1 }, padding = { 0, 0 } }, 1, 3 },
-      y = { { { { { { 1 }, { 3 }, { 0 } } } }, { { { { 0 }, { 2 }, { 4 } } } } } },
-    },
-    {
-      x = { { { { { { 1 }, { 2 }, { 3 } } }, { { { 4 }, { 5 }, { 6 } } } } } },
-      args = { { kernel = { 1, 3 }, stride = { 1, 2 }, padding = { 0, 1 } }, 1, 3 },
-      y = { { { { { { 2 }, { 4 }, { 5 } } } }, { { { { 0 }, { 3 }, { 0 } } } } } },
-    },
-  },
-  check = {
-    shapes = {
-      { x = { 1, 2, 2, 3, 3, 3 }, args = { { kernel = { 3, 3 }, stride = { 2, 1 }, padding = { 1, 1 } }, 5, 2 } },
-      { x = { 2, 2, 1, 2, 1, 2 }, args = { { kernel = { 2, 1 }, stride = { 2, 3 }, padding = { 0, 0 } }, 5, 3 } },
-    },
-  },
-}
-
--- unfold_each(x, geometry, oh, ow, kh, kw): [th, tw, n, h, w, c] -> [n, oh, ow, kh, kw, c], the transpose of fold_view
-conv.unfold_each = op.view "unfold_each" {
-  inputs = { "x [th, tw, n, h, w, c]" },
-  layout = function(x, g, oh, ow, kh, kw)
-    local n, h, w, c = table.unpack(x.shape, 3)
-    local y, z, valid = patch_source(g, 1, 3, h, w)
-    local index = { ("o3 / %d"):format(g.stride[1]), ("o4 / %d"):format(g.stride[2]), "o0", y, z, "o5" }
-    return { n, oh, ow, kh, kw, c }, index, valid
-  end,
-  vjp = function(dy, x, call) return conv.fold_view(dy, call.arguments[1], x.shape[4], x.shape[5]) end,
-  examples = {
-    {
-      x = { { { { { { 1 }, { 3 }, { 0 } } } }, { { { { 0 }, { 2 }, { 4 } } } } } },
-      args = { { kernel = { 1, 2 }, stride = { 1, 1 }, padding = { 0, 0 } }, 1, 2, 1, 2 },
-      y = { { { { { { 1 }, { 2 } } }, { { { 3 }, { 4 } } } } } },
-    },
-  },
-  check = {
-    shapes = {
-      {
-        x = { 2, 3, 1, 5, 2, 2 },
-        args = { { kernel = { 3, 3 }, stride = { 2, 1 }, padding = { 1, 1 } }, 3, 2, 3, 3 },
-      },
-    },
-  },
-}
-
----Patches that tile the image need no copy: a reshape and a permutation to [n, oh, ow, c, kh, kw].
-local function tile(x, g)
-  local n, c, h, w = table.unpack(x.shape)
-  local kh, kw = g.kernel[1], g.kernel[2]
-  local parts = methods.reshape(x, { n, c, h // kh, kh, w // kw, kw })
-  return methods.permute(parts, { 0, 2, 4, 1, 3, 5 })
+local function product(list, first, last)
+  local count = 1
+  for i = first or 1, last or #list do count = count * list[i] end
+  return count
 end
 
 local function tiles_exactly(x, g)
-  for i = 1, 2 do
-    if g.kernel[i] ~= g.stride[i] or g.padding[i] ~= 0 or x.shape[2 + i] % g.kernel[i] ~= 0 then return false end
+  for i, kernel in ipairs(g.kernel) do
+    if kernel ~= g.stride[i] or g.padding[i] ~= 0 or x.shape[2 + i] % kernel ~= 0 or g.output then return false end
+    if kernel > 1 and g.dilation[i] > 1 then return false end
   end
   return true
 end
 
----Two-dimensional convolution (cross-correlation, as PyTorch's).
----@param x Tensor [N, C, H, W]
----@param weight Tensor [O, C, kh, kw]
+---Patches that tile the map need no copy: a reshape and a permutation to [n, outs..., c, taps...].
+local function tile(x, g)
+  local parts, axes, d = { x.shape[1], x.shape[2] }, { 0 }, #g.kernel
+  for i, kernel in ipairs(g.kernel) do
+    parts[2 * i + 1], parts[2 * i + 2] = x.shape[2 + i] // kernel, kernel
+    axes[1 + i], axes[2 + d + i] = 2 * i, 2 * i + 1
+  end
+  axes[2 + d] = 1
+  return methods.permute(methods.reshape(x, parts), axes)
+end
+
+local function check_arguments(name, d, x, weight, bias, channel_axis, channels)
+  local letters = table.concat({ "d", "h", "w" }, ", ", 4 - d)
+  if #x.shape ~= d + 2 then
+    trace.fail("%s: expected [n, c, %s], got %s", name, letters, tensor.format_shape(x.shape))
+  end
+  if #weight.shape ~= d + 2 or weight.shape[channel_axis + 1] ~= channels then
+    trace.fail("%s: argument 'weight' is %s: expected %d axes with %d at axis %d, for 'x' %s", name,
+      tensor.format_shape(weight.shape), d + 2, channels, channel_axis, tensor.format_shape(x.shape))
+  end
+  return bias and trace.as_tensor(bias, name .. ": argument 'bias'")
+end
+
+local function check_groups(name, groups, channels, what)
+  if math.type(groups) ~= "integer" or groups < 1 or channels % groups ~= 0 then
+    trace.fail("%s: %d %s channels do not divide into %s groups", name, channels, what, tostring(groups))
+  end
+end
+
+---"same" and "valid" in numbers; same adds the odd zero at the end, as PyTorch does.
+local function read_padding(name, x, g, padding)
+  local d = #g.kernel
+  if padding ~= "same" then
+    g.padding = read_extents(padding ~= "valid" and padding or 0, d, name, "padding", 0, 0)
+    return
+  end
+  g.padding, g.output = {}, {}
+  for i = 1, d do
+    if g.stride[i] ~= 1 then trace.fail("%s: padding 'same' needs stride 1, got %d", name, g.stride[i]) end
+    g.padding[i] = g.dilation[i] * (g.kernel[i] - 1) // 2
+    g.output[i] = x.shape[2 + i]
+  end
+end
+
+---y = flat weight^T for each group: flat [m, taps, c], weight [o, c / groups, taps...] -> [m, o]
+local function multiply_groups(flat, weight, groups)
+  local m, taps, c = table.unpack(flat.shape)
+  local o = weight.shape[1]
+  local parts = methods.permute(methods.reshape(flat, { m, taps, groups, c // groups }), { 2, 0, 1, 3 })
+  local kernels = methods.reshape(extents.channels_last(weight), { groups, o // groups, taps * c // groups })
+  local y = matmul.matmul(methods.reshape(parts, { groups, m, taps * c // groups }), kernels, { transpose_b = true })
+  return methods.reshape(methods.permute(y, { 1, 0, 2 }), { m, o })
+end
+
+---Cross-correlation over d dimensions, as PyTorch's convolutions.
+local function convolve(name, d, x, weight, bias, given)
+  local chosen = options.read(name, given, { groups = 1 }, { "stride", "padding", "dilation" })
+  x, weight = trace.as_tensor(x, name .. ": argument 'x'"), trace.as_tensor(weight, name .. ": argument 'weight'")
+  local groups, o, c = chosen.groups, weight.shape[1] or 0, x.shape[2] or 0
+  check_groups(name, groups, c, "input")
+  check_groups(name, groups, o, "output")
+  bias = check_arguments(name, d, x, weight, bias, 1, c // groups)
+  local g = {
+    kernel = table.move(weight.shape, 3, d + 2, 1, {}), stride = read_extents(chosen.stride, d, name, "stride", 1, 1),
+    dilation = read_extents(chosen.dilation, d, name, "dilation", 1, 1),
+  }
+  read_padding(name, x, g, chosen.padding)
+  local taps = product(g.kernel)
+  local patches, y
+  if groups == 1 and tiles_exactly(x, g) then
+    patches = tile(x, g)
+    local m = product(patches.shape, 1, d + 1)
+    y = matmul.matmul(methods.reshape(patches, { m, c * taps }), methods.reshape(weight, { o, c * taps }),
+      { transpose_b = true })
+  else
+    patches = unfold.unfold(extents.channels_last(x), g)
+    local m = product(patches.shape, 1, d + 1)
+    if groups == 1 then
+      y = matmul.matmul(methods.reshape(patches, { m, taps * c }),
+        methods.reshape(extents.channels_last(weight), { o, taps * c }), { transpose_b = true })
+    else
+      y = multiply_groups(methods.reshape(patches, { m, taps, c }), weight, groups)
+    end
+  end
+  if bias then y = y + bias end
+  local shape = table.move(patches.shape, 1, d + 1, 1, {})
+  shape[d + 2] = o
+  return extents.channels_first(methods.reshape(y, shape))
+end
+
+---Products of a transposed convolution: x [n, sizes..., c], weight [c, o / groups, taps...]
+--- -> [n, sizes..., taps..., o]
+local function spread(x, weight, groups)
+  local d = #x.shape - 2
+  local m, c = product(x.shape, 1, d + 1), x.shape[d + 2]
+  local taps, og = product(weight.shape, 3), weight.shape[2]
+  local kernels = extents.channels_last(weight) -- [c, taps..., og]
+  local shape = table.move(x.shape, 1, d + 1, 1, {})
+  table.move(weight.shape, 3, d + 2, d + 2, shape)
+  shape[2 * d + 2] = groups * og
+  local y
+  if groups == 1 then
+    y = matmul.matmul(methods.reshape(x, { m, c }), methods.reshape(kernels, { c, taps * og }))
+  else
+    local parts = methods.permute(methods.reshape(x, { m, groups, c // groups }), { 1, 0, 2 })
+    y = matmul.matmul(parts, methods.reshape(kernels, { groups, c // groups, taps * og }))
+    y = methods.permute(methods.reshape(y, { groups, m, taps, og }), { 1, 2, 0, 3 })
+  end
+  return methods.reshape(y, shape)
+end
+
+---The transpose of a convolution: every element puts a weighted kernel where the convolution would have read it.
+local function convolve_transposed(name, d, x, weight, bias, given)
+  local chosen = options.read(name, given, { groups = 1 }, { "stride", "padding", "output_padding", "dilation" })
+  x, weight = trace.as_tensor(x, name .. ": argument 'x'"), trace.as_tensor(weight, name .. ": argument 'weight'")
+  local groups, c = chosen.groups, x.shape[2] or 0
+  check_groups(name, groups, c, "input")
+  bias = check_arguments(name, d, x, weight, bias, 0, c)
+  local g = {
+    kernel = table.move(weight.shape, 3, d + 2, 1, {}), stride = read_extents(chosen.stride, d, name, "stride", 1, 1),
+    padding = read_extents(chosen.padding, d, name, "padding", 0, 0),
+    dilation = read_extents(chosen.dilation, d, name, "dilation", 1, 1),
+  }
+  local extra, sizes, readers = read_extents(chosen.output_padding, d, name, "output_padding", 0, 0), {}, {}
+  for i = 1, d do
+    if extra[i] >= math.max(g.stride[i], g.dilation[i]) then
+      trace.fail("%s: output_padding %d should be below the stride %d or the dilation %d", name, extra[i], g.stride[i],
+        g.dilation[i])
+    end
+    sizes[i] = (x.shape[2 + i] - 1) * g.stride[i] - 2 * g.padding[i] + g.dilation[i] * (g.kernel[i] - 1) + extra[i] + 1
+    if sizes[i] < 1 then
+      trace.fail("%s: nothing is left of %s with padding %d", name, tensor.format_shape(x.shape), g.padding[i])
+    end
+    readers[i] = i - 1
+  end
+  local patches = spread(extents.channels_last(x), weight, groups)
+  local y = methods.sum(unfold.fold_view(patches, g, sizes), readers)
+  if bias then y = y + bias end
+  return extents.channels_first(y)
+end
+
+---Convolution (cross-correlation, as PyTorch's) of signals.
+---@param x Tensor [N, C, L]
+---@param weight Tensor [O, C / groups, k]
 ---@param bias Tensor? [O]
----@param given {stride: integer|integer[]?, padding: integer|integer[]?}?
+---@param given table? stride 1, padding 0, "same" or "valid", dilation 1, groups 1
+---@return Tensor [N, O, L']
+function conv.conv1d(x, weight, bias, given)
+  return convolve("conv1d", 1, x, weight, bias, given)
+end
+
+---Two-dimensional convolution.
+---@param x Tensor [N, C, H, W]
+---@param weight Tensor [O, C / groups, kh, kw]
+---@param bias Tensor? [O]
+---@param given table? stride 1, padding 0, "same" or "valid", dilation 1: numbers or one an axis; groups 1
 ---@return Tensor [N, O, H', W']
 function conv.conv2d(x, weight, bias, given)
-  local chosen = options.read("conv2d", given, {}, { "stride", "padding" })
-  x, weight = trace.as_tensor(x, "conv2d: argument 'x'"), trace.as_tensor(weight, "conv2d: argument 'weight'")
-  check_rank("conv2d", x, "[n, c, h, w]")
-  local o, c, kh, kw = table.unpack(weight.shape)
-  if #weight.shape ~= 4 or c ~= x.shape[2] then
-    trace.fail("conv2d: argument 'weight' [o, c, kh, kw] is %s: axis 1 (c) expected %d as in 'x' %s",
-      tensor.format_shape(weight.shape), x.shape[2], tensor.format_shape(x.shape))
-  end
-  local g = { kernel = { kh, kw }, stride = pair(chosen.stride or 1), padding = pair(chosen.padding or 0) }
-  local patches
-  if tiles_exactly(x, g) then
-    patches = tile(x, g)
-  else
-    patches = conv.unfold(methods.permute(x, { 0, 2, 3, 1 }), g)
-    weight = methods.permute(weight, { 0, 2, 3, 1 })
-  end
-  local n, oh, ow = table.unpack(patches.shape, 1, 3)
-  local flat = methods.reshape(patches, { n * oh * ow, c * kh * kw })
-  local y = matmul.matmul(flat, methods.reshape(weight, { o, c * kh * kw }), { transpose_b = true })
-  if bias then y = y + bias end
-  return methods.permute(methods.reshape(y, { n, oh, ow, o }), { 0, 3, 1, 2 })
+  return convolve("conv2d", 2, x, weight, bias, given)
 end
-methods.conv2d = conv.conv2d
+
+---Three-dimensional convolution.
+---@param x Tensor [N, C, D, H, W]
+---@param weight Tensor [O, C / groups, kd, kh, kw]
+---@param bias Tensor? [O]
+---@param given table? as for conv2d
+---@return Tensor [N, O, D', H', W']
+function conv.conv3d(x, weight, bias, given)
+  return convolve("conv3d", 3, x, weight, bias, given)
+end
+
+---@param x Tensor [N, C, L]
+---@param weight Tensor [C, O / groups, k]
+---@param bias Tensor? [O]
+---@param given table? stride 1, padding 0, output_padding 0, dilation 1, groups 1
+---@return Tensor [N, O, L'], L' = (L - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1
+function conv.conv_transpose1d(x, weight, bias, given)
+  return convolve_transposed("conv_transpose1d", 1, x, weight, bias, given)
+end
+
+---@param x Tensor [N, C, H, W]
+---@param weight Tensor [C, O / groups, kh, kw]
+---@param bias Tensor? [O]
+---@param given table? as for conv_transpose1d; numbers or one an axis
+---@return Tensor [N, O, H', W']
+function conv.conv_transpose2d(x, weight, bias, given)
+  return convolve_transposed("conv_transpose2d", 2, x, weight, bias, given)
+end
+
+---@param x Tensor [N, C, D, H, W]
+---@param weight Tensor [C, O / groups, kd, kh, kw]
+---@param bias Tensor? [O]
+---@param given table? as for conv_transpose1d; numbers or one an axis
+---@return Tensor [N, O, D', H', W']
+function conv.conv_transpose3d(x, weight, bias, given)
+  return convolve_transposed("conv_transpose3d", 3, x, weight, bias, given)
+end
+
+for _, name in ipairs { "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d" } do
+  methods[name] = conv[name]
+end
 
 return conv

@@ -7,8 +7,21 @@ local norm = {}
 local methods = tensor.methods
 
 local KEEP <const> = { keepdim = true }
-local ROWS <const> = { { x = { 3, 5 } }, { x = { 2, 1, 7 } }, { x = { 4 } }, { x = { 3, 1 } } }
-local PAIRS <const> = { { y = { 3, 5 }, dy = { 3, 5 } }, { y = { 4 }, dy = { 4 } } }
+local SHAPES <const> = {
+  { 3, 5 }, { 2, 1, 7 }, { 4 }, { 3, 1 }, { 1 }, { 17, 11 }, { 2, 64 }, { 1, 1, 1, 33 }, { 0, 3 },
+}
+
+---The shapes as cases, each for all of these inputs.
+local function cases_of(...)
+  local cases = {}
+  for i, shape in ipairs(SHAPES) do
+    cases[i] = {}
+    for _, name in ipairs { ... } do cases[i][name] = shape end
+  end
+  return cases
+end
+
+local ROWS <const>, PAIRS <const> = cases_of "x", cases_of("y", "dy")
 
 local function rows(s)
   return s.batch
@@ -108,7 +121,8 @@ local layer_norm = op.kernel "layer_norm_rows" {
     outputs = 1,
     shapes = {
       { x = { 3, 5 }, weight = { 5 }, bias = { 5 } }, { x = { 2, 3, 8 }, weight = { 8 }, bias = { 8 } },
-      { x = { 6 }, weight = { 6 }, bias = { 6 }, args = { 0.1 } },
+      { x = { 6 }, weight = { 6 }, bias = { 6 }, args = { 0.1 } }, { x = { 13, 1 }, weight = { 1 }, bias = { 1 } },
+      { x = { 1, 1, 33 }, weight = { 33 }, bias = { 33 } }, { x = { 7, 16 }, weight = { 16 }, bias = { 16 } },
     },
   },
 }
@@ -127,7 +141,14 @@ norm.layer_norm_grad = op.kernel "layer_norm_grad" {
   examples = {
     { dy = { 1, 0 }, x = { -1, 1 }, weight = { 1, 1 }, mean = 0, rstd = 1, dx = { 0, 0 } },
   },
-  check = { shapes = { { dy = { 3, 5 }, x = { 3, 5 }, weight = { 5 }, mean = { 3 }, rstd = { 3 } } } },
+  check = {
+    shapes = {
+      { dy = { 3, 5 }, x = { 3, 5 }, weight = { 5 }, mean = { 3 }, rstd = { 3 } },
+      { dy = { 2, 1, 17 }, x = { 2, 1, 17 }, weight = { 17 }, mean = { 2, 1 }, rstd = { 2, 1 } },
+      { dy = { 1 }, x = { 1 }, weight = { 1 }, mean = {}, rstd = {} },
+      { dy = { 13, 16 }, x = { 13, 16 }, weight = { 16 }, mean = { 13 }, rstd = { 13 } },
+    },
+  },
 }
 
 ---Layer normalisation over the last axis.
