@@ -3,7 +3,7 @@ local core = require "mvgraph.core"
 local program = require "mvgraph.program"
 local spec = require "spec"
 local trace = require "mvgraph.trace"
-local tolerance = require "tolerance"
+local tolerance = require "mvgraph.tolerance"
 
 local op_check = { cases = 0, examples = 0, gradients = 0, kinks = 0 }
 
