@@ -244,5 +244,8 @@ function core.temporary_directory() end
 function core.load_script(path) end
 ---@return string? place "model.lua:12", the innermost running line outside the library
 function core.script_place() end
+---@param body function written in Lua
+---@return string[] names of its parameters in order, "..." last where it takes more
+function core.parameter_names(body) end
 
 return core
