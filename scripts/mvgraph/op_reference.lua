@@ -278,7 +278,7 @@ end
 ---@return string
 function op_reference.markdown(names)
   local lines = { "# Operators", "",
-    "Made by `mvgraph ops --markdown` from the declarations in `scripts/mvgraph/`. What is `mv.ops.f(x)` is `x:f()` too.",
+    "Made by `mvgraph ops --markdown` from the declarations in `scripts/mvgraph/`. `mv.ops.f(x)` is `x:f()` too.",
   }
   for _, kind in ipairs(KIND_ORDER) do
     lines[#lines + 1] = ("\n## %s"):format(KINDS[kind])

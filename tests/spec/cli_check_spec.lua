@@ -53,11 +53,13 @@ op.kernel "shifted_rows" {
   reference = function(rows, index) return require("mvgraph").ops.gather_rows(rows, index) + 1 end,
   examples = { { table = { { 1 } }, index = { 0 }, y = { { 2 } } } },
   check = { shapes = { { table = { 3, 2 }, index = { 4 } } } },
-}]], 1, "FAILED  shifted_rows", "example 1, device: off by 0.5", "expected 2, got 1", "device, case 1, output 1: off by")
+}]], 1, "FAILED  shifted_rows", "example 1, device: off by 0.5", "expected 2, got 1",
+    "device, case 1, output 1: off by")
 end)
 
 t.test("an operator without examples or gradient is told what to add", function()
-  expect([[op.map "bare" { inputs = { "x [...]" }, expr = "x" }]], 1, "no worked example; add examples = { { x = ..., y")
+  expect([[op.map "bare" { inputs = { "x [...]" }, expr = "x" }]], 1,
+    "no worked example; add examples = { { x = ..., y")
   expect([[
 op.view "first" { inputs = { "x [n]" }, layout = function() return { 1 }, { "o0" } end,
   examples = { { x = { 5, 6 }, y = { 5 } } }, check = { shapes = { { x = { 3 } } } } }]],
@@ -78,7 +80,8 @@ t.test("mistakes name the file and the remedy", function()
   has(problem, "check needs a script")
   _, _, problem = command.run("check", "missing.lua")
   has(problem, "missing.lua: no such script")
-  _, _, problem = command.run("check", command.script("typo.lua", HEAD .. 'op.map "x" { inputs = { "x" }, expr = "x" }'))
+  _, _, problem = command.run("check", command.script("typo.lua",
+    HEAD .. 'op.map "x" { inputs = { "x" }, expr = "x" }'))
   has(problem, "shape string 'x' is not of the form")
   _, _, problem = command.run("check", command.script("field.lua",
     HEAD .. 'op.map "x" { inputs = { "x [...]" }, exprr = "x" }'))
