@@ -132,6 +132,7 @@ function plan.run(given)
     print(("%s%s on %s%s"):format(path, about.preset and ", preset " .. about.preset or "", device.name,
       device.is_null and ", planned without allocating" or ""))
     print_forecast(forecast)
+    if about.config then print "  (what stages make later, such as fits between epochs, comes on top)" end
     print_holders(forecast.programs[1], top)
     print_states(forecast, top)
     if given.measure then print_measured(forecast, before) end
