@@ -39,6 +39,16 @@ static void find_scripts(char out[PATH_MAX]) {
   snprintf(out, PATH_MAX, "%s", MVG_SCRIPT_DIR);
 }
 
+// The folder that a file to be written will lie in.
+static mvg_status allow_parent(mvg_sandbox *sandbox, const char *file) {
+  char path[PATH_MAX];
+  if (strlen(file) >= sizeof path) return NULL;
+  strcpy(path, file);
+  char *slash = strrchr(path, '/');
+  strcpy(slash ? slash + (slash == path) : path, slash ? "" : ".");
+  return mvg_sandbox_allow(sandbox, path, true);
+}
+
 // The folder of a file named on the command line, or the folder itself.
 static mvg_status allow_named(mvg_sandbox *sandbox, const char *word) {
   char path[PATH_MAX];
@@ -48,20 +58,27 @@ static mvg_status allow_named(mvg_sandbox *sandbox, const char *word) {
   if (strlen(value) >= sizeof path || stat(value, &info) != 0) return NULL;
   strcpy(path, value);
   if (!S_ISDIR(info.st_mode)) {
-    char *slash = strrchr(path, '/');
-    strcpy(slash ? slash + (slash == path) : path, slash ? "" : ".");
+    return allow_parent(sandbox, value);
   }
   return mvg_sandbox_allow(sandbox, path, true);
+}
+
+// The value of an option, as --name=value or as the word after it; NULL: this is another word.
+static const char *get_value(const char *name, int count, char **words, int i) {
+  size_t length = strlen(name);
+  if (strncmp(words[i], name, length) != 0) return NULL;
+  if (words[i][length] == '=') return words[i] + length + 1;
+  return words[i][length] == '\0' && i + 1 < count ? words[i + 1] : NULL;
 }
 
 // Words after --out may name what does not exist yet. Runs go below runs/ unless told otherwise.
 static mvg_status allow_folders(mvg_sandbox *sandbox, int count, char **words) {
   for (int i = 1; i < count; ++i) {
     MVG_RETURN_IF_ERROR(allow_named(sandbox, words[i]));
-    const char *out = NULL;
-    if (strncmp(words[i], "--out=", 6) == 0) out = words[i] + 6;
-    if (strcmp(words[i], "--out") == 0 && i + 1 < count) out = words[i + 1];
+    const char *out = get_value("--out", count, words, i);
     if (out && out[0]) MVG_RETURN_IF_ERROR(mvg_sandbox_allow(sandbox, out, true));
+    const char *trace = get_value("--trace", count, words, i);
+    if (trace && trace[0]) MVG_RETURN_IF_ERROR(allow_parent(sandbox, trace));
   }
   const char *shared = getenv("MVGRAPH_SHARED");
   MVG_RETURN_IF_ERROR(

@@ -11,7 +11,8 @@
 static bool allows_host_code(const mvg_caps *caps, const mvg_compile_options *options) {
   const char *wanted = getenv("MVGRAPH_HOST");
   if (wanted && *wanted == '0') return false;
-  return caps->is_cpu && !caps->is_null && !(options && options->keep_host_bindings_off);
+  return caps->is_cpu && (!caps->is_null || caps->is_rehearsal) &&
+         !(options && options->keep_host_bindings_off);
 }
 
 static void observe_pass(void *context, const char *pass, const mvg_graph *graph) {
@@ -37,6 +38,7 @@ mvg_status mvg_compile(const mvg_graph *graph, mvg_device *device, mvg_state *co
   if (!status && has_observer) options->on_pass(options->on_pass_context, "lower", fusion->graph);
   if (!status) status = mvg_plan_create(fusion, caps, &plan);
   if (!status) plan->prefers_host = has_bindings;
-  if (!status) status = mvg_program_create(device, plan, states, state_count, out_program);
+  const mvg_program_options *run = options ? &options->program : NULL;
+  if (!status) status = mvg_program_create(device, plan, states, state_count, run, out_program);
   return mvg_status_annotate(status, "compiling '%s'", mvg_graph_get_name(graph));
 }

@@ -6,6 +6,7 @@
 
 typedef struct {
   bool keep_host_bindings_off; // every node runs its shader, also on CPU devices
+  mvg_program_options program;
   // Called after each pass with the graph's text form, when not NULL (mvgraph graph --after PASS).
   void (*on_pass)(void *context, const char *pass, const mvg_graph *graph);
   void *on_pass_context;

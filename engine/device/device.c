@@ -32,6 +32,11 @@ mvg_status mvg_device_list(mvg_device_info **out_infos, size_t *out_count, const
 mvg_status mvg_device_create(const char *selector, mvg_device **out_device) {
   *out_device = NULL;
   if (selector && strcmp(selector, "null") == 0) return mvg_null_device_create(out_device);
+  if (selector && strncmp(selector, "null:", 5) == 0) {
+    mvg_caps caps;
+    MVG_RETURN_IF_ERROR(mvg_vk_device_find_caps(selector + 5, &caps));
+    return mvg_null_device_create_rehearsal(&caps, out_device);
+  }
   return mvg_vk_device_create(selector, out_device);
 }
 
@@ -55,6 +60,10 @@ uint64_t mvg_device_get_validation_count(const mvg_device *device) {
 
 // ---- buffers ----
 
+uint64_t mvg_device_get_held_bytes(const mvg_device *device, mvg_memory memory) {
+  return atomic_load_explicit(&device->held_bytes[memory], memory_order_relaxed);
+}
+
 mvg_status mvg_buffer_create(mvg_device *device, mvg_memory memory, uint64_t size_bytes,
                              mvg_buffer **out_buffer) {
   *out_buffer = NULL;
@@ -75,6 +84,8 @@ mvg_status mvg_buffer_create(mvg_device *device, mvg_memory memory, uint64_t siz
   buffer->device = device;
   buffer->memory = memory;
   buffer->size_bytes = size_bytes;
+  if (buffer->held_bytes == 0) buffer->held_bytes = size_bytes;
+  atomic_fetch_add_explicit(&device->held_bytes[memory], buffer->held_bytes, memory_order_relaxed);
   atomic_init(&buffer->references, 1);
   *out_buffer = buffer;
   return NULL;
@@ -87,6 +98,8 @@ void mvg_buffer_retain(mvg_buffer *buffer) {
 void mvg_buffer_release(mvg_buffer *buffer) {
   if (buffer && atomic_fetch_sub_explicit(&buffer->references, 1, memory_order_acq_rel) == 1) {
     mvg_device *device = buffer->device;
+    atomic_fetch_sub_explicit(&device->held_bytes[buffer->memory], buffer->held_bytes,
+                              memory_order_relaxed);
     device->vtable->buffer_destroy(buffer);
     mvg_device_release(device);
   }

@@ -29,7 +29,8 @@ mvg_status mvg_device_list(mvg_device_info **out_infos, size_t *out_count,
                            const char **out_note) MVG_MUST_USE; // free infos with mvg_free
 
 // selector: NULL or "auto" (discrete, else integrated, else CPU), an index from the list, a part of
-// a name, "cpu", or "null". Fails with the reason and the remedy (install a driver, choose from
+// a name, "cpu", "null", or "null:" and one of the others: a null device that plans as that one
+// would. Fails with the reason and the remedy (install a driver, choose from
 // `mvgraph devices`).
 mvg_status mvg_device_create(const char *selector, mvg_device **out_device) MVG_MUST_USE;
 void mvg_device_retain(mvg_device *device);
@@ -47,6 +48,9 @@ typedef enum {
   MVG_MEMORY_UPLOAD,   // host writes, device reads; always mapped
   MVG_MEMORY_DOWNLOAD, // device writes, host reads; always mapped
 } mvg_memory;
+
+// What living buffers of one kind of memory take, as the driver rounds them.
+uint64_t mvg_device_get_held_bytes(const mvg_device *device, mvg_memory memory);
 
 // Contents start as zeros.
 mvg_status mvg_buffer_create(mvg_device *device, mvg_memory memory, uint64_t size_bytes,

@@ -45,9 +45,10 @@ typedef struct {
 } mvg_device_vtable;
 
 struct mvg_device {
-  const mvg_device_vtable *vtable; // set by the backend
-  atomic_uint references;          // set by the backend to 1
-  mvg_caps caps;                   // set by the backend
+  const mvg_device_vtable *vtable;                   // set by the backend
+  atomic_uint references;                            // set by the backend to 1
+  mvg_caps caps;                                     // set by the backend
+  atomic_ullong held_bytes[MVG_MEMORY_DOWNLOAD + 1]; // by kind of memory
 };
 
 struct mvg_buffer {
@@ -55,7 +56,8 @@ struct mvg_buffer {
   atomic_uint references;
   mvg_memory memory;
   uint64_t size_bytes;
-  void *mapped; // set by the backend
+  uint64_t held_bytes; // set by the backend where it takes more than size_bytes; else 0
+  void *mapped;        // set by the backend
 };
 
 struct mvg_kernel {
@@ -75,6 +77,9 @@ struct mvg_commands {
 };
 
 mvg_status mvg_null_device_create(mvg_device **out_device) MVG_MUST_USE;
+// A null device that plans as a device with these limits would.
+mvg_status mvg_null_device_create_rehearsal(const mvg_caps *caps,
+                                            mvg_device **out_device) MVG_MUST_USE;
 void mvg_null_device_get_info(mvg_device_info *out_info);
 
 // The devices that can be used, in selector order; *out_infos is NULL and *out_note set when there
@@ -82,5 +87,7 @@ void mvg_null_device_get_info(mvg_device_info *out_info);
 mvg_status mvg_vk_device_list(mvg_device_info **out_infos, size_t *out_count,
                               const char **out_note) MVG_MUST_USE;
 mvg_status mvg_vk_device_create(const char *selector, mvg_device **out_device) MVG_MUST_USE;
+// Limits of the device that would be created.
+mvg_status mvg_vk_device_find_caps(const char *selector, mvg_caps *out_caps) MVG_MUST_USE;
 
 #endif // MVGRAPH_DEVICE_DEVICE_IMPL_H_

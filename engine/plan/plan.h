@@ -66,6 +66,14 @@ void mvg_plan_destroy(mvg_plan *plan);
 // The span of a value in memory, for tests; false when it has none.
 bool mvg_plan_find(const mvg_plan *plan, mvg_value value, mvg_span *out_span);
 
+typedef struct {
+  mvg_value value;
+  uint64_t bytes;
+} mvg_holder;
+
+// Values that the arena holds at its peak, at most `max`, the largest first; returns how many.
+uint32_t mvg_plan_find_holders(const mvg_plan *plan, mvg_holder *holders, uint32_t max);
+
 // Stable text: steps with kernels, bytes and barriers, then the peak and who holds it.
 void mvg_plan_print(const mvg_plan *plan, mvg_str *out);
 // "fused mul+sum (4096)" of one step.

@@ -75,59 +75,20 @@ static void print_step(mvg_str *out, const mvg_plan *plan, uint32_t number) {
   mvg_str_append(out, "\n");
 }
 
-// Values of the arena that are alive at the peak: written at or before it, read at or after it.
-static uint32_t find_last_read(const mvg_plan *plan, mvg_value value) {
-  uint32_t last = 0;
-  for (uint32_t i = 0; i < plan->step_count; ++i) {
-    const mvg_group *group = plan->steps[i].group;
-    for (uint32_t k = 0; group && k < group->read_count; ++k) {
-      mvg_value read = group->reads[k].value;
-      if (read.node == value.node && read.output == value.output) last = i;
-    }
-  }
-  return last;
-}
-
-typedef struct {
-  uint64_t bytes;
-  const mvg_node *node;
-} holder;
-
-#define MAX_HOLDERS 8
-
-static void keep_largest(holder *holders, uint32_t *count, holder candidate) {
-  uint32_t at = *count;
-  while (at > 0 && holders[at - 1].bytes < candidate.bytes)
-    --at;
-  if (at == MAX_HOLDERS) return;
-  uint32_t last = *count < MAX_HOLDERS ? (*count)++ : MAX_HOLDERS - 1;
-  for (uint32_t i = last; i > at; --i)
-    holders[i] = holders[i - 1];
-  holders[at] = candidate;
-}
+#define SHOWN_HOLDERS 8
 
 void mvg_plan_print_peak(const mvg_plan *plan, mvg_str *out) {
-  holder holders[MAX_HOLDERS];
-  uint32_t count = 0;
-  for (uint32_t i = 0; i <= plan->peak_step && i < plan->step_count; ++i) {
-    const mvg_step *step = &plan->steps[i];
-    for (uint32_t k = 0; step->group && k < step->write_count; ++k) {
-      const mvg_span *span = &step->spans[step->read_count + k];
-      mvg_value value = step->group->writes[k];
-      bool is_alive = i == plan->peak_step || find_last_read(plan, value) >= plan->peak_step;
-      if (span->region != MVG_REGION_ARENA || !is_alive) continue;
-      const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, value.node);
-      keep_largest(holders, &count, (holder){span->size_bytes, node});
-    }
-  }
+  mvg_holder holders[SHOWN_HOLDERS];
+  uint32_t count = mvg_plan_find_holders(plan, holders, SHOWN_HOLDERS);
   mvg_str_append(out, "peak ");
   print_bytes(out, plan->live_bytes);
   mvg_str_appendf(out, " at step %u, held by:\n", plan->peak_step);
   for (uint32_t i = 0; i < count; ++i) {
     char origin[MVG_ORIGIN_TEXT_SIZE];
+    const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, holders[i].value.node);
     mvg_str_append(out, "  ");
     print_bytes(out, holders[i].bytes);
-    mvg_str_appendf(out, "  %s\n", mvg_node_format_origin(holders[i].node, origin));
+    mvg_str_appendf(out, "  %s\n", mvg_node_format_origin(node, origin));
   }
 }
 

@@ -2,20 +2,57 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define MAX_LINES 40
 
-mvg_status mvg_profile_init(mvg_profile *profile, const mvg_plan *plan) {
+mvg_status mvg_profile_init(mvg_profile *profile, const mvg_plan *plan, bool is_wanted) {
   const char *wanted = getenv("MVGRAPH_PROFILE");
-  *profile = (mvg_profile){0};
-  if (!wanted || !*wanted || *wanted == '0') return NULL;
+  *profile = (mvg_profile){.is_printed = wanted && *wanted && *wanted != '0'};
+  if (!profile->is_printed && !is_wanted) return NULL;
+  MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(plan->step_count + 1, &profile->last));
   return MVG_NEW_ARRAY(plan->step_count + 1, &profile->step_ns);
 }
 
 void mvg_profile_deinit(mvg_profile *profile) {
   mvg_free(profile->step_ns);
+  mvg_free(profile->last);
   profile->step_ns = NULL;
+  profile->last = NULL;
+}
+
+void mvg_profile_add(mvg_profile *profile, uint32_t step, double begin_ns, double end_ns) {
+  profile->step_ns[step] += end_ns - begin_ns;
+  profile->last[step] = (mvg_profile_span){begin_ns, end_ns};
+}
+
+static double get_constant(const mvg_node *node, const char *name) {
+  for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {
+    if (strcmp(node->kernel.constants[i].name, name) == 0)
+      return (double)node->kernel.constants[i].integer;
+  }
+  return 0;
+}
+
+static double count_operations(const mvg_plan *plan, const mvg_group *group) {
+  if (!group) return 0;
+  if (group->kind == MVG_GROUP_FUSED) return group->work;
+  if (group->kind == MVG_GROUP_HOST) return -1;
+  const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, group->node);
+  if (strcmp(node->kernel.source, "matmul/matmul.comp") != 0) return -1;
+  return 2 * get_constant(node, "B") * get_constant(node, "M") * get_constant(node, "N") *
+         get_constant(node, "K");
+}
+
+mvg_cost mvg_profile_get_cost(const mvg_plan *plan, uint32_t number) {
+  const mvg_step *step = &plan->steps[number];
+  mvg_cost cost = {.operations = count_operations(plan, step->group)};
+  for (uint32_t i = 0; i < step->read_count; ++i)
+    cost.read_bytes += step->spans[i].size_bytes;
+  for (uint32_t i = 0; i < step->write_count; ++i)
+    cost.write_bytes += step->spans[step->read_count + i].size_bytes;
+  return cost;
 }
 
 double mvg_profile_now_ns(void) {

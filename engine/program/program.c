@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "plan/plan.h"
+#include "program/finite.h"
 #include "program/host_group.h"
 #include "program/host_step.h"
 #include "program/kernel_set.h"
@@ -38,10 +39,15 @@ struct mvg_program {
   mvg_host_scratch host_scratch;
   MVG_ARRAY(segment) segments;
   mvg_profile profile;
+  bool is_checked;
 };
 
 const mvg_plan *mvg_program_get_plan(const mvg_program *program) {
   return program->plan;
+}
+
+const mvg_profile *mvg_program_get_profile(const mvg_program *program) {
+  return &program->profile;
 }
 
 static mvg_buffer *get_buffer(const mvg_program *p, const mvg_span *span) {
@@ -167,6 +173,10 @@ static bool is_host_step(const mvg_program *p, uint32_t number) {
   return step->kind == MVG_STEP_HOST || p->host_groups[number];
 }
 
+bool mvg_program_is_on_host(const mvg_program *program, uint32_t step) {
+  return program->host_groups && is_host_step(program, step);
+}
+
 static mvg_status create_kernels(mvg_program *p) {
   const mvg_plan *plan = p->plan;
   const mvg_caps *caps = mvg_device_get_caps(p->device);
@@ -258,12 +268,25 @@ static mvg_status open_list(mvg_program *p, uint32_t first_step, mvg_commands **
 
 #define MAX_PROFILED_STEPS 4000 // timestamps of one list
 
-static mvg_status record_into(mvg_program *p, mvg_commands *commands, uint32_t step) {
-  MVG_RETURN_IF_ERROR(record_step(p, commands, step));
+static mvg_status close_list(mvg_commands **commands) {
+  mvg_status status = *commands ? mvg_commands_end(*commands) : NULL;
+  *commands = NULL;
+  return status;
+}
+
+// True if no other step may share the list: it is looked at, or timed by the host's clock.
+static bool runs_alone(const mvg_program *p) {
+  bool has_timestamps = mvg_device_get_caps(p->device)->has_timestamps;
+  return p->is_checked || (p->profile.step_ns && !has_timestamps);
+}
+
+static mvg_status record_into(mvg_program *p, mvg_commands **commands, uint32_t step) {
+  MVG_RETURN_IF_ERROR(record_step(p, *commands, step));
   segment *last = &p->segments.items[p->segments.count - 1];
   ++last->step_count;
-  bool is_profiled = p->profile.step_ns && last->step_count < MAX_PROFILED_STEPS;
-  return is_profiled ? mvg_commands_timestamp(commands, last->step_count) : NULL;
+  if (p->profile.step_ns) MVG_RETURN_IF_ERROR(mvg_commands_timestamp(*commands, last->step_count));
+  bool is_full = p->profile.step_ns && last->step_count == MAX_PROFILED_STEPS;
+  return is_full || runs_alone(p) ? close_list(commands) : NULL;
 }
 
 // Contiguous device steps share a list; each host step ends the one before it.
@@ -276,29 +299,29 @@ static mvg_status record(mvg_program *p) {
       MVG_RETURN_IF_ERROR(record_staging(commands, p->upload, p->regions[MVG_REGION_INPUT]));
       MVG_RETURN_IF_ERROR(mvg_commands_barrier(commands));
     }
+    if (p->profile.step_ns || runs_alone(p)) MVG_RETURN_IF_ERROR(close_list(&commands));
   }
   for (uint32_t i = 0; i < p->plan->step_count; ++i) {
     if (is_host_step(p, i)) {
-      if (commands) MVG_RETURN_IF_ERROR(mvg_commands_end(commands));
-      commands = NULL;
+      MVG_RETURN_IF_ERROR(close_list(&commands));
       MVG_RETURN_IF_ERROR(mvg_array_push(&p->segments, ((segment){NULL, i, 1})));
       continue;
     }
     if (!commands) MVG_RETURN_IF_ERROR(open_list(p, i, &commands));
-    MVG_RETURN_IF_ERROR(record_into(p, commands, i));
+    MVG_RETURN_IF_ERROR(record_into(p, &commands, i));
   }
   if (p->download) {
     if (!commands) MVG_RETURN_IF_ERROR(open_list(p, p->plan->step_count, &commands));
     MVG_RETURN_IF_ERROR(mvg_commands_barrier(commands));
     MVG_RETURN_IF_ERROR(record_staging(commands, p->regions[MVG_REGION_OUTPUT], p->download));
   }
-  return commands ? mvg_commands_end(commands) : NULL;
+  return close_list(&commands);
 }
 
-static mvg_status build(mvg_program *p) {
+static mvg_status build(mvg_program *p, bool is_timed) {
   MVG_RETURN_IF_ERROR(check_states(p));
   if (mvg_device_get_caps(p->device)->is_null) return NULL;
-  MVG_RETURN_IF_ERROR(mvg_profile_init(&p->profile, p->plan));
+  MVG_RETURN_IF_ERROR(mvg_profile_init(&p->profile, p->plan, is_timed));
   MVG_RETURN_IF_ERROR(create_regions(p));
   MVG_RETURN_IF_ERROR(create_host_groups(p));
   MVG_RETURN_IF_ERROR(create_kernels(p));
@@ -307,7 +330,8 @@ static mvg_status build(mvg_program *p) {
 }
 
 mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *const *states,
-                              size_t state_count, mvg_program **out_program) {
+                              size_t state_count, const mvg_program_options *options,
+                              mvg_program **out_program) {
   *out_program = NULL;
   mvg_program *p = NULL;
   mvg_status status = MVG_NEW(&p);
@@ -317,6 +341,7 @@ mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *con
   }
   p->plan = plan;
   p->device = device;
+  p->is_checked = options && options->is_checked;
   mvg_device_retain(device);
   status = MVG_NEW_ARRAY(state_count, &p->states);
   for (size_t i = 0; i < state_count && !status; ++i) {
@@ -324,7 +349,7 @@ mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *con
     if (states[i]) mvg_state_retain(states[i]);
     p->state_count = i + 1;
   }
-  if (!status) status = build(p);
+  if (!status) status = build(p, options && options->is_timed);
   if (status) {
     mvg_program_destroy(p);
     return status;
@@ -342,7 +367,7 @@ static void print_profile(const mvg_program *p) {
 
 void mvg_program_destroy(mvg_program *p) {
   if (!p) return;
-  if (p->profile.run_count) print_profile(p);
+  if (p->profile.is_printed) print_profile(p);
   mvg_profile_deinit(&p->profile);
   for (size_t i = 0; i < p->segments.count; ++i) {
     if (p->segments.items[i].commands) mvg_commands_destroy(p->segments.items[i].commands);
@@ -445,23 +470,44 @@ static mvg_status run_host_step(mvg_program *p, uint32_t number) {
   return mvg_host_step_run(p->plan, step, buffers);
 }
 
-static mvg_status run_segment(mvg_program *p, const segment *s) {
+static mvg_status submit_segment(mvg_program *p, const segment *s) {
   if (!s->commands) return run_host_step(p, s->first_step);
   return mvg_device_submit(p->device, &s->commands, 1);
 }
 
-static mvg_status add_times(mvg_program *p, const segment *s, double elapsed_ns) {
-  double *step_ns = p->profile.step_ns + s->first_step;
-  if (!s->commands) {
-    step_ns[0] += elapsed_ns;
+static mvg_status run_segment(mvg_program *p, const segment *s) {
+  if (!p->is_checked || s->step_count == 0) return submit_segment(p, s);
+  const mvg_step *step = &p->plan->steps[s->first_step];
+  mvg_buffer **buffers;
+  mvg_finite_kept kept = {0};
+  uint32_t count = step->read_count + step->write_count;
+  MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(count + 1, &buffers));
+  for (uint32_t i = 0; i < count; ++i)
+    buffers[i] = get_buffer(p, &step->spans[i]);
+  mvg_status status = mvg_finite_keep(p->plan, s->first_step, buffers, &kept);
+  if (!status) status = submit_segment(p, s);
+  if (!status) status = mvg_finite_check(p->plan, s->first_step, buffers, &kept);
+  mvg_finite_release(&kept);
+  mvg_free(buffers);
+  return status;
+}
+
+// Of a list in which each step is followed by a timestamp; times are since the run began.
+static mvg_status add_times(mvg_program *p, const segment *s, double begin_ns, double end_ns) {
+  bool has_timestamps = mvg_device_get_caps(p->device)->has_timestamps;
+  if (!s->commands || (!has_timestamps && s->step_count == 1)) {
+    mvg_profile_add(&p->profile, s->first_step, begin_ns, end_ns);
     return NULL;
   }
-  uint32_t count = s->step_count < MAX_PROFILED_STEPS ? s->step_count + 1 : MAX_PROFILED_STEPS;
+  uint32_t count = s->step_count + 1;
   uint64_t *times;
   MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(count, &times));
   mvg_status status = mvg_commands_read_timestamps(s->commands, times, count);
-  for (uint32_t i = 1; i < count && !status; ++i)
-    step_ns[i - 1] += (double)(times[i] - times[i - 1]);
+  for (uint32_t i = 1; i < count && !status; ++i) {
+    mvg_profile_add(&p->profile, s->first_step + i - 1,
+                    begin_ns + (double)(times[i - 1] - times[0]),
+                    begin_ns + (double)(times[i] - times[0]));
+  }
   mvg_free(times);
   return status;
 }
@@ -472,10 +518,12 @@ static mvg_status run_segments(mvg_program *p) {
     const segment *s = &p->segments.items[i];
     double begin = p->profile.step_ns ? mvg_profile_now_ns() : 0;
     MVG_RETURN_IF_ERROR(run_segment(p, s));
-    if (p->profile.is_warm) MVG_RETURN_IF_ERROR(add_times(p, s, mvg_profile_now_ns() - begin));
+    if (!p->profile.is_warm) continue;
+    MVG_RETURN_IF_ERROR(add_times(p, s, begin - start, mvg_profile_now_ns() - start));
   }
   if (p->profile.is_warm) {
-    p->profile.wall_ns += mvg_profile_now_ns() - start;
+    p->profile.last_wall_ns = mvg_profile_now_ns() - start;
+    p->profile.wall_ns += p->profile.last_wall_ns;
     ++p->profile.run_count;
   }
   p->profile.is_warm = p->profile.step_ns != NULL;

@@ -10,10 +10,20 @@
 typedef struct mvg_plan mvg_plan;
 typedef struct mvg_program mvg_program;
 
+typedef struct mvg_profile mvg_profile;
+
+typedef struct {
+  bool is_timed;   // every step is timed; see mvg_program_get_profile
+  bool is_checked; // after every step its results are searched: the first that is not finite fails
+                   // the run and is explained
+} mvg_program_options;
+
 // Builds kernels, allocates the arena and records. Takes ownership of `plan` even on failure;
-// retains states and device. `states[slot]` is the state of each STATE leaf and update target.
+// retains states and device. `states[slot]` is the state of each STATE leaf and update target;
+// `options` may be NULL.
 mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *const *states,
-                              size_t state_count, mvg_program **out_program) MVG_MUST_USE;
+                              size_t state_count, const mvg_program_options *options,
+                              mvg_program **out_program) MVG_MUST_USE;
 void mvg_program_destroy(mvg_program *program);
 
 // inputs[slot] feeds each INPUT leaf (dtype and element count must match); outputs[i] receives the
@@ -24,5 +34,8 @@ mvg_status mvg_program_run(mvg_program *program, const mvg_ndarray *const *input
                            size_t output_count) MVG_MUST_USE;
 
 const mvg_plan *mvg_program_get_plan(const mvg_program *program);
+const mvg_profile *mvg_program_get_profile(const mvg_program *program); // empty unless timed
+// True when the host runs this step, be it by host code that stands for a shader.
+bool mvg_program_is_on_host(const mvg_program *program, uint32_t step);
 
 #endif // MVGRAPH_PROGRAM_PROGRAM_H_

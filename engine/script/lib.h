@@ -35,6 +35,11 @@ typedef struct {
 } mvg_lua_opdef;
 mvg_lua_opdef *mvg_arg_opdef(lua_State *L, int index, mvg_kind kind);
 
+// The program that is the first argument, and the methods that tell about it.
+struct mvg_program;
+const struct mvg_program *mvg_arg_program(lua_State *L);
+extern const luaL_Reg mvg_lua_program_reports[];
+
 // A graph under construction. User value 1 is a table that keeps its operators alive.
 typedef struct {
   mvg_graph *graph;

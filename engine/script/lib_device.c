@@ -13,6 +13,10 @@ static void push_caps(lua_State *L, const mvg_caps *caps) {
   lua_setfield(L, -2, "is_cpu");
   lua_pushboolean(L, caps->is_null);
   lua_setfield(L, -2, "is_null");
+  lua_pushboolean(L, caps->is_rehearsal);
+  lua_setfield(L, -2, "is_rehearsal");
+  lua_pushboolean(L, caps->has_timestamps);
+  lua_setfield(L, -2, "has_timestamps");
   lua_pushinteger(L, (lua_Integer)caps->memory_bytes);
   lua_setfield(L, -2, "memory_bytes");
 }
@@ -42,6 +46,15 @@ static int device_list(lua_State *L) {
   return 2;
 }
 
+// device_memory() -> bytes held on the device, bytes held for transfers
+static int device_memory(lua_State *L) {
+  const mvg_device *device = mvg_vm_get_device(L);
+  lua_pushinteger(L, (lua_Integer)mvg_device_get_held_bytes(device, MVG_MEMORY_DEVICE));
+  lua_pushinteger(L, (lua_Integer)(mvg_device_get_held_bytes(device, MVG_MEMORY_UPLOAD) +
+                                   mvg_device_get_held_bytes(device, MVG_MEMORY_DOWNLOAD)));
+  return 2;
+}
+
 // Names the device that will be opened at first use.
 static int device_select(lua_State *L) {
   const char *selector = luaL_checkstring(L, 1);
@@ -58,11 +71,10 @@ static int device_open(lua_State *L) {
 }
 
 int mvg_lua_open_device(lua_State *L) {
-  static const luaL_Reg functions[] = {{"device", device_get},
-                                       {"devices", device_list},
-                                       {"select_device", device_select},
-                                       {"open_device", device_open},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"device", device_get},           {"devices", device_list},
+      {"select_device", device_select}, {"open_device", device_open},
+      {"device_memory", device_memory}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   return 0;
 }

@@ -1,6 +1,5 @@
 // States and programs for scripts: what crosses to the device goes through here.
 #include "compile/compile.h"
-#include "plan/plan.h"
 #include "script/lib.h"
 #include "script/vm.h"
 
@@ -85,6 +84,10 @@ static program_handle *get_program(lua_State *L) {
   return handle;
 }
 
+const mvg_program *mvg_arg_program(lua_State *L) {
+  return get_program(L)->program;
+}
+
 static program_handle *push_program(lua_State *L, const mvg_graph *graph) {
   uint32_t count = mvg_graph_get_target_count(graph);
   program_handle *handle =
@@ -99,13 +102,16 @@ static program_handle *push_program(lua_State *L, const mvg_graph *graph) {
   return handle;
 }
 
-// compile(graph, states by slot + 1, {host_bindings = bool} or nil)
+// compile(graph, states by slot + 1, {host_bindings = bool, is_timed = bool, is_checked = bool} or
+// nil)
 static int program_compile(lua_State *L) {
   const mvg_graph *graph = mvg_arg_graph(L, 1);
   size_t count = (size_t)mvg_arg_list(L, 2, MAX_LIST, "the states");
   mvg_compile_options options = {0};
   if (lua_istable(L, 3)) {
     options.keep_host_bindings_off = !mvg_arg_boolean_field(L, 3, "host_bindings", true);
+    options.program.is_timed = mvg_arg_boolean_field(L, 3, "is_timed", false);
+    options.program.is_checked = mvg_arg_boolean_field(L, 3, "is_checked", false);
   }
   mvg_device *device = mvg_vm_get_device(L);
   mvg_state **states = lua_newuserdatauv(L, (count + 1) * sizeof *states, 0);
@@ -165,54 +171,16 @@ static int program_run(lua_State *L) {
   return 1;
 }
 
-static int program_plan_text(lua_State *L) {
-  const program_handle *handle = get_program(L);
-  void **box = mvg_lua_push_box(L);
-  mvg_str str = {0};
-  mvg_plan_print(mvg_program_get_plan(handle->program), &str);
-  mvg_lua_check(L, mvg_str_take(&str, (char **)box));
-  lua_pushstring(L, *box);
-  return 1;
-}
-
-static void set_count(lua_State *L, const char *name, uint64_t count) {
-  lua_pushinteger(L, (lua_Integer)count);
-  lua_setfield(L, -2, name);
-}
-
-// stats() -> counts of steps by kind and of barriers; bytes of the arena, with and without reuse,
-// and of the rest
-static int program_stats(lua_State *L) {
-  const mvg_plan *plan = mvg_program_get_plan(get_program(L)->program);
-  uint64_t kinds[MVG_STEP_COPY + 1] = {0}, barriers = 0;
-  for (uint32_t i = 0; i < plan->step_count; ++i) {
-    kinds[plan->steps[i].kind]++;
-    barriers += plan->steps[i].barrier != MVG_HAZARD_NONE;
-  }
-  lua_newtable(L);
-  set_count(L, "steps", plan->step_count);
-  set_count(L, "dispatches", kinds[MVG_STEP_DISPATCH]);
-  set_count(L, "host_steps", kinds[MVG_STEP_HOST]);
-  set_count(L, "copies", kinds[MVG_STEP_COPY]);
-  set_count(L, "barriers", barriers);
-  set_count(L, "arena_bytes", plan->region_bytes[MVG_REGION_ARENA]);
-  set_count(L, "arena_bytes_without_reuse", plan->total_bytes);
-  set_count(L, "input_bytes", plan->region_bytes[MVG_REGION_INPUT]);
-  set_count(L, "output_bytes", plan->region_bytes[MVG_REGION_OUTPUT]);
-  set_count(L, "constant_bytes", plan->region_bytes[MVG_REGION_CONST]);
-  return 1;
-}
-
 int mvg_lua_open_program(lua_State *L) {
   static const luaL_Reg state_methods[] = {{"read", state_read},   {"write", state_write},
                                            {"name", state_name},   {"shape", state_shape},
                                            {"dtype", state_dtype}, {NULL, NULL}};
-  static const luaL_Reg program_methods[] = {{"run", program_run},
-                                             {"plan_text", program_plan_text},
-                                             {"stats", program_stats},
-                                             {NULL, NULL}};
+  static const luaL_Reg program_methods[] = {{"run", program_run}, {NULL, NULL}};
   mvg_lua_new_class(L, STATE_CLASS, state_methods, state_close);
   mvg_lua_new_class(L, PROGRAM_CLASS, program_methods, program_close);
+  luaL_getmetatable(L, PROGRAM_CLASS);
+  luaL_setfuncs(L, mvg_lua_program_reports, 0);
+  lua_pop(L, 1);
   lua_pushcfunction(L, state_new);
   lua_setfield(L, -2, "state");
   lua_pushcfunction(L, program_compile);

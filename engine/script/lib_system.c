@@ -94,6 +94,27 @@ static int system_load_script(lua_State *L) {
   return 2;
 }
 
+// parameter_names(function) -> names in order: what reference pages and stubs show.
+static int system_parameter_names(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_argcheck(L, !lua_iscfunction(L, 1), 1, "a function written in Lua is needed");
+  lua_Debug about;
+  lua_pushvalue(L, 1);
+  lua_getinfo(L, ">u", &about);
+  lua_createtable(L, about.nparams, 0);
+  for (int i = 1; i <= about.nparams; ++i) {
+    lua_pushvalue(L, 1);
+    lua_pushstring(L, lua_getlocal(L, NULL, i));
+    lua_rawseti(L, -3, i);
+    lua_pop(L, 1);
+  }
+  if (about.isvararg) {
+    lua_pushliteral(L, "...");
+    lua_rawseti(L, -2, about.nparams + 1);
+  }
+  return 1;
+}
+
 int mvg_lua_open_system(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"clock", system_clock},
@@ -107,6 +128,7 @@ int mvg_lua_open_system(lua_State *L) {
       {"temporary_directory", system_temporary_directory},
       {"load_script", system_load_script},
       {"script_place", system_script_place},
+      {"parameter_names", system_parameter_names},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);

@@ -8,7 +8,7 @@ local options = require "mvgraph.core.options"
 
 local cli = {}
 
-local VERBS <const> = { "run", "devices", "show", "graph", "test" }
+local VERBS <const> = { "run", "show", "check", "ops", "graph", "plan", "profile", "devices", "test" }
 
 local COMMON <const> = {
   { "help", false, "show this text" },

@@ -13,6 +13,13 @@ local Program = {}
 Program.__index = Program
 Program.__name = "Program"
 
+-- What commands set for every program that is made after.
+---@class ProgramSettings
+---@field is_timed boolean every step is timed, see `mvgraph profile`
+---@field is_checked boolean the first step that makes a NaN or an infinity fails the run
+---@field on_new fun(made: Program)? sees every program as it is made
+local settings = { is_timed = false, is_checked = false, on_new = nil }
+
 local SEED_LIMIT <const> = 1 << 24 -- seeds and steps travel as f32 scalars, exact below this
 
 local function sorted_names(map)
@@ -52,7 +59,9 @@ function Program:compile()
   local tracer = self:trace()
   local handles = {}
   for i, used in ipairs(tracer.states) do handles[i] = used.handle end
-  self.compiled = core.compile(tracer.graph, handles, { host_bindings = self.host_bindings })
+  self.compiled = core.compile(tracer.graph, handles, {
+    host_bindings = self.host_bindings, is_timed = settings.is_timed, is_checked = settings.is_checked,
+  })
   return self
 end
 
@@ -119,7 +128,7 @@ function Program:graph_text(pass)
   return pass and graph:text_after(pass) or graph:text()
 end
 
-local program = {}
+local program = { settings = settings }
 
 ---@param name string
 ---@param inputs table<string, {shape: integer[]?, dtype: string?}>
@@ -128,9 +137,11 @@ local program = {}
 ---@return Program
 function program.new(name, inputs, body, given)
   local chosen = options.read("mv.program", given, { host_bindings = true, seed = 0 })
-  return setmetatable({
+  local made = setmetatable({
     name = name, inputs = inputs, body = body, steps = 0, host_bindings = chosen.host_bindings, seed = chosen.seed,
   }, Program)
+  if settings.on_new then settings.on_new(made) end
+  return made
 end
 
 ---Every public name of tracing and running.

@@ -1,8 +1,7 @@
 -- Every declared operator: worked examples, device against the double-precision reference, gradients against central
 -- differences. Nothing is listed here: the registry is enumerated, and an operator without examples fails.
 local t = require "spec"
-package.path = "tests/support/?.lua;" .. package.path
-local op_check = require "op_check"
+local op_check = require "mvgraph.op_check"
 local op = require "mvgraph.ops.define"
 require "mvgraph.ops"
 require "mvgraph.optim"

@@ -159,6 +159,19 @@ compared() {
 }
 check 'several scripts print one table' compared
 
+# What the forecast says before anything is allocated is what it says with everything allocated.
+planned() {
+  sed '1,/^return \[\[/d; /^\]\]$/d' "$source/tests/support/small_experiment.lua" >small.lua
+  "$mvgraph" plan small.lua >rehearsed.log 2>&1 || return 1
+  grep -q ' on null' rehearsed.log && return 0 # no Vulkan device
+  grep -q 'planned without allocating' rehearsed.log || return 1
+  "$mvgraph" plan small.lua --measure >measured.log 2>&1 || return 1
+  grep -q '^allocated on the device' measured.log || return 1
+  sed -n '2,/^largest states/p' rehearsed.log >a.log && sed -n '2,/^largest states/p' measured.log >b.log
+  [ "$(wc -l <a.log)" -gt 10 ] && diff a.log b.log
+}
+check 'a plan made without allocating is the plan that the device gets' planned
+
 # pa_of METRICS.json: PA-MPJPE of the last stage
 pa_of() { grep -o '"pa_mpjpe_mm": *[0-9.e-]*' "$1" | tail -n 1 | sed 's/.*: *//'; }
 

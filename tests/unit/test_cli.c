@@ -95,7 +95,7 @@ static void test_usage_mistakes_exit_with_two(void **state) {
   (void)state;
   expect((const char *const[]){NULL}, 2, "usage: mvgraph VERB");
   EXPECT(2, "unknown verb 'tset'; did you mean 'test'?", "tset");
-  EXPECT(2, "unknown verb 'check'; known: run,", "check");
+  EXPECT(2, "unknown verb 'publish'; known: run,", "publish");
   EXPECT(2, "unknown option '--onyl', did you mean '--only'?", "test", "--onyl", "x");
   EXPECT(2, "--only needs a value", "test", "--only");
   EXPECT(2, "--trust takes no value", "test", "--trust=1");

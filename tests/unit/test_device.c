@@ -125,6 +125,18 @@ static void test_buffers_start_as_zeros_and_keep_what_is_written(void **state) {
   }
 }
 
+static void test_held_bytes_are_those_of_living_buffers(void **state) {
+  mvg_device *device = ((fixture *)*state)->device;
+  uint64_t before = mvg_device_get_held_bytes(device, MVG_MEMORY_DEVICE);
+  uint64_t uploads = mvg_device_get_held_bytes(device, MVG_MEMORY_UPLOAD);
+  mvg_buffer *buffer = NULL;
+  assert_ok(mvg_buffer_create(device, MVG_MEMORY_DEVICE, 1000, &buffer));
+  assert_in_range(mvg_device_get_held_bytes(device, MVG_MEMORY_DEVICE) - before, 1000, 65536);
+  assert_int_equal(mvg_device_get_held_bytes(device, MVG_MEMORY_UPLOAD), uploads);
+  mvg_buffer_release(buffer);
+  assert_int_equal(mvg_device_get_held_bytes(device, MVG_MEMORY_DEVICE), before);
+}
+
 static void test_cpu_devices_map_device_memory(void **state) {
   fixture *f = *state;
   if (!mvg_device_get_caps(f->device)->is_cpu) {
@@ -599,11 +611,29 @@ static void test_unknown_device_names_what_there_is(void **state) {
   assert_fails(mvg_device_create("999", &device), MVG_NOT_FOUND, "null");
 }
 
+static void test_a_rehearsal_has_the_limits_of_the_device_and_computes_nothing(void **state) {
+  (void)state;
+  mvg_device *real = NULL, *rehearsal = NULL;
+  assert_ok(mvg_device_create(NULL, &real));
+  assert_ok(mvg_device_create("null:auto", &rehearsal));
+  const mvg_caps *a = mvg_device_get_caps(real), *b = mvg_device_get_caps(rehearsal);
+  assert_string_equal(a->name, b->name);
+  assert_int_equal(a->is_cpu, b->is_cpu);
+  assert_int_equal(a->storage_alignment_bytes, b->storage_alignment_bytes);
+  assert_int_equal(a->max_storage_range_bytes, b->max_storage_range_bytes);
+  assert_true(b->is_null && b->is_rehearsal && !a->is_null && !a->is_rehearsal);
+  mvg_device_release(real);
+  mvg_device_release(rehearsal);
+  assert_fails(mvg_device_create("null:no such thing", &rehearsal), MVG_NOT_FOUND,
+               "mvgraph devices");
+}
+
 #define TEST(prefix, name, setup_function)                                                         \
   { prefix ": " #name, name, setup_function, teardown, NULL }
 
 #define COMMON_TESTS(prefix, setup_function)                                                       \
   TEST(prefix, test_buffers_start_as_zeros_and_keep_what_is_written, setup_function),              \
+      TEST(prefix, test_held_bytes_are_those_of_living_buffers, setup_function),                   \
       TEST(prefix, test_cpu_devices_map_device_memory, setup_function),                            \
       TEST(prefix, test_copy_moves_a_range, setup_function),                                       \
       TEST(prefix, test_recording_retains_what_it_uses, setup_function),                           \
@@ -630,14 +660,17 @@ int main(void) {
       cmocka_unit_test(test_every_failed_allocation_is_a_status),
       cmocka_unit_test(test_damaged_pipeline_cache_is_replaced),
       cmocka_unit_test(test_unknown_device_names_what_there_is),
+      cmocka_unit_test(test_a_rehearsal_has_the_limits_of_the_device_and_computes_nothing),
   };
   char names[sizeof tests / sizeof *tests][SKIPPED_NAME_SIZE];
   const bool is_skipping = !has_real_device();
   for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i) {
-    const bool needs_device = tests[i].setup_func == setup_real ||
-                              tests[i].test_func == test_every_failed_allocation_is_a_status ||
-                              tests[i].test_func == test_damaged_pipeline_cache_is_replaced ||
-                              tests[i].test_func == test_unknown_device_names_what_there_is;
+    const bool needs_device =
+        tests[i].setup_func == setup_real ||
+        tests[i].test_func == test_every_failed_allocation_is_a_status ||
+        tests[i].test_func == test_damaged_pipeline_cache_is_replaced ||
+        tests[i].test_func == test_unknown_device_names_what_there_is ||
+        tests[i].test_func == test_a_rehearsal_has_the_limits_of_the_device_and_computes_nothing;
     if (is_skipping && needs_device) mark_skipped(&tests[i], names[i], "no Vulkan device");
   }
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,14 +152,24 @@ void mvg_null_device_get_info(mvg_device_info *out_info) {
   };
 }
 
-mvg_status mvg_null_device_create(mvg_device **out_device) {
+static mvg_status create(const mvg_caps *caps, mvg_device **out_device) {
   mvg_device *device = NULL;
   MVG_RETURN_IF_ERROR(MVG_NEW(&device));
-  mvg_device_info info;
-  mvg_null_device_get_info(&info);
   device->vtable = &vtable;
-  device->caps = info.caps;
+  device->caps = *caps;
   atomic_init(&device->references, 1);
   *out_device = device;
   return NULL;
+}
+
+mvg_status mvg_null_device_create(mvg_device **out_device) {
+  mvg_device_info info;
+  mvg_null_device_get_info(&info);
+  return create(&info.caps, out_device);
+}
+
+mvg_status mvg_null_device_create_rehearsal(const mvg_caps *caps, mvg_device **out_device) {
+  mvg_caps own = *caps;
+  own.is_null = own.is_rehearsal = true;
+  return create(&own, out_device);
 }

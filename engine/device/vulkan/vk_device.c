@@ -157,7 +157,10 @@ static mvg_status choose_physical(mvg_vk_device *device, const char *selector) {
   device->head.caps = snapshots[index].caps;
   if (!mvg_vk_select_queue_family(&device->snapshot, &device->queue_family)) {
     status = MVG_ERROR(MVG_UNSUPPORTED, "device '%s' has no compute queue", device->head.caps.name);
+    goto cleanup;
   }
+  device->head.caps.has_timestamps =
+      device->snapshot.queue_families[device->queue_family].timestampValidBits > 0;
 cleanup:
   mvg_free(snapshots);
   mvg_free(handles);
@@ -175,10 +178,10 @@ static mvg_status open_instance(mvg_vk_instance **out_instance, const char **out
   return status;
 }
 
-mvg_status mvg_vk_device_create(const char *selector, mvg_device **out_device) {
-  *out_device = NULL;
-  mvg_vk_device *device = NULL;
-  MVG_RETURN_IF_ERROR(MVG_NEW(&device));
+// Chosen, not yet opened. *out_device is set even on failure.
+static mvg_status begin_device(const char *selector, mvg_vk_device **out_device) {
+  MVG_RETURN_IF_ERROR(MVG_NEW(out_device));
+  mvg_vk_device *device = *out_device;
   device->head.vtable = &vtable;
   atomic_init(&device->head.references, 1);
   pthread_mutex_init(&device->queue_mutex, NULL);
@@ -188,8 +191,21 @@ mvg_status mvg_vk_device_create(const char *selector, mvg_device **out_device) {
     mvg_status_destroy(status);
     status = MVG_ERROR(MVG_NOT_FOUND, "%s", note);
   }
-  if (status) goto cleanup;
-  status = choose_physical(device, selector);
+  return status ? status : choose_physical(device, selector);
+}
+
+mvg_status mvg_vk_device_find_caps(const char *selector, mvg_caps *out_caps) {
+  mvg_vk_device *device = NULL;
+  mvg_status status = begin_device(selector, &device);
+  if (!status) *out_caps = device->head.caps;
+  if (device) device_destroy(&device->head);
+  return status;
+}
+
+mvg_status mvg_vk_device_create(const char *selector, mvg_device **out_device) {
+  *out_device = NULL;
+  mvg_vk_device *device = NULL;
+  mvg_status status = begin_device(selector, &device);
   if (status) goto cleanup;
   device->fn = device->instance->fn;
   status = open_device(device);

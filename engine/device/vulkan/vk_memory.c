@@ -40,6 +40,7 @@ static mvg_status allocate(mvg_vk_buffer *buffer, mvg_memory memory, uint64_t si
   };
   MVG_VK_CHECK("vkAllocateMemory",
                fn->vkAllocateMemory(device->handle, &allocate_info, NULL, &buffer->memory));
+  buffer->head.held_bytes = needs.size;
   MVG_VK_CHECK("vkBindBufferMemory",
                fn->vkBindBufferMemory(device->handle, buffer->handle, buffer->memory, 0));
   const VkMemoryPropertyFlags flags = device->snapshot.memory.memoryTypes[type].propertyFlags;

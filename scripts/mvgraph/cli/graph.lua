@@ -1,9 +1,8 @@
 -- mvgraph graph: the graphs of a script's programs, as text or as a drawing for Graphviz.
 local cli = require "mvgraph.cli"
 local core = require "mvgraph.core"
-local model_script = require "mvgraph.model_script"
-local mv = require "mvgraph"
-local options = require "mvgraph.core.options"
+local graph_svg = require "mvgraph.graph_svg"
+local script_programs = require "mvgraph.script_programs"
 
 local graph = {
   summary = "print the graphs that a script builds",
@@ -13,57 +12,10 @@ local graph = {
     { "program", "NAME", "only this program" },
     { "plan", false, "the plan instead of the graph: order, memory, barriers" },
     { "dot", false, "as a drawing in Graphviz' language: mvgraph graph FILE.lua --dot | dot -Tsvg" },
-    { "preset", "NAME", "which preset of an experiment" },
-    { "set", "KEY=VALUE", "override a configuration key; may be repeated", repeated = true },
-    { "data", "DIR", "a capture" },
+    { "svg", false, "as a picture: mvgraph graph FILE.lua --program NAME --svg > graph.svg" },
+    table.unpack(script_programs.options),
   },
 }
-
-local KIND_COLOURS <const> = {
-  input = "lightblue", state = "khaki", const = "gray90", map = "white", view = "honeydew", reduce = "mistyrose",
-  kernel = "lightsalmon", host = "plum",
-}
-
--- Every program made while `body` runs, in order.
-local function record_programs(body)
-  local made, new = {}, mv.program
-  rawset(mv, "program", function(...)
-    local program = new(...)
-    made[#made + 1] = program
-    return program
-  end)
-  body(made) -- unprotected: the message keeps its script line, and a failure ends the process
-  rawset(mv, "program", new)
-  return made
-end
-
--- Sets up an experiment's stages and takes one step of each, so that every program has been made.
-local function open_experiment(experiment, given)
-  local progress = require "mvgraph.progress"
-  local stages = require "mvgraph.stages"
-  experiment:check()
-  local values, preset = experiment:resolve({ preset = given.preset, set = given.set, data = given.data }, "tiny")
-  local quiet = progress.new { write = function() end, clock = mv.clock, is_terminal = false }
-  local dataset = mv.experiment.open_dataset(values, preset, quiet)
-  mv.nn.manual_seed(values.seed)
-  local model = experiment.build(values, dataset)
-  local runner = stages.new { experiment = experiment, config = values, dataset = dataset, model = model,
-    progress = quiet }
-  for _, stage in ipairs(experiment.stages) do
-    local object, indices = runner:prepare(stage), {}
-    local batch = type(stage.batch) == "function" and stage.batch(values) or stage.batch or values.batch or 1
-    for i = 1, batch do indices[i] = (i - 1) % dataset.train.count end
-    object:step(indices, 1e-4, 1)
-  end
-end
-
-local function find_programs(path, given)
-  return record_programs(function(made)
-    model_script.with(path, function(result)
-      if #made == 0 and type(result) == "table" and result.stages then open_experiment(result, given) end
-    end)
-  end)
-end
 
 local function quote(text)
   return '"' .. text:gsub("[\\\"]", "\\%0") .. '"'
@@ -81,20 +33,16 @@ function graph.to_dot(text)
     end
     table.insert(clusters[path], line)
   end
-  for line in text:gmatch "[^\n]+" do
-    local id, kind, op, inputs, rest = line:match "^%s+%%(%d+) = (%a+) ([%w_]+)(%b())%s*(.*)$"
-    local target, name, value = line:match '^%s+(%a+) "(.-)" %%(%d+)'
-    if id then
-      local path = rest:match "; [^;]-:%d+ ([%w_.]*)$" or ""
-      local label = (kind == "input" or kind == "state") and rest:match '"(.-)"' or op
-      local shape = rest:match "^(%w+%[.-%])" or ""
-      add(path, ("  n%s [label=%s, fillcolor=%s];"):format(id, quote(label .. "\n" .. shape),
-        KIND_COLOURS[kind] or "white"))
-      for input in inputs:gmatch "%%(%d+)" do edges[#edges + 1] = ("  n%s -> n%s;"):format(input, id) end
-    elseif target then
-      add("", ("  %s [label=%s, shape=ellipse];"):format(quote(target .. name), quote(target .. " " .. name)))
-      edges[#edges + 1] = ("  n%s -> %s;"):format(value, quote(target .. name))
-    end
+  local nodes, targets = graph_svg.parse(text)
+  for _, node in ipairs(nodes) do
+    add(node.path, ("  n%s [label=%s, fillcolor=%s];"):format(node.id, quote(node.label .. "\n" .. node.shape),
+      graph_svg.KIND_COLOURS[node.kind] or "white"))
+    for _, input in ipairs(node.inputs) do edges[#edges + 1] = ("  n%s -> n%s;"):format(input, node.id) end
+  end
+  for _, target in ipairs(targets) do
+    local name = quote(target.kind .. target.name)
+    add("", ("  %s [label=%s, shape=ellipse];"):format(name, quote(target.kind .. " " .. target.name)))
+    edges[#edges + 1] = ("  n%s -> %s;"):format(target.value, name)
   end
   local lines = { "digraph {", '  node [shape=box, style=filled, fillcolor=white, fontname="sans-serif"];' }
   for i, path in ipairs(order) do
@@ -109,23 +57,30 @@ end
 
 local function print_program(program, given)
   local text = given.plan and program:plan_text() or program:graph_text(given.after)
-  print((given.dot and not given.plan and graph.to_dot(text) or text:gsub("\n$", "")))
+  if given.svg then text = graph_svg.draw(program.name, text) elseif given.dot then text = graph.to_dot(text) end
+  print((text:gsub("\n$", "")))
+end
+
+local function check_usage(given)
+  if #given.files ~= 1 then cli.usage_error("graph needs one script") end
+  if given.svg and given.dot then cli.usage_error("--svg and --dot are two drawings; choose one") end
+  if given.plan and (given.svg or given.dot) then cli.usage_error("--plan is text; leave out --%s",
+    given.svg and "svg" or "dot") end
 end
 
 function graph.run(given)
-  if #given.files ~= 1 then cli.usage_error("graph needs one script") end
-  if not given.device then core.select_device "null" end
-  local programs, names, shown = find_programs(given.files[1], given), {}, 0
-  for i, program in ipairs(programs) do
-    names[i] = program.name
-    if not given.program or given.program == program.name then
-      print_program(program, given)
-      shown = shown + 1
+  check_usage(given)
+  if not given.device then pcall(core.select_device, "null") end -- one that is open does as well
+  return script_programs.with(given.files[1], given, function(programs)
+    local chosen = script_programs.choose(programs, given.program)
+    if given.svg and #chosen > 1 then
+      local names = {}
+      for i, program in ipairs(chosen) do names[i] = program.name end
+      cli.usage_error("a picture has one graph; choose with --program: %s", table.concat(names, ", "))
     end
-  end
-  if #programs == 0 then error(("%s: the script makes no program"):format(given.files[1]), 0) end
-  if shown == 0 then error(options.unknown("program", given.program, names), 0) end
-  return 0
+    for _, program in ipairs(chosen) do print_program(program, given) end
+    return 0
+  end)
 end
 
 return graph

@@ -3,6 +3,7 @@ local cli = require "mvgraph.cli"
 local evaluation = require "mvgraph.evaluation"
 local model_script = require "mvgraph.model_script"
 local mv = require "mvgraph"
+local program_settings = require("mvgraph.program").settings
 local progress = require "mvgraph.progress"
 
 local run = {
@@ -16,6 +17,7 @@ local run = {
     { "seeds", "N", "run N seeds one after another, from --seed on", type = "integer" },
     { "out", "DIR", "folder of the run; default: runs/NAME, then runs/NAME-2 ..." },
     { "resume", false, "continue the newest unfinished run, or the one at --out" },
+    { "check-finite", false, "stop at the first operator that makes a NaN or an infinity, and explain it; slow" },
     { "table", false, "print one table that compares the scripts" },
   },
 }
@@ -93,6 +95,7 @@ end
 
 function run.run(options)
   check_usage(options)
+  program_settings.is_checked = options.check_finite == true
   local rows = {}
   for _, script in ipairs(options.files) do
     local results, name = {}, nil

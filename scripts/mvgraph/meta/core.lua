@@ -68,6 +68,8 @@
 ---@field run fun(self, inputs: Array[], wanted: boolean[]?): (Array|false)[] by output, false where not wanted
 ---@field plan_text fun(self): string
 ---@field stats fun(self): table<string, number>
+---@field holders fun(self): table[] what temporaries are held at the peak, the largest first
+---@field profile fun(self): table? times of every step; nil unless it was compiled with is_timed
 
 ---@class core
 ---@field version string
@@ -107,14 +109,17 @@ function core.passes() end
 
 ---@return StateHandle
 function core.state(name, array) end
----@param options {host_bindings: boolean?}?
+---@param options {host_bindings: boolean?, is_timed: boolean?, is_checked: boolean?}?
 ---@return ProgramHandle
 function core.compile(graph, states, options) end
 
----@return {name: string, driver: string, is_cpu: boolean, is_null: boolean, memory_bytes: integer}
+---@return {name: string, driver: string, is_cpu: boolean, is_null: boolean, memory_bytes: integer,
+---  is_rehearsal: boolean, has_timestamps: boolean}
 function core.device() end
 ---@return table[] infos, string? note
 function core.devices() end
+---@return integer bytes held on the device, integer bytes held for transfers
+function core.device_memory() end
 ---Names the device that will be opened at first use.
 function core.select_device(selector) end
 ---Opens it now.
@@ -244,5 +249,8 @@ function core.temporary_directory() end
 function core.load_script(path) end
 ---@return string? place "model.lua:12", the innermost running line outside the library
 function core.script_place() end
+---@param body function written in Lua
+---@return string[] names of its parameters in order, "..." last where it takes more
+function core.parameter_names(body) end
 
 return core

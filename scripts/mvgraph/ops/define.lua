@@ -8,6 +8,7 @@
 --               call.needed[i], call.dys[o]. Maps derive theirs when there is none.
 --   differentiable = false   says so explicitly
 --   examples    { { x = values, args = {...}, y = values } }: worked by hand
+--   summary     one sentence for the reference page; without one it is the comment above the declaration
 --   check       { low=, high=, avoid={}, shapes={ { x = shape, args = {...} } }, tolerance= }: how tests draw inputs
 local core = require "mvgraph.core"
 local options = require "mvgraph.core.options"
@@ -130,6 +131,24 @@ local function make_hook(declaration)
   end
 end
 
+local here <const> = debug.getinfo(1, "S").source
+
+-- Where a declaration stands: the file that declares and its line outside of any function, else the innermost one.
+local function find_source()
+  local file, line, source
+  for level = 3, 200 do
+    local info = debug.getinfo(level, "Sl")
+    if not info then break end
+    local is_candidate = info.currentline > 0 and info.source ~= here
+    if is_candidate and not source then
+      file, line, source = info.short_src, info.currentline, info.source
+    elseif is_candidate and info.source == source and info.what == "main" then
+      line = info.currentline
+    end
+  end
+  return file or "?", line or 0, source and source:match "^@(.*)$"
+end
+
 local function declare(kind, name, declaration, build, run)
   for key in pairs(declaration) do
     if not KNOWN[key] then
@@ -140,6 +159,7 @@ local function declare(kind, name, declaration, build, run)
     end
   end
   declaration.name, declaration.kind = name, kind
+  declaration.file, declaration.line, declaration.path = find_source()
   declaration.arguments = signature.parse_all(declaration.inputs or {})
   declaration.attribute_names, declaration.attribute_defaults = parse_attributes(declaration.attributes)
   local input_names = {}

@@ -1,0 +1,150 @@
+-- mvgraph plan: how much memory a script's programs will take, before anything is allocated, and who holds it.
+local cli = require "mvgraph.cli"
+local core = require "mvgraph.core"
+local memory_forecast = require "mvgraph.memory_forecast"
+local script_programs = require "mvgraph.script_programs"
+local tensor = require "mvgraph.tensor"
+
+local plan = {
+  summary = "forecast the memory that a script takes, before it runs, and who holds it",
+  usage = "FILE.lua",
+  options = {
+    { "memory", "SIZE", "what there is, such as 8G; more is a failure that says what a smaller batch would take" },
+    { "measure", false, "make the programs on the device too, and compare with what it allocates" },
+    { "top", "N", "how many of the largest tensors to name; default: 8", type = "integer" },
+    table.unpack(script_programs.options),
+  },
+}
+
+local format <const> = memory_forecast.format_bytes
+local MAX_TRIALS <const> = 8 -- of smaller batches
+
+local function row(label, bytes, text)
+  print(("  %-28s %11s  %s"):format(label, format(bytes), text))
+end
+
+local function print_forecast(forecast)
+  row("states", forecast.state_bytes, ("%d tensors: parameters, buffers, moments"):format(#forecast.states))
+  for _, one in ipairs(forecast.programs) do
+    local stats = one.stats
+    row(one.program.name, one.bytes, ("temporaries %s (%s without reuse), inputs %s, outputs %s, constants %s"):format(
+      format(stats.arena_bytes), format(stats.arena_bytes_without_reuse), format(stats.input_bytes),
+      format(stats.output_bytes), format(stats.constant_bytes)))
+  end
+  row("in all", forecast.bytes, "")
+end
+
+local function print_holders(one, top)
+  local holders = one.program.compiled:holders()
+  if #holders == 0 then return end
+  print(("\n%s is fullest at step %d of %d; %s are held by %d tensors"):format(one.program.name, one.stats.peak_step,
+    one.stats.steps, format(one.stats.live_bytes), #holders))
+  for i = 1, math.min(top, #holders) do
+    local holder = holders[i]
+    print(("  %11s  %s%s  %s:%d%s %s"):format(format(holder.bytes), holder.dtype, tensor.format_shape(holder.shape),
+      holder.file, holder.line, holder.path ~= "" and " (" .. holder.path .. ")" or "", holder.op))
+  end
+  print "  by module"
+  local modules = memory_forecast.by_module(holders)
+  for i = 1, math.min(top, #modules) do
+    print(("  %11s  %s, %d tensors"):format(format(modules[i].bytes),
+      modules[i].path ~= "" and modules[i].path or "outside of modules", modules[i].count))
+  end
+end
+
+local function print_states(forecast, top)
+  print "\nlargest states"
+  for i = 1, math.min(top, #forecast.states) do
+    print(("  %11s  %s"):format(format(forecast.states[i].bytes), forecast.states[i].name))
+  end
+end
+
+local function with_batch(given, batch)
+  local changed = { set = {} }
+  for key, value in pairs(given) do
+    if key ~= "set" then changed[key] = value end
+  end
+  for _, assignment in ipairs(given.set or {}) do table.insert(changed.set, assignment) end
+  table.insert(changed.set, "batch=" .. batch)
+  return changed
+end
+
+-- Half the batch again and again, until it fits.
+local function print_smaller(path, given, about, limit)
+  local batch = about.config and math.tointeger(about.config.batch)
+  if not batch then
+    print "the script has no configuration key 'batch' to try; make its programs smaller: batch, image size or views"
+    return
+  end
+  for _ = 1, MAX_TRIALS do
+    batch = batch // 2
+    if batch < 1 then break end
+    local forecast = script_programs.with(path, with_batch(given, batch), function(programs)
+      return memory_forecast.new(script_programs.choose(programs, given.program))
+    end)
+    print(("  --set batch=%-5d %11s  %s"):format(batch, format(forecast.bytes),
+      forecast.bytes <= limit and "fits" or "too much"))
+    if forecast.bytes <= limit then return end
+  end
+  print "no batch is small enough: choose a smaller image size, fewer views or a smaller model"
+end
+
+-- Bytes that living arrays of the device take.
+local function measure()
+  collectgarbage()
+  collectgarbage() -- what the first made free
+  local held, transfer = core.device_memory()
+  return held + transfer
+end
+
+local function print_measured(forecast, before)
+  local measured = measure() - before
+  print(("\nallocated on the device: %s, %+.2f %% of the forecast"):format(format(measured),
+    100 * (measured - forecast.bytes) / forecast.bytes))
+end
+
+-- A device that plans as the one asked for and computes nothing; the plain null device where there is no Vulkan.
+local function choose_device(given)
+  if given.measure or given.device == "null" then return end
+  core.select_device("null:" .. (given.device or "auto"))
+  local is_open, problem = pcall(core.device)
+  if is_open then return end
+  if given.device then error(problem, 0) end
+  core.select_device "null"
+end
+
+local function read_limit(given)
+  if not given.memory then return nil end
+  local limit = memory_forecast.parse_bytes(given.memory)
+  return limit or cli.usage_error("--memory needs a size such as 8G or 512M, got '%s'", given.memory)
+end
+
+function plan.run(given)
+  if #given.files ~= 1 then cli.usage_error("plan needs one script") end
+  local path, limit, top = given.files[1], read_limit(given), given.top or 8
+  if top < 1 then cli.usage_error("--top must be at least 1") end
+  choose_device(given)
+  local device = core.device()
+  if given.measure and device.is_null then cli.usage_error("--measure needs a device that computes, not null") end
+  local before = given.measure and measure()
+  return script_programs.with(path, given, function(programs, about)
+    local forecast = memory_forecast.new(script_programs.choose(programs, given.program))
+    print(("%s%s on %s%s"):format(path, about.preset and ", preset " .. about.preset or "", device.name,
+      device.is_null and ", planned without allocating" or ""))
+    print_forecast(forecast)
+    if about.config then print "  (what stages make later, such as fits between epochs, comes on top)" end
+    print_holders(forecast.programs[1], top)
+    print_states(forecast, top)
+    if given.measure then print_measured(forecast, before) end
+    if not limit or forecast.bytes <= limit then
+      if limit then print(("\nfits in %s with %s to spare"):format(format(limit), format(limit - forecast.bytes))) end
+      return 0
+    end
+    print(("\n%s more than the %s there are; with a smaller batch:"):format(format(forecast.bytes - limit),
+      format(limit)))
+    print_smaller(path, given, about, limit)
+    return 1
+  end)
+end
+
+return plan

@@ -1,0 +1,99 @@
+-- What programs will hold in memory, told from their plans: nothing needs to have been allocated.
+local core = require "mvgraph.core"
+
+local memory_forecast = {}
+
+local UNITS <const> = { K = 1 << 10, M = 1 << 20, G = 1 << 30, T = 1 << 40 }
+
+---"8G", "512M", "1.5 GiB", "1000000": bytes in powers of 1024; nil when it is none of that.
+---@param text string
+---@return integer?
+function memory_forecast.parse_bytes(text)
+  local number, unit = text:match "^%s*(%d+%.?%d*)%s*([KMGTkmgt]?)[iI]?[bB]?%s*$"
+  number = tonumber(number)
+  if not number or number <= 0 then return nil end
+  return math.floor(number * (UNITS[unit:upper()] or 1))
+end
+
+---@param bytes integer
+---@return string
+function memory_forecast.format_bytes(bytes)
+  if bytes < 10 * UNITS.K then return ("%d B"):format(bytes) end
+  if bytes < 10 * UNITS.M then return ("%.1f KiB"):format(bytes / UNITS.K) end
+  if bytes < 10 * UNITS.G then return ("%.1f MiB"):format(bytes / UNITS.M) end
+  return ("%.2f GiB"):format(bytes / UNITS.G)
+end
+
+---@class ProgramForecast
+---@field program Program
+---@field stats table arena_bytes, input_bytes, ...
+---@field bytes integer what the program allocates
+---@field transfer_bytes integer the part of it that is the host's, for transfers
+
+---What one program allocates on the device of this process.
+---@param program Program
+---@return ProgramForecast
+function memory_forecast.of_program(program)
+  local stats, device = program:compile().compiled:stats(), core.device()
+  local fed = stats.input_bytes + stats.output_bytes
+  -- a CPU's buffers are read and written in place, a GPU's through copies that the host sees
+  local own = stats.arena_bytes + stats.constant_bytes + (device.is_cpu and 0 or fed)
+  return { program = program, stats = stats, bytes = own + fed, transfer_bytes = fed }
+end
+
+---@class Forecast
+---@field programs ProgramForecast[] the largest first
+---@field states {name: string, bytes: integer}[] the largest first
+---@field state_bytes integer
+---@field bytes integer in all
+
+local BYTES_OF <const> = { f32 = 4, i32 = 4 }
+
+local function bytes_of(state)
+  local count = 1
+  for _, size in ipairs(state.shape) do count = count * size end
+  return count * (BYTES_OF[state.dtype] or core.array({ 1 }, state.dtype).size_bytes)
+end
+
+---What all these programs and the states that they share hold together.
+---@param programs Program[]
+---@return Forecast
+function memory_forecast.new(programs)
+  local forecast = { programs = {}, states = {}, state_bytes = 0, bytes = 0 }
+  local seen = {}
+  for i, program in ipairs(programs) do
+    local one = memory_forecast.of_program(program)
+    forecast.programs[i], forecast.bytes = one, forecast.bytes + one.bytes
+    for _, state in ipairs(program.tracer.states) do
+      if not seen[state] then
+        seen[state] = true
+        local bytes = bytes_of(state)
+        table.insert(forecast.states, { name = state:path(), bytes = bytes })
+        forecast.state_bytes, forecast.bytes = forecast.state_bytes + bytes, forecast.bytes + bytes
+      end
+    end
+  end
+  local function by_size(a, b) return a.bytes > b.bytes end
+  table.sort(forecast.programs, by_size)
+  table.sort(forecast.states, by_size)
+  return forecast
+end
+
+---Bytes by module path of what a program's arena holds at its peak.
+---@param holders table[] of a compiled program
+---@return {path: string, bytes: integer, count: integer}[] the largest first
+function memory_forecast.by_module(holders)
+  local rows, found = {}, {}
+  for _, holder in ipairs(holders) do
+    local row = found[holder.path]
+    if not row then
+      row = { path = holder.path, bytes = 0, count = 0 }
+      found[holder.path], rows[#rows + 1] = row, row
+    end
+    row.bytes, row.count = row.bytes + holder.bytes, row.count + 1
+  end
+  table.sort(rows, function(a, b) return a.bytes > b.bytes or a.bytes == b.bytes and a.path < b.path end)
+  return rows
+end
+
+return memory_forecast

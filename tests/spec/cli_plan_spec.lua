@@ -1,0 +1,86 @@
+-- mvgraph plan: the forecast of memory, who holds it, what a smaller batch gives; held against what is allocated.
+local t = require "spec"
+local core = require "mvgraph.core"
+package.path = "tests/support/?.lua;" .. package.path
+local command = require "command"
+local memory_forecast = require "mvgraph.memory_forecast"
+local script = command.script("small.lua", require "small_experiment")
+
+local function has(text, part) t.is_true(text:find(part, 1, true), ("no '%s' in: %s"):format(part, text)) end
+
+t.test("sizes are read in powers of 1024, and nonsense is none", function()
+  t.equal({ memory_forecast.parse_bytes "8G", memory_forecast.parse_bytes "512M", memory_forecast.parse_bytes "1.5 GiB",
+    memory_forecast.parse_bytes "100" }, { 8 << 30, 512 << 20, 3 << 29, 100 })
+  for _, text in ipairs { "", "G", "eight", "-1G", "0", "8X", "8 G B" } do
+    t.equal(memory_forecast.parse_bytes(text), nil)
+  end
+  t.equal({ memory_forecast.format_bytes(100), memory_forecast.format_bytes(3 << 20) }, { "100 B", "3072.0 KiB" })
+end)
+
+t.test("mistakes are told before anything runs", function()
+  for _, case in ipairs { { "plan needs one script" }, { "--memory needs a size such as 8G or 512M, got 'much'",
+    script, "--memory", "much" }, { "--top must be at least 1", script, "--top", "0" } } do
+    local _, code, problem = command.run("plan", table.unpack(case, 2))
+    t.equal(code, nil)
+    has(problem, case[1])
+  end
+end)
+
+-- The device opens once a process, so in this one it is planned for the device that computes.
+local function plan(...)
+  t.needs_device(core)
+  local printed, code, problem = command.run("plan", script, "--measure", ...)
+  t.equal(problem, nil)
+  local number, unit = printed:match "in all +([%d.]+) (%a+)"
+  return printed, code, memory_forecast.parse_bytes(number .. unit)
+end
+
+t.test("the forecast is within 2 % of what the device allocates", function()
+  for _ = 1, 2 do -- the second time what the first left behind does not count
+    local printed, code = plan()
+    t.equal(code, 0)
+    local difference = tonumber(printed:match "allocated on the device: [%d.]+ %a+, ([+-][%d.]+) %% of the forecast")
+    t.is_true(difference and math.abs(difference) < 2, printed)
+  end
+end)
+
+t.test("the plan names programs, states and holders with script lines and modules", function()
+  local at, line = 0, nil
+  for text in require("small_experiment"):gmatch "(.-)\n" do
+    at = at + 1
+    if text:find("mse_loss", 1, true) then line = at end
+  end
+  local printed = plan()
+  for _, part in ipairs { "fit_train", "temporaries", ("small.lua:%d (0) "):format(line), "by module", "0.weight",
+    "0.weight.exp_avg_sq" } do has(printed, part) end
+  local count, bytes = printed:match "states +(%d+) B  (%d+) tensors"
+  local elements = 3 * (8 * 32 + 32 + 32 + 1) + 1 -- weights, biases and two moments of each; the step
+  t.equal({ tonumber(bytes), tonumber(count) }, { 13, 4 * elements })
+end)
+
+t.test("too little memory fails, and the smaller batch that fits is named", function()
+  local _, _, full = plan()
+  local _, _, half = plan("--set", "batch=32")
+  t.is_true(half < full)
+  local printed, code = plan("--memory", ("%d"):format((full + half) // 2))
+  t.equal(code, 1)
+  has(printed, "there are; with a smaller batch:")
+  t.is_true(printed:match "%-%-set batch=32 +[%d.]+ %a+  fits", printed)
+  printed, code = plan("--memory", "1G")
+  t.equal(code, 0)
+  has(printed, "fits in ")
+  printed, code = plan("--memory", "1K")
+  t.equal(code, 1)
+  has(printed, "no batch is small enough")
+end)
+
+t.test("a script without a batch to change is told so", function()
+  t.needs_device(core)
+  local plain = command.script("plain.lua", [[
+local mv = require "mvgraph"
+mv.program("plain", { x = { shape = { 1024 } } }, function(given) return { y = given.x * 2 } end)
+]])
+  local printed, code = command.run("plan", plain, "--measure", "--memory", "1K")
+  t.equal(code, 1)
+  has(printed, "no configuration key 'batch' to try")
+end)
