@@ -2,5 +2,6 @@
 local M = require "cmanet"
 M.name = "cmanet-iev-only"
 M.config.start = "mean"
+M.presets.tiny.iev.lr = 2e-4 -- at 1e-3 it stays near the mean pose
 M.stages = { require("cmanet.joint").stage(false) }
 return M
