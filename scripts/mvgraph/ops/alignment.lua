@@ -20,7 +20,7 @@ local safe_divide = op.map "safe_divide" {
   expr = "x * divisor / (divisor * divisor + floor * floor)",
   examples = { { x = { 6, 1 }, divisor = { 3, 0 }, floor = { 0, 0.5 }, y = { 2, 0 } } },
   check = {
-    low = 0.5, high = 2,
+    low = 0.5, high = 2, large = 1e18, -- whose square f32 still holds
     shapes = {
       { x = { 3, 5 }, divisor = { 3, 1 }, floor = {} }, { x = { 1 }, divisor = { 1 }, floor = { 1 } },
       { x = { 2, 3, 3 }, divisor = { 2, 1, 1 }, floor = { 2, 1, 1 } },
