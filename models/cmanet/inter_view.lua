@@ -63,6 +63,30 @@ function InterView:kept_features()
   return self.features
 end
 
+---Adds IRV's outputs for these training samples to a batch.
+function InterView:add_features(batch, indices)
+  for name, rows in pairs(self:kept_features()) do
+    batch[name] = rows:gather(indices)
+  end
+  return batch
+end
+
+---Estimates of all training samples as arrays by name, from IRV's outputs where they are kept.
+function InterView:estimate_all()
+  if not self.keeps_features then
+    return stage.Stage.estimate_all(self)
+  end
+  local train, shapes = self.data.train, self:feature_shapes(self.config.batch, self.data.views)
+  self.estimate_program = self.estimate_program
+    or mv.program(self.name .. "_estimate", stage.specs(stage.seen(self), shapes), function(given)
+      return self:estimate(given)
+    end)
+  return self:run_all(function(indices)
+    local batch = { keypoints = train.keypoints:gather(indices), crop = train.camera:gather(indices) }
+    return self.estimate_program(self:add_features(batch, indices))
+  end, "estimates")
+end
+
 -- IRV's outputs where no gradient passes: computed from pictures, or given as they were kept.
 function InterView:frozen(given)
   if not given.images then

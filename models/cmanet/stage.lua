@@ -100,7 +100,8 @@ function stage.new_fits(self, views)
   }
 end
 
-local function specs(...)
+---Inputs of a program, by name, from tables of shapes.
+function stage.specs(...)
   local given = {}
   for _, shapes in ipairs { ... } do
     for name, shape in pairs(shapes) do
@@ -110,13 +111,19 @@ local function specs(...)
   return given
 end
 
+---Shapes of what every program sees of a batch.
+function stage.seen(self)
+  local b, n, k = self.config.batch, self.data.views, #self.joints
+  return { keypoints = { b, n, k, 3 }, crop = { b, n, 3 } }
+end
+
 -- The training step and the prediction, of batches of one size.
 local function compile(self)
-  local config, b, n, k = self.config, self.config.batch, self.data.views, #self.joints
-  local seen = { keypoints = { b, n, k, 3 }, crop = { b, n, 3 } }
+  local config, b, n = self.config, self.config.batch, self.data.views
+  local seen = stage.seen(self)
   local pictures = { images = { b, n, 3, config.image, config.image } }
   local features = self.keeps_features and self:feature_shapes(b, n) or pictures
-  local given_to_train = specs(seen, features, self:target_shapes(b, n), { lr = {} })
+  local given_to_train = stage.specs(seen, features, self:target_shapes(b, n), { lr = {} })
   self.model:eval()
   self.trained:train() -- what is frozen neither drops nor tracks
   self.train_program = mv.program(self.name .. "_train", given_to_train, function(given)
@@ -130,7 +137,7 @@ local function compile(self)
   end, { seed = config.seed })
   self.train_program:compile()
   self.model:eval()
-  self.predict_program = mv.program(self.name .. "_predict", specs(seen, pictures), function(given)
+  self.predict_program = mv.program(self.name .. "_predict", stage.specs(seen, pictures), function(given)
     return self:estimate(given)
   end)
   self.predict_program:compile()
@@ -138,7 +145,7 @@ end
 
 ---@param class table of stage.class
 ---@param settings table trained Module, fit_views 1 or N, lr number; keeps_features boolean? whether steps see what
----  kept_features() says of their samples instead of pictures
+---  add_features(batch, indices) adds, of feature_shapes(b, n), instead of pictures
 function stage.new(class, ctx, settings)
   local self = setmetatable(settings, class)
   self.ctx, self.model, self.config, self.data = ctx, ctx.model, ctx.config, ctx.dataset
@@ -156,10 +163,7 @@ function Stage:batch(indices, overall)
   local batch, train, config = self:targets(indices), self.data.train, self.config
   batch.keypoints, batch.crop = train.keypoints:gather(indices), train.camera:gather(indices)
   if self.keeps_features then
-    for name, rows in pairs(self:kept_features()) do
-      batch[name] = rows:gather(indices)
-    end
-    return batch
+    return self:add_features(batch, indices)
   end
   batch.images = train.images:gather(indices)
   if not augment.is_off(config.augment) then
@@ -213,16 +217,14 @@ end
 
 ---What a program says of all training samples.
 ---@param run fun(indices: integer[]): table<string, Array>
----@param label string? of the progress bar
+---@param label string of the progress bar
 ---@return table<string, Array>
 function Stage:run_all(run, label)
   local count, done = self.data.train.count, 0
   return stages.predict(function(indices)
     local rows = run(indices)
     done = math.min(done + #indices, count)
-    if label then
-      self.ctx:report(("%s: %s"):format(self.name, label), done, count)
-    end
+    self.ctx:report(("%s: %s"):format(self.name, label), done, count)
     return rows
   end, count, self.config.batch)
 end
@@ -231,7 +233,7 @@ end
 function Stage:estimate_all()
   return self:run_all(function(indices)
     return self:run_predict(self.data.train, indices)
-  end)
+  end, "estimates")
 end
 
 function Stage:state()
@@ -261,5 +263,7 @@ function stage.class(name, base)
   made.__index = made
   return made
 end
+
+stage.Stage = Stage
 
 return stage
