@@ -57,7 +57,7 @@ M.presets = {
     weights = { smpl = 10 },
     smplify = { camera = 30, body = 150, inter_view = 300, batch = 1024, every = 20 },
     irv = { epochs = 0, steps = 4125, lr = 1e-3 },
-    iev = { epochs = 0, steps = 3000, lr = 1e-3 },
+    iev = { epochs = 0, steps = 2625, lr = 1e-3 },
     keep_features = true,
     data = { train_count = 3000 },
     schedule = "cosine",
