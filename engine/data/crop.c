@@ -49,8 +49,6 @@ static void add_sample(const picture *from, double x, double y, pixel *sum) {
   add_weighted(from, x0 + 1, y0 + 1, w11, sum);
 }
 
-// One output pixel is the mean of a grid of samples about one source pixel apart: an area filter at
-// any angle.
 typedef struct {
   const picture *from;
   const mvg_crop_box *box;
@@ -60,6 +58,8 @@ typedef struct {
   uint8_t *target;
 } crop_job;
 
+// One output pixel is the mean of a grid of samples about one source pixel apart: an area filter at
+// any angle.
 static void crop_row(const crop_job *j, int64_t row) {
   const mvg_crop_box *box = j->box;
   double half = (double)(j->out_size * j->grid) / 2;
