@@ -151,7 +151,8 @@ end
 ---@return string detector_folder
 function layout.find(path, options)
   if not mv.file.is_directory(path) then
-    fail(path, nil, "there is no such folder", "give the folder of a capture: --data FOLDER")
+    fail(path, nil, "there is no such folder, or it was not named on this command line",
+      "give the capture with --data FOLDER, to resume too")
   end
   local cameras = find_cameras(path)
   if #cameras < 2 then
