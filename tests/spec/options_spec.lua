@@ -1,6 +1,5 @@
--- Option tables, classes and the reading of command lines.
+-- Option tables and the reading of command lines.
 local t = require "spec"
-local class = require "mvgraph.core.class"
 local cli = require "mvgraph.cli"
 local options = require "mvgraph.core.options"
 
@@ -24,18 +23,6 @@ end)
 
 t.test("optional keys have no default", function()
   t.equal(options.read("x", { dtype = "i32" }, {}, { "dtype" }), { dtype = "i32" })
-end)
-
-t.test("classes inherit methods and metamethods", function()
-  local Animal = class("Animal")
-  function Animal:init(name) self.name = name end
-  function Animal:speak() return self.name .. " speaks" end
-  function Animal:__call(word) return self.name .. " " .. word end
-  local Dog = class("Dog", Animal)
-  local rex = Dog("rex")
-  t.equal(rex:speak(), "rex speaks")
-  t.equal(rex("barks"), "rex barks")
-  t.equal(tostring(rex), "Dog")
 end)
 
 local verb <const> = {
