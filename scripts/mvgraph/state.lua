@@ -27,7 +27,7 @@ METHODS.is_state = true
 ---Name with the path of the module that owns it: "encoder.layers.0.weight".
 ---@return string
 function METHODS:path()
-  local prefix = self.owner and self.owner:module_path() or ""
+  local prefix = self.owner and self.owner:path_below() or ""
   return prefix ~= "" and prefix .. "." .. self.name or self.name
 end
 

@@ -18,6 +18,7 @@ Tracer.__index = Tracer
 
 local current ---@type Tracer?
 local paths = { "" } -- stack of module paths, outermost first
+local modules = {} -- by depth of that stack: the module that runs there
 local is_differentiating = false -- hooks build nodes with the origin of the node they differentiate
 
 local library <const> = (debug.getinfo(1, "S").source:match("^(.*)trace%.lua$"))
@@ -71,17 +72,31 @@ function trace.mark_origin()
   current.graph:set_origin(file, line, paths[#paths])
 end
 
+local function run_below(name, module, body, ...)
+  local outer, depth = paths[#paths], #paths + 1
+  paths[depth] = (outer ~= "" and name ~= "") and outer .. "." .. name or outer .. name
+  modules[depth] = module
+  local results = table.pack(pcall(body, ...))
+  for i = #paths, depth, -1 do paths[i], modules[i] = nil, nil end
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
 ---Runs `body` with `name` pushed on the module path.
 ---@param name string
 ---@param body fun(...): any
 function trace.with_path(name, body, ...)
-  local outer = paths[#paths]
-  paths[#paths + 1] = (outer ~= "" and name ~= "") and outer .. "." .. name or outer .. name
-  local depth = #paths
-  local results = table.pack(pcall(body, ...))
-  for i = #paths, depth, -1 do paths[i] = nil end
-  if not results[1] then error(results[2], 0) end
-  return table.unpack(results, 2, results.n)
+  return run_below(name, nil, body, ...)
+end
+
+---Runs a module's forward with the module's place on the module path: below the module that calls it.
+---@param module Module
+function trace.with_module(module, ...)
+  local caller
+  for depth = #paths, 1, -1 do
+    caller = caller or modules[depth]
+  end
+  return run_below(module:path_below(caller), module, module.forward, module, ...)
 end
 
 ---Builds a graph by running `body`; the graph is open only while it runs.

@@ -89,17 +89,20 @@ end
 
 ---Runs forward with the module's name on the path that nodes and errors carry.
 function Module:__call(...)
-  return trace.with_path(rawget(self, "_attribute") or "", self.forward, self, ...)
+  return trace.with_module(self, ...)
 end
 
----Where the module sits in its outermost module: "encoder.layers.0"; "" for an outermost one.
+---Where the module sits below one that holds it, "encoder.layers.0"; its own name where that one does not hold it.
+---@param holder Module? default: the outermost one
 ---@return string
-function Module:module_path()
-  local parent = rawget(self, "_parent")
-  if not parent then return "" end
-  local prefix = parent:module_path()
-  local own = rawget(self, "_attribute")
-  return prefix ~= "" and prefix .. "." .. own or own
+function Module:path_below(holder)
+  local names, at = {}, self
+  while at and at ~= holder do
+    local parent = rawget(at, "_parent")
+    if parent then table.insert(names, 1, rawget(at, "_attribute")) end
+    at = parent
+  end
+  return at == holder and table.concat(names, ".") or rawget(self, "_attribute") or ""
 end
 
 -- Visits states in order, each once; `visit` gets the path below the module it started from.
@@ -153,6 +156,27 @@ function Module:named_modules()
   end
   visit(self, "")
   return list
+end
+
+local function fits(pattern, path)
+  local names = {}
+  for name in pattern:gmatch "[^.]+" do
+    names[#names + 1] = name == "*" and "[^.]+" or name:gsub("%p", "%%%0")
+  end
+  return path:match("^" .. table.concat(names, "%.") .. "$") ~= nil
+end
+
+---Raises where a pattern of module paths, such as "encoder.layers.*", names no module.
+---@param patterns string[]
+---@param what string they are given as, for messages
+function Module:check_paths(patterns, what)
+  local known = {}
+  for i, entry in ipairs(self:named_modules()) do known[i] = entry[1] end
+  for _, pattern in ipairs(patterns) do
+    local found = false
+    for _, path in ipairs(known) do found = found or fits(pattern, path) end
+    if not found then error(("%s: %s"):format(what, options.unknown("module", pattern, known)), 0) end
+  end
 end
 
 ---@return table<string, userdata> arrays by path: parameters and buffers
