@@ -34,6 +34,8 @@ M.config = {
   irv = { epochs = 10, steps = 0, lr = 1e-5 }, -- epochs 0: as many as `steps` takes
   iev = { epochs = 20, steps = 0, lr = 1e-5 },
   keep_features = false, -- whether stage two computes frozen IRV's outputs once, without augmentation, not every step
+  precision = "f32", -- "bf16" or "f16": how the encoder and the fusion layer store activations and their gradients
+  recompute = {}, -- modules whose activations are computed again for their gradients: irv.encoder.features.*.*
   schedule = "constant", -- or "cosine", over each stage
   clip = 0, -- largest common norm of the gradients; 0: any
   data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default
@@ -75,7 +77,9 @@ function CMANet:__init(config, shared)
 end
 
 function M.build(config, dataset)
-  return CMANet(config, stage.shared(config, dataset))
+  local model = CMANet(config, stage.shared(config, dataset))
+  model:check_paths(config.recompute, "recompute")
+  return model
 end
 
 M.stages = { require("cmanet.intra_view").stage, require("cmanet.inter_view").stage }

@@ -128,7 +128,9 @@ static mvg_status differentiate_node(walker *w, uint32_t id) {
     any = any || needed[i];
   }
   if (!any) return NULL;
-  mvg_graph_set_origin(w->graph, &node->origin);
+  mvg_origin origin = node->origin;
+  origin.is_gradient = true;
+  mvg_graph_set_origin(w->graph, &origin);
   if (node->def && node->def->vjp) return apply_hook(w, id, needed);
   if (node->kind == MVG_KIND_MAP) {
     return differentiate_map(w, node, w->gradients[id][0], needed);

@@ -38,7 +38,8 @@ static mvg_status print_part(mvg_emitter *e, const mvg_group *group, const mvg_p
     mvg_name name;
     status = mvg_emitter_print_root(e, value, element, &name);
     if (status || !part->roots[i].is_stored) continue;
-    mvg_shader_print_store(&stores, e->graph, e->caps, value, find_write(group, value), name.text);
+    mvg_shader_print_store(&stores, e->graph, e->caps, value, find_write(group, value), false, "v",
+                           name.text);
   }
   if (stores.text) mvg_str_append(&e->scope->text, stores.text);
   mvg_str_deinit(&stores);
@@ -138,7 +139,7 @@ static mvg_status print_lane(const mvg_fusion *fusion, const mvg_group *group, c
 }
 
 static const char *get_vector_name(const mvg_fusion *fusion, mvg_value value) {
-  return mvg_graph_get_type(fusion->graph, value)->dtype == MVG_DTYPE_I32 ? "ivec4" : "vec4";
+  return mvg_shader_get_type(mvg_graph_get_type(fusion->graph, value)->dtype, true);
 }
 
 static mvg_status print_vectors(const mvg_fusion *fusion, const mvg_group *group,
@@ -146,8 +147,10 @@ static mvg_status print_vectors(const mvg_fusion *fusion, const mvg_group *group
   mvg_str_append(body, "uint e = flat_;\nif (e < push_.n[0]) {\n");
   for (uint32_t i = 0; i < group->read_count; ++i) {
     if (!group->reads[i].is_pointwise) continue;
-    mvg_str_appendf(body, "%s q%u = b%u[e];\n", get_vector_name(fusion, group->reads[i].value), i,
-                    i);
+    mvg_value value = group->reads[i].value;
+    mvg_str_appendf(body, "%s q%u = ", get_vector_name(fusion, value), i);
+    mvg_shader_print_load(body, fusion->graph, caps, value, i, true, "e");
+    mvg_str_append(body, ";\n");
   }
   for (uint32_t i = 0; i < group->write_count; ++i) {
     mvg_str_appendf(body, "%s w%u;\n", get_vector_name(fusion, group->writes[i]),
@@ -156,7 +159,10 @@ static mvg_status print_vectors(const mvg_fusion *fusion, const mvg_group *group
   for (uint32_t lane = 0; lane < 4; ++lane)
     MVG_RETURN_IF_ERROR(print_lane(fusion, group, caps, lane, body));
   for (uint32_t i = 0; i < group->write_count; ++i) {
-    mvg_str_appendf(body, "b%u[e] = w%u;\n", group->read_count + i, group->read_count + i);
+    uint32_t number = group->read_count + i;
+    char vector[16];
+    snprintf(vector, sizeof vector, "w%u", number);
+    mvg_shader_print_store(body, fusion->graph, caps, group->writes[i], number, true, "e", vector);
   }
   mvg_str_append(body, "}\n");
   return NULL;
@@ -186,7 +192,10 @@ static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
   bool needs_zero = has_loop && caps->is_cpu;
   if (needs_zero) shader->push[shader->push_count++] = 0;
   if (!status) {
-    mvg_shader_print_head(&text, fusion, group, caps, local_size, shader->push_count, has_vectors);
+    status = mvg_shader_print_head(&text, fusion, group, caps, local_size, shader->push_count,
+                                   has_vectors);
+  }
+  if (!status) {
     status = mvg_shader_print_helpers(&text, body.text ? body.text : "");
   }
   if (!status) {

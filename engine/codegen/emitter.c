@@ -11,10 +11,6 @@
 
 #define MAX_UNROLLED 4
 
-static const char *get_type_name(mvg_dtype dtype) {
-  return dtype == MVG_DTYPE_I32 ? "int" : "float";
-}
-
 static mvg_name make_name(mvg_emitter *e, const char *prefix) {
   mvg_name name;
   snprintf(name.text, sizeof name.text, "%s%u", prefix, e->next_name++);
@@ -221,7 +217,7 @@ static mvg_status print_load(mvg_emitter *e, mvg_value value, const mvg_index *l
   if (binding == group->read_count) {
     return MVG_ERROR(MVG_INTERNAL, "a kernel reads a value that it does not bind");
   }
-  const char *type = get_type_name(mvg_graph_get_type(e->graph, value)->dtype);
+  const char *type = mvg_shader_get_type(mvg_graph_get_type(e->graph, value)->dtype, false);
   if (e->lane && group->reads[binding].is_pointwise) {
     mvg_str_appendf(&e->scope->text, "%s %s = q%u.%c;\n", type, out->text, binding, e->lane);
     return NULL;
@@ -229,7 +225,7 @@ static mvg_status print_load(mvg_emitter *e, mvg_value value, const mvg_index *l
   mvg_name index;
   MVG_RETURN_IF_ERROR(mvg_emitter_print_index(e, linear, &index));
   mvg_str_appendf(&e->scope->text, "%s %s = ", type, out->text);
-  mvg_shader_print_load(&e->scope->text, e->graph, e->caps, value, binding, index.text);
+  mvg_shader_print_load(&e->scope->text, e->graph, e->caps, value, binding, false, index.text);
   mvg_str_append(&e->scope->text, ";\n");
   return NULL;
 }
@@ -275,7 +271,7 @@ static mvg_status print_map(mvg_emitter *e, const mvg_node *node, const mvg_plac
 
 static mvg_status print_view(mvg_emitter *e, const mvg_node *node, const mvg_place *place,
                              mvg_name *out) {
-  const char *type = get_type_name(node->outputs[0].dtype);
+  const char *type = mvg_shader_get_type(node->outputs[0].dtype, false);
   const char *zero = node->outputs[0].dtype == MVG_DTYPE_I32 ? "0" : "0.0";
   mvg_place inner;
   const mvg_index *valid;

@@ -16,16 +16,64 @@ bool mvg_shader_has_pieces(const mvg_graph *graph, const mvg_caps *caps, mvg_val
   return count_pieces(graph, caps, value) > 1;
 }
 
+// ---- elements as they lie in memory ----
+
+static const char *get_stored_type(mvg_dtype dtype, bool is_vector) {
+  if (mvg_dtype_is_half(dtype)) return is_vector ? "uvec2" : "uint16_t";
+  if (dtype == MVG_DTYPE_I32) return is_vector ? "ivec4" : "int";
+  return is_vector ? "vec4" : "float";
+}
+
+const char *mvg_shader_get_type(mvg_dtype dtype, bool is_vector) {
+  return get_stored_type(mvg_dtype_is_half(dtype) ? MVG_DTYPE_F32 : dtype, is_vector);
+}
+
+static void print_widened(mvg_str *out, mvg_dtype dtype, bool is_vector, const char *stored) {
+  if (mvg_dtype_is_half(dtype)) {
+    mvg_str_appendf(out, is_vector ? "from_%sx4_(%s)" : "from_%s_(uint(%s))",
+                    mvg_dtype_get_name(dtype), stored);
+  } else {
+    mvg_str_append(out, stored);
+  }
+}
+
+static void print_narrowed(mvg_str *out, mvg_dtype dtype, bool is_vector, const char *value) {
+  if (mvg_dtype_is_half(dtype)) {
+    mvg_str_appendf(out, is_vector ? "to_%sx4_(%s)" : "uint16_t(to_%s_(%s))",
+                    mvg_dtype_get_name(dtype), value);
+  } else {
+    mvg_str_append(out, value);
+  }
+}
+
+static void print_access(mvg_str *out, mvg_dtype dtype, bool is_vector, const char *buffer,
+                         const char *index) {
+  char stored[160];
+  snprintf(stored, sizeof stored, "%s[%s]", buffer, index);
+  print_widened(out, dtype, is_vector, stored);
+}
+
 void mvg_shader_print_load(mvg_str *out, const mvg_graph *graph, const mvg_caps *caps,
-                           mvg_value value, uint32_t number, const char *index) {
-  bool is_whole = !mvg_shader_has_pieces(graph, caps, value);
-  mvg_str_appendf(out, is_whole ? "b%u[%s]" : "get%u(%s)", number, index);
+                           mvg_value value, uint32_t number, bool is_vector, const char *index) {
+  char buffer[24];
+  snprintf(buffer, sizeof buffer, "b%u", number);
+  if (mvg_shader_has_pieces(graph, caps, value)) {
+    mvg_str_appendf(out, "get%u(%s)", number, index);
+  } else {
+    print_access(out, mvg_graph_get_type(graph, value)->dtype, is_vector, buffer, index);
+  }
 }
 
 void mvg_shader_print_store(mvg_str *out, const mvg_graph *graph, const mvg_caps *caps,
-                            mvg_value value, uint32_t number, const char *text) {
-  bool is_whole = !mvg_shader_has_pieces(graph, caps, value);
-  mvg_str_appendf(out, is_whole ? "b%u[v] = %s;\n" : "put%u(v, %s);\n", number, text);
+                            mvg_value value, uint32_t number, bool is_vector, const char *index,
+                            const char *text) {
+  if (mvg_shader_has_pieces(graph, caps, value)) {
+    mvg_str_appendf(out, "put%u(%s, %s);\n", number, index, text);
+    return;
+  }
+  mvg_str_appendf(out, "b%u[%s] = ", number, index);
+  print_narrowed(out, mvg_graph_get_type(graph, value)->dtype, is_vector, text);
+  mvg_str_append(out, ";\n");
 }
 
 static void print_buffer(mvg_str *out, uint32_t binding, const char *access, const char *type,
@@ -36,12 +84,14 @@ static void print_buffer(mvg_str *out, uint32_t binding, const char *access, con
 
 // The pieces of one tensor, and get or put over all of them.
 static void print_pieces(mvg_str *out, uint32_t binding, uint32_t pieces, uint64_t piece_elements,
-                         uint32_t number, bool is_read, const char *type) {
+                         uint32_t number, bool is_read, mvg_dtype dtype) {
   for (uint32_t i = 0; i < pieces; ++i) {
     char name[32];
     snprintf(name, sizeof name, "%u_%u", number, i);
-    print_buffer(out, binding + i, is_read ? "readonly" : "writeonly", type, name);
+    print_buffer(out, binding + i, is_read ? "readonly" : "writeonly",
+                 get_stored_type(dtype, false), name);
   }
+  const char *type = mvg_shader_get_type(dtype, false);
   if (is_read) {
     mvg_str_appendf(out, "%s get%u(int i) {\n", type, number);
   } else {
@@ -49,14 +99,24 @@ static void print_pieces(mvg_str *out, uint32_t binding, uint32_t pieces, uint64
   }
   for (uint32_t i = 0; i < pieces; ++i) {
     uint64_t first = i * piece_elements;
+    char buffer[32], index[32];
+    snprintf(buffer, sizeof buffer, "b%u_%u", number, i);
+    snprintf(index, sizeof index, "i - %" PRIu64, first);
     if (i + 1 < pieces) mvg_str_appendf(out, "if (i < %" PRIu64 ") ", first + piece_elements);
-    mvg_str_appendf(out,
-                    is_read ? "return b%u_%u[i - %" PRIu64 "];\n"
-                            : "{ b%u_%u[i - %" PRIu64 "] = x; return; }\n",
-                    number, i, first);
+    if (is_read) {
+      mvg_str_append(out, "return ");
+      print_access(out, dtype, false, buffer, index);
+      mvg_str_append(out, ";\n");
+    } else {
+      mvg_str_appendf(out, "{ %s[%s] = ", buffer, index);
+      print_narrowed(out, dtype, false, "x");
+      mvg_str_append(out, "; return; }\n");
+    }
   }
   mvg_str_append(out, "}\n");
 }
+
+// ---- head ----
 
 typedef struct {
   mvg_str *out;
@@ -66,25 +126,49 @@ typedef struct {
 } head;
 
 static void print_binding(head *h, mvg_value value, bool is_read, bool is_vector) {
-  bool is_integer = mvg_graph_get_type(h->fusion->graph, value)->dtype == MVG_DTYPE_I32;
-  const char *type = is_vector ? (is_integer ? "ivec4" : "vec4") : is_integer ? "int" : "float";
+  mvg_dtype dtype = mvg_graph_get_type(h->fusion->graph, value)->dtype;
   uint32_t pieces = count_pieces(h->fusion->graph, h->caps, value);
   if (pieces > 1) {
-    uint64_t elements = mvg_get_piece_bytes(h->caps) / sizeof(float);
-    print_pieces(h->out, h->binding, pieces, elements, h->number, is_read, type);
+    uint64_t elements = mvg_get_piece_bytes(h->caps) / mvg_dtype_get_size(dtype);
+    print_pieces(h->out, h->binding, pieces, elements, h->number, is_read, dtype);
   } else {
     char name[16];
     snprintf(name, sizeof name, "%u", h->number);
-    print_buffer(h->out, h->binding, is_read ? "readonly" : "writeonly", type, name);
+    print_buffer(h->out, h->binding, is_read ? "readonly" : "writeonly",
+                 get_stored_type(dtype, is_vector), name);
   }
   h->binding += pieces;
   ++h->number;
 }
 
-void mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
-                           const mvg_caps *caps, uint32_t local_size, uint32_t push_count,
-                           bool has_vectors) {
-  mvg_str_appendf(out, "#version 450\nlayout(local_size_x = %u) in;\n", local_size);
+static bool has_halves(const mvg_fusion *fusion, const mvg_group *group) {
+  bool found = false;
+  for (uint32_t i = 0; i < group->read_count; ++i) {
+    mvg_dtype dtype = mvg_graph_get_type(fusion->graph, group->reads[i].value)->dtype;
+    found = found || mvg_dtype_is_half(dtype);
+  }
+  for (uint32_t i = 0; i < group->write_count; ++i) {
+    mvg_dtype dtype = mvg_graph_get_type(fusion->graph, group->writes[i])->dtype;
+    found = found || mvg_dtype_is_half(dtype);
+  }
+  return found;
+}
+
+mvg_status mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
+                                 const mvg_caps *caps, uint32_t local_size, uint32_t push_count,
+                                 bool has_vectors) {
+  mvg_str_append(out, "#version 450\n");
+  if (has_halves(fusion, group)) {
+    if (!caps->has_half_storage) {
+      return MVG_ERROR(MVG_UNSUPPORTED,
+                       "device '%s' cannot write 16-bit elements (storageBuffer16BitAccess); "
+                       "choose precision f32",
+                       caps->name);
+    }
+    mvg_str_append(out, "#extension GL_EXT_shader_16bit_storage : require\n");
+    MVG_RETURN_IF_ERROR(mvg_kernel_file_append("include/half.glsl", out));
+  }
+  mvg_str_appendf(out, "layout(local_size_x = %u) in;\n", local_size);
   head h = {out, fusion, caps, 0, 0};
   for (uint32_t i = 0; i < group->read_count; ++i) {
     print_binding(&h, group->reads[i].value, true, has_vectors && group->reads[i].is_pointwise);
@@ -94,6 +178,7 @@ void mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_gro
   }
   if (push_count)
     mvg_str_appendf(out, "layout(push_constant) uniform Push { uint n[%u]; } push_;\n", push_count);
+  return NULL;
 }
 
 mvg_status mvg_shader_print_helpers(mvg_str *out, const char *body) {

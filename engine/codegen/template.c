@@ -9,10 +9,6 @@
 
 #define LOCAL_SIZE 64
 
-static const char *get_type_name(mvg_dtype dtype) {
-  return dtype == MVG_DTYPE_I32 ? "int" : "float";
-}
-
 // `float load_NAME(uint element)`: what computes `input` at `element`.
 static mvg_status print_load_body(mvg_emitter *e, mvg_value input, mvg_name *out_name,
                                   char **out_text) {
@@ -33,7 +29,8 @@ static mvg_status print_load(const mvg_fusion *fusion, const mvg_group *group, c
   mvg_status status = print_load_body(&e, input, &result, &body);
   if (!status) {
     mvg_str_appendf(out, "%s load_%s(uint element) {\nint v = int(element);\n",
-                    get_type_name(mvg_graph_get_type(fusion->graph, input)->dtype), name);
+                    mvg_shader_get_type(mvg_graph_get_type(fusion->graph, input)->dtype, false),
+                    name);
     mvg_str_append(out, body);
     mvg_str_appendf(out, "return %s;\n}\n", result.text);
   }
@@ -64,7 +61,7 @@ static mvg_status print_store_body(mvg_emitter *e, const mvg_part *part, char **
                     : mvg_emitter_print_root(e, root->value, element, &name);
     if (status || !root->is_stored) continue;
     mvg_shader_print_store(&stores, e->graph, e->caps, root->value,
-                           find_binding(e->group, root->value), name.text);
+                           find_binding(e->group, root->value), false, "v", name.text);
   }
   if (stores.text) mvg_str_append(&e->scope->text, stores.text);
   mvg_str_deinit(&stores);
@@ -81,7 +78,7 @@ static mvg_status print_store(const mvg_fusion *fusion, const mvg_group *group,
   mvg_status status = print_store_body(&e, &group->parts[output], &body);
   if (!status) {
     mvg_str_appendf(out, "void store_%s(uint element, %s x) {\nint v = int(element);\n", name,
-                    get_type_name(dtype));
+                    mvg_shader_get_type(dtype, false));
     mvg_str_append(out, body);
     mvg_str_append(out, "}\n");
   }
@@ -129,7 +126,8 @@ static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
                                         "include/integer.glsl", "include/erf.glsl",
                                         "include/random.glsl"};
   bool is_flat = node->kernel.invocations > 0;
-  mvg_shader_print_head(out, fusion, group, caps, local_size, is_flat ? 1 : 0, false);
+  MVG_RETURN_IF_ERROR(
+      mvg_shader_print_head(out, fusion, group, caps, local_size, is_flat ? 1 : 0, false));
   for (size_t i = 0; i < sizeof helpers / sizeof helpers[0]; ++i) {
     MVG_RETURN_IF_ERROR(mvg_kernel_file_append(helpers[i], out));
   }

@@ -2,10 +2,12 @@
 #ifndef MVGRAPH_COMPILE_COMPILE_H_
 #define MVGRAPH_COMPILE_COMPILE_H_
 
+#include "passes/pass.h"
 #include "program/program.h"
 
 typedef struct {
   bool keep_host_bindings_off; // every node runs its shader, also on CPU devices
+  mvg_pass_options passes;
   mvg_program_options program;
   // Called after each pass with the graph's text form, when not NULL (mvgraph graph --after PASS).
   void (*on_pass)(void *context, const char *pass, const mvg_graph *graph);

@@ -12,6 +12,7 @@ typedef struct {
   bool is_null;          // records everything, computes nothing
   bool is_rehearsal;     // of a null device: plans what the device it is named after would do
   bool has_timestamps;   // the queue can time what it runs
+  bool has_half_storage; // kernels write single 16-bit elements of buffers
   uint64_t memory_bytes; // device-local heap
   uint64_t max_storage_range_bytes; // largest storage-buffer binding
   uint64_t max_allocation_bytes;

@@ -124,7 +124,7 @@ mvg_status mvg_graph_reshape(mvg_graph *graph, const mvg_opdef *def, const char 
 mvg_status mvg_graph_reduce(mvg_graph *graph, const mvg_opdef *def, const char *op, mvg_value input,
                             const mvg_reduce_body *body, mvg_value *out) {
   const mvg_type *source = mvg_graph_get_type(graph, input);
-  mvg_type type = {.dtype = source->dtype};
+  mvg_type type = {.dtype = mvg_dtype_is_half(source->dtype) ? MVG_DTYPE_F32 : source->dtype};
   for (uint32_t i = 0; i < source->shape.rank; ++i) {
     if (!(body->axes & (1u << i))) type.shape.dims[type.shape.rank++] = source->shape.dims[i];
   }

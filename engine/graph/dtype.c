@@ -5,7 +5,7 @@
 static const struct {
   const char *name;
   size_t size_bytes;
-} table[MVG_DTYPE_COUNT] = {{"f32", 4}, {"i32", 4}, {"u8", 1}, {"f64", 8}};
+} table[MVG_DTYPE_COUNT] = {{"f32", 4}, {"i32", 4}, {"f16", 2}, {"bf16", 2}, {"u8", 1}, {"f64", 8}};
 
 size_t mvg_dtype_get_size(mvg_dtype dtype) {
   return table[dtype].size_bytes;
@@ -13,6 +13,10 @@ size_t mvg_dtype_get_size(mvg_dtype dtype) {
 
 const char *mvg_dtype_get_name(mvg_dtype dtype) {
   return table[dtype].name;
+}
+
+bool mvg_dtype_is_half(mvg_dtype dtype) {
+  return dtype == MVG_DTYPE_F16 || dtype == MVG_DTYPE_BF16;
 }
 
 bool mvg_dtype_parse(const char *name, mvg_dtype *out_dtype) {

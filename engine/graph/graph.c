@@ -83,7 +83,7 @@ static mvg_status copy_string(mvg_graph *graph, const char *text, const char *pr
 }
 
 void mvg_graph_set_origin(mvg_graph *graph, const mvg_origin *origin) {
-  mvg_origin copy = {.line = origin->line};
+  mvg_origin copy = {.line = origin->line, .is_gradient = origin->is_gradient};
   mvg_status status = copy_string(graph, origin->file, graph->origin.file, &copy.file);
   if (!status) {
     status = copy_string(graph, origin->module_path ? origin->module_path : "",

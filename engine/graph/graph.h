@@ -29,6 +29,7 @@ typedef struct {
   const char *file; // script that made the node; never NULL
   uint32_t line;
   const char *module_path; // "cmanet.irv.encoder.stage2.block1"; "" at top level
+  bool is_gradient;        // made by differentiating what that place made
 } mvg_origin;
 
 typedef struct {

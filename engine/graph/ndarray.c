@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/half.h"
 
 mvg_status mvg_ndarray_create(mvg_dtype dtype, const mvg_shape *shape, mvg_ndarray **out_array) {
   *out_array = NULL;
@@ -68,6 +69,10 @@ double mvg_ndarray_get(const mvg_ndarray *array, int64_t flat_index) {
     return ((const float *)array->data)[flat_index];
   case MVG_DTYPE_I32:
     return ((const int32_t *)array->data)[flat_index];
+  case MVG_DTYPE_F16:
+    return mvg_float_from_f16(((const uint16_t *)array->data)[flat_index]);
+  case MVG_DTYPE_BF16:
+    return mvg_float_from_bf16(((const uint16_t *)array->data)[flat_index]);
   case MVG_DTYPE_U8:
     return ((const uint8_t *)array->data)[flat_index];
   case MVG_DTYPE_F64:
@@ -85,6 +90,12 @@ void mvg_ndarray_set(mvg_ndarray *array, int64_t flat_index, double value) {
     break;
   case MVG_DTYPE_I32:
     ((int32_t *)array->data)[flat_index] = (int32_t)value;
+    break;
+  case MVG_DTYPE_F16:
+    ((uint16_t *)array->data)[flat_index] = mvg_float_to_f16((float)value);
+    break;
+  case MVG_DTYPE_BF16:
+    ((uint16_t *)array->data)[flat_index] = mvg_float_to_bf16((float)value);
     break;
   case MVG_DTYPE_U8: {
     double clamped = value < 0 ? 0 : value > 255 ? 255 : value;

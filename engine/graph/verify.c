@@ -61,7 +61,11 @@ mvg_status mvg_verify_node(const mvg_graph *graph, const mvg_node *node) {
   if (node->output_count == 0) return fail(node, "a node has at least one output");
   for (uint32_t i = 0; i < node->output_count; ++i) {
     MVG_RETURN_IF_ERROR(mvg_shape_validate(&node->outputs[i].shape));
-    if (node->outputs[i].dtype > MVG_DTYPE_I32) return fail(node, "graphs hold f32 and i32 only");
+    mvg_dtype dtype = node->outputs[i].dtype;
+    bool is_leaf = node->kind <= MVG_KIND_CONST;
+    if (dtype > (is_leaf ? MVG_DTYPE_I32 : MVG_DTYPE_BF16)) {
+      return fail(node, "graphs hold f32 and i32, and f16 and bf16 within");
+    }
   }
   if (node->kind < MVG_KIND_KERNEL && node->output_count != 1) {
     return fail(node, "only kernel and host operators have several outputs");

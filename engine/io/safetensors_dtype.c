@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/half.h"
+
 typedef enum {
   FILE_F32,
   FILE_I32,
@@ -35,6 +37,10 @@ const char *mvg_safetensors_dtype_get_name(mvg_dtype dtype) {
     return "F32";
   case MVG_DTYPE_I32:
     return "I32";
+  case MVG_DTYPE_F16:
+    return "F16";
+  case MVG_DTYPE_BF16:
+    return "BF16";
   case MVG_DTYPE_U8:
     return "U8";
   case MVG_DTYPE_F64:
@@ -45,32 +51,19 @@ const char *mvg_safetensors_dtype_get_name(mvg_dtype dtype) {
   return "";
 }
 
-static float widen_half(uint16_t half) {
-  uint32_t sign = (uint32_t)(half & 0x8000u) << 16, mantissa = half & 0x3ffu;
-  uint32_t exponent = half >> 10 & 0x1fu, bits;
-  if (exponent == 0) { // zero or subnormal: mantissa * 2^-24 is exact in f32
-    float value = (float)mantissa * 0x1p-24f;
-    return sign ? -value : value;
-  }
-  bits = exponent == 31 ? 0x7f800000u : (exponent + 112) << 23;
-  bits |= sign | mantissa << 13;
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
 static void convert_f16(const uint8_t *source, float *values, size_t count) {
   for (size_t i = 0; i < count; i++) {
     uint16_t half;
     memcpy(&half, source + 2 * i, sizeof half);
-    values[i] = widen_half(half);
+    values[i] = mvg_float_from_f16(half);
   }
 }
 
 static void convert_bf16(const uint8_t *source, float *values, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    uint32_t bits = (uint32_t)source[2 * i] << 16 | (uint32_t)source[2 * i + 1] << 24;
-    memcpy(&values[i], &bits, sizeof bits);
+    uint16_t half;
+    memcpy(&half, source + 2 * i, sizeof half);
+    values[i] = mvg_float_from_bf16(half);
   }
 }
 

@@ -3,12 +3,37 @@
 #include "graph/verify.h"
 #include "passes/pass_list.h"
 
+#define PLAIN(name)                                                                                \
+  static mvg_status run_##name(const mvg_graph *graph, const mvg_pass_options *options,            \
+                               mvg_graph **out_graph) {                                            \
+    (void)options;                                                                                 \
+    return mvg_pass_##name(graph, out_graph);                                                      \
+  }
+PLAIN(dce)
+PLAIN(canonicalise)
+PLAIN(fold)
+PLAIN(cse)
+
+static mvg_status run_recompute(const mvg_graph *graph, const mvg_pass_options *options,
+                                mvg_graph **out_graph) {
+  return mvg_pass_recompute(graph, &options->recompute, out_graph);
+}
+
+static mvg_status run_precision(const mvg_graph *graph, const mvg_pass_options *options,
+                                mvg_graph **out_graph) {
+  return mvg_pass_precision(graph, options->precision, &options->halves, out_graph);
+}
+
 // DCE first keeps the others from working for nothing; fold exposes new duplicates, so CSE runs
-// after it too.
+// after it too. CSE would undo recomputation; what is computed again is stored as the original is.
 static const mvg_pass passes[] = {
-    {"dce", mvg_pass_dce},   {"canonicalise", mvg_pass_canonicalise},
-    {"fold", mvg_pass_fold}, {"cse", mvg_pass_cse},
-    {"dce2", mvg_pass_dce},
+    {"dce", run_dce},
+    {"canonicalise", run_canonicalise},
+    {"fold", run_fold},
+    {"cse", run_cse},
+    {"dce2", run_dce},
+    {"recompute", run_recompute},
+    {"precision", run_precision},
 };
 
 const mvg_pass *mvg_pass_get_list(size_t *out_count) {
@@ -16,17 +41,18 @@ const mvg_pass *mvg_pass_get_list(size_t *out_count) {
   return passes;
 }
 
-mvg_status mvg_pass_run_all(const mvg_graph *graph,
+mvg_status mvg_pass_run_all(const mvg_graph *graph, const mvg_pass_options *options,
                             void (*observe)(void *context, const char *pass,
                                             const mvg_graph *graph),
                             void *context, mvg_graph **out_graph) {
+  static const mvg_pass_options none = {.precision = MVG_DTYPE_F32};
   *out_graph = NULL;
   MVG_RETURN_IF_ERROR(mvg_verify_graph(graph));
   if (observe) observe(context, "build", graph);
   const mvg_graph *current = graph;
   for (size_t i = 0; i < sizeof passes / sizeof passes[0]; ++i) {
     mvg_graph *next;
-    mvg_status status = passes[i].run(current, &next);
+    mvg_status status = passes[i].run(current, options ? options : &none, &next);
     if (current != graph) mvg_graph_destroy((mvg_graph *)current);
     if (!status) status = mvg_verify_graph(next);
     if (status) {

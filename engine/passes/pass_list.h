@@ -3,6 +3,7 @@
 #define MVGRAPH_PASSES_PASS_LIST_H_
 
 #include "graph/graph.h"
+#include "passes/scope.h"
 
 // Removes views that change nothing, merges chains of reshapes and of permutations, moves
 // permutations below maps, and drops maps that return an input.
@@ -14,5 +15,11 @@ mvg_status mvg_pass_cse(const mvg_graph *graph, mvg_graph **out_graph) MVG_MUST_
 mvg_status mvg_pass_fold(const mvg_graph *graph, mvg_graph **out_graph) MVG_MUST_USE;
 // Drops nodes that no target needs.
 mvg_status mvg_pass_dce(const mvg_graph *graph, mvg_graph **out_graph) MVG_MUST_USE;
+// Values that gradients need of the modules in scope are computed again instead of held.
+mvg_status mvg_pass_recompute(const mvg_graph *graph, const mvg_scope *scope,
+                              mvg_graph **out_graph) MVG_MUST_USE;
+// Activations of the modules in scope, and their gradients, are stored as f16 or bf16.
+mvg_status mvg_pass_precision(const mvg_graph *graph, mvg_dtype dtype, const mvg_scope *scope,
+                              mvg_graph **out_graph) MVG_MUST_USE;
 
 #endif // MVGRAPH_PASSES_PASS_LIST_H_

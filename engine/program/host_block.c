@@ -1,4 +1,5 @@
 // Runs tapes block by block: loops and rows around the steps of host_lanes.c.
+#include "program/host_half.h"
 #include "program/host_lanes.h"
 #include "program/host_math.h"
 
@@ -155,10 +156,15 @@ static char *start(mvg_lane_machine *m, const mvg_tape *tape, const void *const 
 static void store(const mvg_lane_machine *m, void *const *writes) {
   for (size_t i = 0; i < m->tape->stores.count; ++i) {
     const mvg_tape_store *s = &m->tape->stores.items[i];
-    float *target = (float *)writes[s->write] + m->first;
+    size_t size = mvg_dtype_get_size(s->dtype);
+    void *target = (char *)writes[s->write] + m->first * (int64_t)size;
     const float *source = m->registers[s->source].f;
-    size_t bytes = (size_t)m->counts[MVG_TAPE_LANES] * sizeof *target;
-    if (target != source) memcpy(target, source, bytes);
+    int32_t count = m->counts[MVG_TAPE_LANES];
+    if (mvg_dtype_is_half(s->dtype)) {
+      mvg_host_narrow(s->dtype, source, count, target);
+    } else if (target != source) {
+      memcpy(target, source, (size_t)count * size);
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/threads.h"
+#include "program/host_half.h"
 #include "program/host_rows.h"
 #include "program/host_tape.h"
 
@@ -30,6 +31,7 @@ typedef struct {
   struct {
     mvg_tape *epilogue; // NULL: none
     uint32_t write;     // UINT32_MAX: only the epilogue reads it
+    mvg_dtype dtype;    // halves are computed in scratch memory, and rounded from there
   } outputs[MVG_ROW_MAX_OUTPUTS];
 } row_part;
 
@@ -83,9 +85,10 @@ static void keep_tape_bytes(mvg_host_group *g, const mvg_tape *tape) {
 
 static mvg_status add_input(mvg_host_group *g, const mvg_fusion *fusion, uint32_t i) {
   mvg_value input = g->node->inputs[i], behind = mvg_fusion_resolve(fusion, input);
+  const mvg_type *type = mvg_graph_get_type(fusion->graph, input);
   g->rows.inputs[i].read = find_read(g->group, behind);
-  if (g->rows.inputs[i].read != UINT32_MAX) return NULL;
-  int64_t size = mvg_shape_get_size(&mvg_graph_get_type(fusion->graph, input)->shape);
+  if (g->rows.inputs[i].read != UINT32_MAX && !mvg_dtype_is_half(type->dtype)) return NULL;
+  int64_t size = mvg_shape_get_size(&type->shape);
   if (g->rows.code.input_elements[i] == 0 && size > MAX_TASK_FLOATS) {
     return MVG_ERROR(MVG_UNSUPPORTED, "a large table that is computed");
   }
@@ -103,11 +106,18 @@ static mvg_status add_output(mvg_host_group *g, const mvg_fusion *fusion, uint32
   keep_tape_bytes(g, *tape);
   if (*tape) g->cost += (*tape)->cost * (double)part->count / (*tape)->block;
   g->rows.outputs[o].write = UINT32_MAX;
+  g->rows.outputs[o].dtype = g->node->outputs[o].dtype;
   for (uint32_t i = 0; i < g->group->write_count; ++i) {
     mvg_value write = g->group->writes[i], own = part->roots[0].value;
     if (write.node == own.node && write.output == own.output) g->rows.outputs[o].write = i;
   }
   return NULL;
+}
+
+// The kernel writes to where the output lies.
+static bool is_in_place(const row_part *rows, uint32_t output) {
+  return rows->outputs[output].write != UINT32_MAX &&
+         !mvg_dtype_is_half(rows->outputs[output].dtype);
 }
 
 static mvg_status add_rows(mvg_host_group *g, const mvg_fusion *fusion) {
@@ -135,8 +145,7 @@ static mvg_status add_rows(mvg_host_group *g, const mvg_fusion *fusion) {
   }
   for (uint32_t i = 0; i < g->node->output_count; ++i) {
     int64_t count = rows->code.output_elements[i] * rows->task_rows;
-    bool is_kept = rows->outputs[i].write != UINT32_MAX;
-    if (!is_kept) g->scratch_bytes += align((size_t)count * sizeof(float));
+    if (!is_in_place(rows, i)) g->scratch_bytes += align((size_t)count * sizeof(float));
   }
   g->scratch_bytes += g->tape_bytes;
   return NULL;
@@ -248,6 +257,16 @@ static void run_epilogues(const job *j, const mvg_row_job *task, char *tape_scra
   }
 }
 
+static void store_halves(const job *j, const mvg_row_job *task) {
+  const row_part *rows = &j->group->rows;
+  for (uint32_t o = 0; o < j->group->node->output_count; ++o) {
+    if (rows->outputs[o].write == UINT32_MAX || is_in_place(rows, o)) continue;
+    int64_t each = rows->code.output_elements[o], first = each * task->first_row;
+    uint16_t *target = (uint16_t *)j->writes[rows->outputs[o].write] + first;
+    mvg_host_narrow(rows->outputs[o].dtype, task->outputs[o], each * task->row_count, target);
+  }
+}
+
 static void run_rows(const job *j, int64_t index, char *tape_scratch) {
   const row_part *rows = &j->group->rows;
   int64_t first = index * rows->task_rows, rest = rows->code.rows - first;
@@ -255,7 +274,7 @@ static void run_rows(const job *j, int64_t index, char *tape_scratch) {
   char *scratch = fill_inputs(j, &task, tape_scratch + align(j->group->tape_bytes), tape_scratch);
   for (uint32_t o = 0; o < j->group->node->output_count; ++o) {
     int64_t each = rows->code.output_elements[o];
-    if (rows->outputs[o].write != UINT32_MAX) {
+    if (is_in_place(rows, o)) {
       task.outputs[o] = (float *)j->writes[rows->outputs[o].write] + each * first;
       continue;
     }
@@ -263,6 +282,7 @@ static void run_rows(const job *j, int64_t index, char *tape_scratch) {
     scratch += align((size_t)(each * rows->task_rows) * sizeof(float));
   }
   rows->code.run(&rows->code, &task);
+  store_halves(j, &task);
   run_epilogues(j, &task, tape_scratch);
 }
 

@@ -2,6 +2,7 @@
 // differ in the width of their vectors. Both variants give the same bits.
 #include "program/host_lanes.h"
 
+#include "base/half.h"
 #include "program/host_math.h"
 
 #define EACH _Pragma("GCC ivdep") for (int32_t i = 0; i < n; ++i)
@@ -237,29 +238,39 @@ MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32
 
 // ---- memory ----
 
+// Every function below is compiled once an element type, which is constant where it is called.
+MVG_HOST_INLINE uint32_t fetch(const void *source, int64_t i, const mvg_dtype dtype) {
+  if (dtype == MVG_DTYPE_BF16) return (uint32_t)((const uint16_t *)source)[i] << 16;
+  if (dtype == MVG_DTYPE_F16) {
+    return mvg_float_to_bits(mvg_float_from_f16(((const uint16_t *)source)[i]));
+  }
+  return ((const uint32_t *)source)[i];
+}
+
 // Element 0 is read, and dropped, where an element is not valid: that needs no branch.
-MVG_HOST_INLINE void copy_valid_run(uint32_t *t, const uint32_t *source, int32_t first,
-                                    int32_t stride, const int32_t *valid, int32_t n) {
+MVG_HOST_INLINE void copy_valid_run(uint32_t *t, const void *source, int32_t first, int32_t stride,
+                                    const int32_t *valid, int32_t n, const mvg_dtype dtype) {
   EACH {
     uint32_t mask = valid[i] ? UINT32_MAX : 0;
-    t[i] = source[(uint32_t)(first + i * stride) & mask] & mask;
+    t[i] = fetch(source, (uint32_t)(first + i * stride) & mask, dtype) & mask;
   }
 }
 
-MVG_HOST_INLINE void copy_run(uint32_t *t, const uint32_t *source, int64_t stride, int32_t n) {
+MVG_HOST_INLINE void copy_run(uint32_t *t, const void *source, int64_t first, int64_t stride,
+                              int32_t n, const mvg_dtype dtype) {
   if (stride == 1) {
-    EACH t[i] = source[i];
+    EACH t[i] = fetch(source, first + i, dtype);
   } else if (stride == 0) {
-    uint32_t same = *source;
+    uint32_t same = fetch(source, first, dtype);
     EACH t[i] = same;
   } else {
     for (int32_t i = 0; i < n; ++i)
-      t[i] = source[i * stride];
+      t[i] = fetch(source, first + i * stride, dtype);
   }
 }
 
 MVG_HOST_INLINE void load_runs(const mvg_lane_machine *m, const mvg_tape_load *load, uint32_t *t,
-                               const uint32_t *source, int32_t offset) {
+                               const void *source, int32_t offset, const mvg_dtype dtype) {
   int64_t run = m->tape->runs.items[load->width], position = m->first % run;
   int32_t n = m->counts[MVG_TAPE_LANES];
   const int32_t *index = m->registers[load->index].i;
@@ -269,49 +280,64 @@ MVG_HOST_INLINE void load_runs(const mvg_lane_machine *m, const mvg_tape_load *l
     int32_t rest = n - done, size = run - position < rest ? (int32_t)(run - position) : rest;
     int64_t from = index[k] + offset + position * load->stride;
     if (is_each) {
-      copy_valid_run(t + done, source, (int32_t)from, (int32_t)load->stride, valid + done, size);
+      copy_valid_run(t + done, source, (int32_t)from, (int32_t)load->stride, valid + done, size,
+                     dtype);
     } else if (valid && !valid[k]) {
       for (int32_t i = 0; i < size; ++i)
         t[done + i] = 0;
     } else {
-      copy_run(t + done, source + from, load->stride, size);
+      copy_run(t + done, source, from, load->stride, size, dtype);
     }
     done += size;
     position = 0;
   }
 }
 
-MVG_HOST_INLINE void gather(const uint32_t *source, const int32_t *index, const int32_t *valid,
-                            int32_t offset, uint32_t *t, int32_t n) {
+MVG_HOST_INLINE void gather(const void *source, const int32_t *index, const int32_t *valid,
+                            int32_t offset, uint32_t *t, int32_t n, const mvg_dtype dtype) {
   if (!valid) {
-    source += offset;
+    const void *from = (const char *)source + offset * (int64_t)mvg_dtype_get_size(dtype);
     for (int32_t i = 0; i < n; ++i)
-      t[i] = source[index[i]];
+      t[i] = fetch(from, index[i], dtype);
     return;
   }
   EACH {
     uint32_t mask = valid[i] ? UINT32_MAX : 0;
-    t[i] = source[(uint32_t)(index[i] + offset) & mask] & mask;
+    t[i] = fetch(source, (uint32_t)(index[i] + offset) & mask, dtype) & mask;
+  }
+}
+
+MVG_HOST_INLINE void load_elements(const mvg_lane_machine *m, const mvg_tape_step *step,
+                                   const mvg_dtype dtype) {
+  const mvg_tape_load *load = &m->tape->loads.items[step->side];
+  mvg_lanes *r = m->registers, *t = &r[step->target];
+  int32_t n = m->counts[MVG_TAPE_LANES], offset = (int32_t)load->offset;
+  const void *source = m->reads[load->read];
+  if (load->shift != MVG_TAPE_NONE) offset += r[load->shift].i[0];
+  if (load->pattern == MVG_TAPE_SINGLE) {
+    t->u[0] = fetch(source, offset, dtype);
+  } else if (load->pattern == MVG_TAPE_RUNS) {
+    load_runs(m, load, t->u, source, offset, dtype);
+  } else if (load->pattern == MVG_TAPE_GATHER) {
+    const int32_t *valid = load->valid == MVG_TAPE_NONE ? NULL : r[load->valid].i;
+    gather(source, r[load->index].i, valid, offset, t->u, n, dtype);
+  } else if (mvg_tape_load_is_in_place(load)) {
+    t->u = (uint32_t *)(uintptr_t)source + m->first + offset;
+  } else {
+    copy_run(t->u, source, m->first * load->stride + offset, load->stride, n, dtype);
   }
 }
 
 MVG_HOST_INLINE void run_load(const mvg_lane_machine *m, const mvg_tape_step *step) {
-  const mvg_tape_load *load = &m->tape->loads.items[step->side];
-  mvg_lanes *r = m->registers;
-  int32_t n = m->counts[MVG_TAPE_LANES], offset = (int32_t)load->offset;
-  const uint32_t *source = m->reads[load->read];
-  if (load->shift != MVG_TAPE_NONE) offset += r[load->shift].i[0];
-  if (load->pattern == MVG_TAPE_SINGLE) {
-    r[step->target].u[0] = source[offset];
-  } else if (load->pattern == MVG_TAPE_RUNS) {
-    load_runs(m, load, r[step->target].u, source, offset);
-  } else if (load->pattern == MVG_TAPE_GATHER) {
-    const int32_t *valid = load->valid == MVG_TAPE_NONE ? NULL : r[load->valid].i;
-    gather(source, r[load->index].i, valid, offset, r[step->target].u, n);
-  } else if (load->stride == 1) { // the register lies in memory itself
-    r[step->target].u = (uint32_t *)(uintptr_t)(source + m->first + offset);
-  } else {
-    copy_run(r[step->target].u, source + m->first * load->stride + offset, load->stride, n);
+  switch (m->tape->loads.items[step->side].dtype) {
+  case MVG_DTYPE_F16:
+    load_elements(m, step, MVG_DTYPE_F16);
+    break;
+  case MVG_DTYPE_BF16:
+    load_elements(m, step, MVG_DTYPE_BF16);
+    break;
+  default:
+    load_elements(m, step, MVG_DTYPE_F32);
   }
 }
 

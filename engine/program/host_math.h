@@ -7,23 +7,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/half.h"
+
 #if defined(__GNUC__)
 #define MVG_HOST_INLINE static inline __attribute__((always_inline))
 #else
 #define MVG_HOST_INLINE static inline
 #endif
-
-MVG_HOST_INLINE uint32_t mvg_host_to_bits(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-
-MVG_HOST_INLINE float mvg_host_from_bits(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
 
 // e^x = 2^n e^r with |r| <= ln(2) / 2; Taylor's series to r^7 leaves 6e-9. The power of two is
 // applied in two halves, so that results below the normal range come out right.
@@ -32,7 +22,7 @@ MVG_HOST_INLINE float mvg_host_exp(float x) {
   t = t < -104.0f ? -104.0f : t;
   const float magic = 12582912.0f; // adding it rounds to an integer
   float shifted = t * 1.44269504f + magic;
-  int32_t n = (int32_t)(mvg_host_to_bits(shifted) - mvg_host_to_bits(magic));
+  int32_t n = (int32_t)(mvg_float_to_bits(shifted) - mvg_float_to_bits(magic));
   float k = shifted - magic;
   float r = t - k * 0.693145752f;
   r = r - k * 1.42860677e-6f;
@@ -44,8 +34,8 @@ MVG_HOST_INLINE float mvg_host_exp(float x) {
   p = p * r + 0.5f;
   p = p * r * r + r + 1.0f;
   int32_t half = n >> 1;
-  float a = mvg_host_from_bits((uint32_t)(half + 127) << 23);
-  float b = mvg_host_from_bits((uint32_t)(n - half + 127) << 23);
+  float a = mvg_float_from_bits((uint32_t)(half + 127) << 23);
+  float b = mvg_float_from_bits((uint32_t)(n - half + 127) << 23);
   return p * a * b;
 }
 
@@ -53,9 +43,9 @@ MVG_HOST_INLINE float mvg_host_exp(float x) {
 MVG_HOST_INLINE float mvg_host_log(float x) {
   int is_small = x < 1.17549435e-38f;
   float y = is_small ? x * 8388608.0f : x;
-  uint32_t bits = mvg_host_to_bits(y) - 0x3F3504F3u;
+  uint32_t bits = mvg_float_to_bits(y) - 0x3F3504F3u;
   int32_t e = (int32_t)bits >> 23;
-  float m = mvg_host_from_bits((bits & 0x007FFFFFu) + 0x3F3504F3u);
+  float m = mvg_float_from_bits((bits & 0x007FFFFFu) + 0x3F3504F3u);
   float f = m - 1.0f, s = f / (2.0f + f), q = s * s;
   float p = 0.222222222f;
   p = p * q + 0.285714286f;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/threads.h"
+#include "program/host_half.h"
 #include "program/host_math.h"
 
 #define DEPTH 192 // of a packed panel
@@ -13,6 +14,7 @@
 #define TASK_OPERATIONS 1000000
 #define MAX_BLOCKS 16
 #define BLOCK_STEP 32
+#define STRIP_ROWS 256 // of a strip whose sums are rounded when they are done
 
 #define LANES 16 // of a vector; processors with narrower ones split it
 #define MAX_ROWS 8
@@ -23,10 +25,16 @@ typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(
 typedef struct {
   int64_t m, n, k;
   int64_t a_row, a_column, b_row, b_column; // element strides of op(a), op(b)
+  mvg_dtype a_type, b_type, y_type;
 } product;
 
+// Element `index` of an array of `dtype`.
+static const void *at(const void *array, mvg_dtype dtype, int64_t index) {
+  return (const char *)array + index * (int64_t)mvg_dtype_get_size(dtype);
+}
+
 static product get_product(const mvg_matmul *s) {
-  product p = {.m = s->m, .n = s->n, .k = s->k};
+  product p = {.m = s->m, .n = s->n, .k = s->k, .a_type = s->a, .b_type = s->b, .y_type = s->y};
   p.a_row = s->transpose_a ? 1 : s->k;
   p.a_column = s->transpose_a ? s->m : 1;
   p.b_row = s->transpose_b ? 1 : s->n;
@@ -36,6 +44,11 @@ static product get_product(const mvg_matmul *s) {
 
 static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
+}
+
+static bool has_halves(const product *p) {
+  return mvg_dtype_is_half(p->a_type) || mvg_dtype_is_half(p->b_type) ||
+         mvg_dtype_is_half(p->y_type);
 }
 
 static void multiply_tiny(const product *p, const float *a, const float *b, float *y,
@@ -53,9 +66,16 @@ static void multiply_tiny(const product *p, const float *a, const float *b, floa
 }
 
 // panel[l][j] = b[l][j] for j below `columns`, else 0.
-MVG_HOST_INLINE void pack(const product *p, const float *b, int64_t depth, int64_t columns,
+MVG_HOST_INLINE void pack(const product *p, const void *matrix, int64_t depth, int64_t columns,
                           int64_t width, float *panel) {
   if (columns < width) memset(panel, 0, (size_t)(depth * width) * sizeof *panel);
+  if (mvg_dtype_is_half(p->b_type)) {
+    for (int64_t l = 0; l < depth; ++l)
+      mvg_host_widen(p->b_type, at(matrix, p->b_type, l * p->b_row), p->b_column, columns,
+                     panel + l * width);
+    return;
+  }
+  const float *b = matrix;
   if (p->b_column == 1) {
     for (int64_t l = 0; l < depth; ++l)
       memcpy(panel + l * width, b + l * p->b_row, (size_t)columns * sizeof *b);
@@ -105,43 +125,86 @@ MVG_HOST_INLINE void multiply_tile(const product *p, const float *a, const float
   }
 }
 
-MVG_HOST_INLINE void multiply_strips(const product *p, const float *a, const float *b, float *y,
-                                     int64_t stride, const int rows, const int vectors) {
-  float panel[DEPTH * MAX_VECTORS * LANES];
-  const int64_t width = vectors * LANES;
+// Rows of a, and of y, that one tile of `rows` takes: as they lie, or widened to `tile`.
+MVG_HOST_INLINE const float *widen_rows(const product *p, const void *a, int64_t rows,
+                                        int64_t depth, float *tile) {
+  if (!mvg_dtype_is_half(p->a_type)) return a;
+  for (int64_t i = 0; i < rows; ++i)
+    mvg_host_widen(p->a_type, at(a, p->a_type, i * p->a_row), p->a_column, depth, tile + i * DEPTH);
+  return tile;
+}
+
+// One strip of columns: y[m][columns] = a[m][k] b[k][columns].
+MVG_HOST_INLINE void multiply_strip(const product *p, const void *a, const void *b, float *y,
+                                    int64_t stride, int64_t columns, const int rows,
+                                    const int vectors) {
+  float panel[DEPTH * MAX_VECTORS * LANES], tile[MAX_ROWS * DEPTH];
+  product widened = *p;
+  if (mvg_dtype_is_half(p->a_type)) {
+    widened.a_row = DEPTH;
+    widened.a_column = 1;
+  }
   for (int64_t i = 0; i < p->m; ++i)
-    memset(y + i * stride, 0, (size_t)p->n * sizeof *y);
+    memset(y + i * stride, 0, (size_t)columns * sizeof *y);
+  for (int64_t l = 0; l < p->k; l += DEPTH) {
+    int64_t depth = smaller(DEPTH, p->k - l), i = 0;
+    pack(p, at(b, p->b_type, l * p->b_row), depth, columns, vectors * LANES, panel);
+    for (; i + rows <= p->m; i += rows) {
+      const void *from = at(a, p->a_type, l * p->a_column + i * p->a_row);
+      multiply_tile(&widened, widen_rows(p, from, rows, depth, tile), panel, depth, y + i * stride,
+                    stride, columns, rows, vectors);
+    }
+    for (; i < p->m; ++i) {
+      const void *from = at(a, p->a_type, l * p->a_column + i * p->a_row);
+      multiply_tile(&widened, widen_rows(p, from, 1, depth, tile), panel, depth, y + i * stride,
+                    stride, columns, 1, vectors);
+    }
+  }
+}
+
+// Halves of y are summed up in a part of a strip, and rounded from there.
+MVG_HOST_INLINE void multiply_rounded_strip(const product *p, const void *a, const void *b, void *y,
+                                            int64_t stride, int64_t columns, const int rows,
+                                            const int vectors) {
+  float sums[STRIP_ROWS * MAX_VECTORS * LANES];
+  for (int64_t row = 0; row < p->m; row += STRIP_ROWS) {
+    product part = *p;
+    part.m = smaller(STRIP_ROWS, p->m - row);
+    multiply_strip(&part, at(a, p->a_type, row * p->a_row), b, sums, columns, columns, rows,
+                   vectors);
+    for (int64_t i = 0; i < part.m; ++i)
+      mvg_host_narrow(p->y_type, sums + i * columns, columns, (uint16_t *)y + (row + i) * stride);
+  }
+}
+
+MVG_HOST_INLINE void multiply_strips(const product *p, const void *a, const void *b, void *y,
+                                     int64_t stride, const int rows, const int vectors) {
+  const int64_t width = vectors * LANES;
   for (int64_t column = 0; column < p->n; column += width) {
     int64_t columns = smaller(width, p->n - column);
-    for (int64_t l = 0; l < p->k; l += DEPTH) {
-      int64_t depth = smaller(DEPTH, p->k - l), i = 0;
-      pack(p, b + l * p->b_row + column * p->b_column, depth, columns, width, panel);
-      const float *from = a + l * p->a_column;
-      float *to = y + column;
-      for (; i + rows <= p->m; i += rows)
-        multiply_tile(p, from + i * p->a_row, panel, depth, to + i * stride, stride, columns, rows,
-                      vectors);
-      for (; i < p->m; ++i)
-        multiply_tile(p, from + i * p->a_row, panel, depth, to + i * stride, stride, columns, 1,
-                      vectors);
+    const void *from = at(b, p->b_type, column * p->b_column);
+    if (mvg_dtype_is_half(p->y_type)) {
+      multiply_rounded_strip(p, a, from, (uint16_t *)y + column, stride, columns, rows, vectors);
+    } else {
+      multiply_strip(p, a, from, (float *)y + column, stride, columns, rows, vectors);
     }
   }
 }
 
 // Tiles for 16, 16 and 32 registers of 4, 8 and 16 lanes.
-static void multiply_plain(const product *p, const float *a, const float *b, float *y,
+static void multiply_plain(const product *p, const void *a, const void *b, void *y,
                            int64_t stride) {
   multiply_strips(p, a, b, y, stride, 3, 1);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
 __attribute__((target("avx2,fma"))) static void
-multiply_avx2(const product *p, const float *a, const float *b, float *y, int64_t stride) {
+multiply_avx2(const product *p, const void *a, const void *b, void *y, int64_t stride) {
   multiply_strips(p, a, b, y, stride, 6, 1);
 }
 
 __attribute__((target("avx512f"))) static void
-multiply_avx512(const product *p, const float *a, const float *b, float *y, int64_t stride) {
+multiply_avx512(const product *p, const void *a, const void *b, void *y, int64_t stride) {
   if (p->n <= LANES) {
     multiply_strips(p, a, b, y, stride, 8, 1);
   } else {
@@ -149,7 +212,7 @@ multiply_avx512(const product *p, const float *a, const float *b, float *y, int6
   }
 }
 
-static void multiply(const product *p, const float *a, const float *b, float *y, int64_t stride) {
+static void multiply(const product *p, const void *a, const void *b, void *y, int64_t stride) {
   if (__builtin_cpu_supports("avx512f")) {
     multiply_avx512(p, a, b, y, stride);
   } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -165,8 +228,8 @@ static void multiply(const product *p, const float *a, const float *b, float *y,
 // The product is cut into blocks of rows or columns of each matrix.
 typedef struct {
   const mvg_matmul *shape;
-  const float *a, *b;
-  float *y;
+  const void *a, *b;
+  void *y;
   int64_t blocks;        // of one matrix
   int64_t rows, columns; // of one block
   int64_t matrices;      // per task, for batches of small ones
@@ -177,12 +240,17 @@ static void multiply_block(const job *j, int64_t matrix, int64_t block) {
   product p = get_product(s);
   int64_t row = j->rows < s->m ? block * j->rows : 0,
           column = j->rows < s->m ? 0 : block * j->columns;
-  const float *a = j->a + (s->broadcast_a ? 0 : matrix * s->m * s->k) + row * p.a_row;
-  const float *b = j->b + (s->broadcast_b ? 0 : matrix * s->k * s->n) + column * p.b_column;
-  float *y = j->y + matrix * s->m * s->n + row * s->n + column;
+  const void *a = at(j->a, s->a, (s->broadcast_a ? 0 : matrix * s->m * s->k) + row * p.a_row);
+  const void *b = at(j->b, s->b, (s->broadcast_b ? 0 : matrix * s->k * s->n) + column * p.b_column);
+  int64_t first = matrix * s->m * s->n + row * s->n + column;
+  void *y = (char *)j->y + first * (int64_t)mvg_dtype_get_size(s->y);
   p.m = smaller(j->rows, s->m - row);
   p.n = smaller(j->columns, s->n - column);
-  (s->m * s->n * s->k <= TINY ? multiply_tiny : multiply)(&p, a, b, y, s->n);
+  if (s->m * s->n * s->k <= TINY && !has_halves(&p)) {
+    multiply_tiny(&p, a, b, y, s->n);
+  } else {
+    multiply(&p, a, b, y, s->n);
+  }
 }
 
 static void run_task(void *context, int64_t index) {
@@ -197,7 +265,7 @@ static int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-void mvg_host_matmul(const mvg_matmul *shape, const float *a, const float *b, float *y) {
+void mvg_host_matmul(const mvg_matmul *shape, const void *a, const void *b, void *y) {
   mvg_matmul s = *shape;
   if (s.batch == 0 || s.m == 0 || s.n == 0) return;
   if (s.batch > 1 && s.broadcast_b && !s.broadcast_a && !s.transpose_a) {

@@ -13,7 +13,7 @@ static int64_t get_constant(const mvg_node *node, const char *name) {
   return 0;
 }
 
-static mvg_matmul get_matmul(const mvg_node *node) {
+static mvg_matmul get_matmul(const mvg_node *node, const mvg_ndarray *const *inputs) {
   return (mvg_matmul){
       .batch = get_constant(node, "B"),
       .m = get_constant(node, "M"),
@@ -23,6 +23,9 @@ static mvg_matmul get_matmul(const mvg_node *node) {
       .transpose_b = get_constant(node, "TRANSPOSE_B") != 0,
       .broadcast_a = get_constant(node, "BROADCAST_A") != 0,
       .broadcast_b = get_constant(node, "BROADCAST_B") != 0,
+      .a = inputs[0]->dtype,
+      .b = inputs[1]->dtype,
+      .y = node->outputs[0].dtype,
   };
 }
 
@@ -95,7 +98,7 @@ static mvg_status run_node(const mvg_node *node, operand *operands) {
     outputs[i] = &operands[node->input_count + i].array;
   }
   if (node->kind == MVG_KIND_KERNEL) {
-    mvg_matmul shape = get_matmul(node);
+    mvg_matmul shape = get_matmul(node, inputs);
     mvg_host_matmul(&shape, inputs[0]->data, inputs[1]->data, outputs[0]->data);
     return NULL;
   }

@@ -93,10 +93,11 @@ static uint16_t emit_leaf(mvg_tape_emitter *e, mvg_value value, const mvg_index 
   if (read == group->read_count && !is_extra) {
     return mvg_emit_unsupported(e, "an earlier root that is read in another order");
   }
-  if (mvg_shape_get_size(&mvg_graph_get_type(e->graph, value)->shape) == 0) {
-    return mvg_emit_unsupported(e, "an empty tensor");
-  }
-  return mvg_emit_load(e, read, linear, guard);
+  const mvg_type *type = mvg_graph_get_type(e->graph, value);
+  if (mvg_shape_get_size(&type->shape) == 0) return mvg_emit_unsupported(e, "an empty tensor");
+  bool is_widened =
+      is_extra && mvg_dtype_is_half(type->dtype); // by the row kernel, see host_group.c
+  return mvg_emit_load(e, read, is_widened ? MVG_DTYPE_F32 : type->dtype, linear, guard);
 }
 
 // ---- reductions ----
@@ -159,7 +160,7 @@ static mvg_status make_rows_body(mvg_tape_emitter *outer, const mvg_node *node, 
       value = mvg_emit_unary(&e, MVG_TAPE_TO_FLOAT, value);
     }
     rows->result = mvg_emit_widen(&e, value, MVG_TAPE_LANES);
-    status = mvg_array_push(&e.tape->stores, ((mvg_tape_store){rows->result, 0}));
+    status = mvg_array_push(&e.tape->stores, ((mvg_tape_store){.source = rows->result}));
   }
   return close_emitter(&e, status, &rows->body);
 }
@@ -431,13 +432,13 @@ static uint32_t find_write(const mvg_group *group, mvg_value value) {
 }
 
 // A store may overwrite memory that a register still lies in: such values are copied.
-static void add_store(mvg_tape_emitter *e, uint16_t reg, uint32_t write) {
+static void add_store(mvg_tape_emitter *e, uint16_t reg, uint32_t write, mvg_dtype dtype) {
   if (e->failure) return;
   reg = mvg_emit_widen(e, reg, e->tape->count > 1 ? MVG_TAPE_LANES : MVG_TAPE_UNIFORM);
   reg = mvg_emit(e, &(mvg_tape_step){.op = MVG_TAPE_COPY,
                                      .args = {reg},
                                      .width = e->tape->registers.items[reg].width});
-  mvg_status status = mvg_array_push(&e->tape->stores, ((mvg_tape_store){reg, write}));
+  mvg_status status = mvg_array_push(&e->tape->stores, ((mvg_tape_store){reg, write, dtype}));
   if (status) mvg_emit_give_up(e, status);
 }
 
@@ -462,13 +463,14 @@ static void emit_roots(mvg_tape_emitter *e, const mvg_part *part, uint32_t first
     if (!part->roots[i].is_stored) continue;
     uint16_t width = e->tape->count > 1 ? MVG_TAPE_LANES : MVG_TAPE_UNIFORM;
     uint32_t write = find_write(e->group, value);
+    mvg_dtype dtype = mvg_graph_get_type(e->graph, value)->dtype;
     bool is_in_memory = is_load(e->tape, reg) && part->root_count > 1;
     if (is_in_memory) {
-      add_store(e, reg, write);
+      add_store(e, reg, write, dtype);
       continue;
     }
     reg = mvg_emit_widen(e, reg, width);
-    mvg_status status = mvg_array_push(&e->tape->stores, ((mvg_tape_store){reg, write}));
+    mvg_status status = mvg_array_push(&e->tape->stores, ((mvg_tape_store){reg, write, dtype}));
     if (status) mvg_emit_give_up(e, status);
   }
 }
@@ -490,7 +492,7 @@ mvg_status mvg_tape_create_input(const mvg_fusion *fusion, const mvg_group *grou
     mvg_place place;
     mvg_place_from_linear(&e.pool, shape, e.element, &place);
     uint16_t reg = emit_value(&e, input, &place, NULL, false);
-    add_store(&e, reg, 0);
+    add_store(&e, reg, 0, MVG_DTYPE_F32);
   }
   return close_emitter(&e, status, out_tape);
 }

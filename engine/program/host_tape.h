@@ -53,6 +53,7 @@ typedef enum {
 typedef struct {
   mvg_tape_pattern pattern;
   uint32_t read;                // of the group
+  mvg_dtype dtype;              // of the elements; halves are widened
   uint16_t index, shift, valid; // registers, or MVG_TAPE_NONE; shift: uniform, added to the offset
   uint16_t width;               // of the index
   uint16_t valid_width;
@@ -80,7 +81,8 @@ typedef struct {
 
 typedef struct {
   uint16_t source;
-  uint32_t write; // of the group
+  uint32_t write;  // of the group
+  mvg_dtype dtype; // of the elements; registers are rounded to halves
 } mvg_tape_store;
 
 typedef struct {
@@ -130,6 +132,11 @@ mvg_status mvg_tape_create_input(const mvg_fusion *fusion, const mvg_group *grou
 mvg_status mvg_tape_create_epilogue(const mvg_fusion *fusion, const mvg_group *group, uint32_t part,
                                     mvg_tape **out_tape) MVG_MUST_USE;
 void mvg_tape_destroy(mvg_tape *tape);
+
+// Such a load copies nothing: its register is the memory it reads.
+static inline bool mvg_tape_load_is_in_place(const mvg_tape_load *load) {
+  return load->pattern == MVG_TAPE_LINEAR && load->stride == 1 && !mvg_dtype_is_half(load->dtype);
+}
 
 uint32_t mvg_tape_count_args(const mvg_tape_step *step); // some may be MVG_TAPE_NONE
 

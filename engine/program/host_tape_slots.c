@@ -121,7 +121,8 @@ static double get_step_cost(const mvg_tape *tape, const mvg_tape_step *step) {
   if (step->width > MVG_TAPE_LANES) return 8 + 50.0 / (double)tape->runs.items[step->width];
   if (step->op == MVG_TAPE_LOAD) {
     const mvg_tape_load *load = &tape->loads.items[step->side];
-    if (load->pattern == MVG_TAPE_LINEAR) return load->stride == 1 ? 10 : 120;
+    if (mvg_tape_load_is_in_place(load)) return 10;
+    if (load->pattern == MVG_TAPE_LINEAR) return load->stride == 1 ? 40 : 120;
     if (load->pattern == MVG_TAPE_GATHER) return 200;
     double each = load->stride >= 0 && load->stride <= 1 ? 0.1 : 0.5;
     return MVG_TAPE_BLOCK * (each + 4.0 / (double)tape->runs.items[load->width]);

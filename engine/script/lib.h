@@ -3,6 +3,7 @@
 #ifndef MVGRAPH_SCRIPT_LIB_H_
 #define MVGRAPH_SCRIPT_LIB_H_
 
+#include "passes/pass.h"
 #include "script/arg.h"
 
 int mvg_lua_open_array(lua_State *L);
@@ -52,6 +53,9 @@ uint32_t mvg_arg_values(lua_State *L, int index, const mvg_graph *graph, uint32_
 void mvg_lua_push_value(lua_State *L, mvg_value value);
 // Pushes the userdata of a graph that hooks get as a pointer.
 void mvg_lua_push_graph_of(lua_State *L, const mvg_graph *graph);
+// {recompute = patterns, precision = dtype, halves = patterns}, all optional, or nil. What it
+// borrows from the table is kept alive by what it pushes.
+void mvg_arg_pass_options(lua_State *L, int index, mvg_pass_options *out_options);
 // The methods that build nodes.
 extern const luaL_Reg mvg_lua_graph_builders[];
 

@@ -176,6 +176,29 @@ static int graph_text(lua_State *L) {
   return push_text(L, box, &str);
 }
 
+static void get_scope(lua_State *L, int index, const char *field, mvg_scope *out_scope) {
+  *out_scope = (mvg_scope){0};
+  if (lua_getfield(L, index, field) == LUA_TNIL) return;
+  int list = lua_gettop(L), count = mvg_arg_list(L, list, MAX_LIST, field);
+  const char **patterns = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *patterns, 0);
+  mvg_arg_strings(L, list, count, field, patterns);
+  *out_scope = (mvg_scope){patterns, (uint32_t)count};
+}
+
+void mvg_arg_pass_options(lua_State *L, int index, mvg_pass_options *out_options) {
+  *out_options = (mvg_pass_options){.precision = MVG_DTYPE_F32};
+  if (lua_isnoneornil(L, index)) return;
+  luaL_checkstack(L, 5, NULL);
+  get_scope(L, index, "recompute", &out_options->recompute);
+  get_scope(L, index, "halves", &out_options->halves);
+  const char *name = mvg_arg_string_field(L, index, "precision");
+  bool is_known = !name || mvg_dtype_parse(name, &out_options->precision);
+  if (!is_known || (name && out_options->precision != MVG_DTYPE_F32 &&
+                    !mvg_dtype_is_half(out_options->precision))) {
+    luaL_error(L, "precision '%s' is none of f32, f16, bf16", name);
+  }
+}
+
 typedef struct {
   const char *wanted;
   mvg_str text;
@@ -188,10 +211,13 @@ static void capture_pass(void *context, const char *pass, const mvg_graph *graph
   mvg_graph_print(graph, true, &capture->text);
 }
 
-// text_after(pass): an unknown pass is an error that lists the passes.
+// text_after(pass, {recompute, precision, halves} or nil): an unknown pass is an error that lists
+// the passes.
 static int graph_text_after(lua_State *L) {
   const mvg_graph *graph = mvg_arg_graph(L, 1);
   const char *wanted = luaL_checkstring(L, 2);
+  mvg_pass_options options;
+  mvg_arg_pass_options(L, 3, &options);
   size_t count;
   const mvg_pass *passes = mvg_pass_get_list(&count);
   bool is_known = false;
@@ -208,7 +234,7 @@ static int graph_text_after(lua_State *L) {
   pass_capture capture = {.wanted = wanted};
   mvg_graph *result = NULL;
   mvg_vm_enter(L);
-  mvg_status status = mvg_pass_run_all(graph, capture_pass, &capture, &result);
+  mvg_status status = mvg_pass_run_all(graph, &options, capture_pass, &capture, &result);
   mvg_graph_destroy(result);
   if (status) mvg_str_deinit(&capture.text);
   mvg_lua_check(L, status);

@@ -13,6 +13,8 @@ local stage = {}
 local IMAGENET_MEAN <const>, IMAGENET_STD <const> = { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 }
 local PRIOR_POSES <const> = 1000
 local WARMUP_SHARE <const> = 0.05
+-- Bodies, projections and losses need f32: 16 bits are steps of several millimetres.
+local HALVES <const> = { "irv.encoder", "irv.reduce", "iev.layer", "iev.norm", "iev.reduce" }
 
 ---@class Shared what all stages need of a run
 ---@field layer Smpl
@@ -123,18 +125,19 @@ local function compile(self)
   local seen = stage.seen(self)
   local pictures = { images = { b, n, 3, config.image, config.image } }
   local features = self.keeps_features and self:feature_shapes(b, n) or pictures
+  local asked = { seed = config.seed, recompute = config.recompute, precision = config.precision, halves = HALVES }
   local given_to_train = stage.specs(seen, features, self:target_shapes(b, n), { lr = {} })
   self.model:eval()
   self.trained:train() -- what is frozen neither drops nor tracks
   self.train_program = mv.program(self.name .. "_train", given_to_train, function(given)
     local terms = self:losses(given)
-    local gradients = mv.grad(terms.loss, self.parameters)
+    local gradients = self.scaler:unscale(mv.grad(self.scaler:scale(terms.loss), self.parameters))
     if config.clip > 0 then
       gradients = mv.optim.clip_grad_norm_(gradients, config.clip)
     end
-    self.optimizer:step(gradients, given.lr)
+    self.scaler:step(self.optimizer, gradients, given.lr)
     return terms
-  end, { seed = config.seed })
+  end, asked)
   self.train_program:compile()
   self.model:eval()
   self.predict_program = mv.program(self.name .. "_predict", stage.specs(seen, pictures), function(given)
@@ -154,6 +157,7 @@ function stage.new(class, ctx, settings)
   self.fits, self.fit_data = stage.new_fits(self, self.fit_views)
   self.parameters = self.trained:parameters()
   self.optimizer = mv.optim.Adam(self.parameters, { lr = settings.lr })
+  self.scaler = mv.optim.GradScaler { enabled = self.config.precision == "f16" }
   compile(self)
   return self
 end
@@ -238,22 +242,26 @@ end
 
 function Stage:state()
   local state = self.fits:state "fits"
-  for name, array in pairs(self.optimizer:state_dict()) do
-    state["optimizer." .. name] = array
+  for _, part in ipairs { "optimizer", "scaler" } do
+    for name, array in pairs(self[part]:state_dict()) do
+      state[part .. "." .. name] = array
+    end
   end
   return state
 end
 
 function Stage:load_state(state)
   self.fits:load_state(state, "fits")
-  local moments = {}
-  for name, array in pairs(state) do
-    local own = name:match "^optimizer%.(.+)$"
-    if own then
-      moments[own] = array
+  for _, part in ipairs { "optimizer", "scaler" } do
+    local own = {}
+    for name, array in pairs(state) do
+      local key = name:match("^" .. part .. "%.(.+)$")
+      if key then
+        own[key] = array
+      end
     end
+    self[part]:load_state_dict(own)
   end
-  self.optimizer:load_state_dict(moments)
 end
 
 ---@param name string of the stage

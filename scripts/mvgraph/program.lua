@@ -59,9 +59,9 @@ function Program:compile()
   local tracer = self:trace()
   local handles = {}
   for i, used in ipairs(tracer.states) do handles[i] = used.handle end
-  self.compiled = core.compile(tracer.graph, handles, {
-    host_bindings = self.host_bindings, is_timed = settings.is_timed, is_checked = settings.is_checked,
-  })
+  local given = { host_bindings = self.host_bindings, is_timed = settings.is_timed, is_checked = settings.is_checked }
+  for name, value in pairs(self.passes) do given[name] = value end
+  self.compiled = core.compile(tracer.graph, handles, given)
   return self
 end
 
@@ -125,20 +125,32 @@ end
 ---@return string
 function Program:graph_text(pass)
   local graph = self:trace().graph
-  return pass and graph:text_after(pass) or graph:text()
+  return pass and graph:text_after(pass, self.passes) or graph:text()
 end
 
 local program = { settings = settings }
 
+---Modules are named by patterns of their paths: "encoder.layers.*.blocks.*", "*" being any one component; "" is all.
+---@class ProgramOptions
+---@field host_bindings boolean? whether CPU devices may run host code instead of shaders; default true
+---@field seed integer? of random operators; default 0
+---@field recompute string[]? modules whose activations are computed again for their gradients instead of being held:
+---  less memory, more time, the same bits
+---@field precision string? "f16" or "bf16": how the modules of `halves` store activations and their gradients;
+---  arithmetic, sums, parameters and their gradients stay f32; default "f32"
+---@field halves string[]? default: all modules
+local DEFAULTS <const> = { host_bindings = true, seed = 0, recompute = {}, precision = "f32", halves = { "" } }
+
 ---@param name string
 ---@param inputs table<string, {shape: integer[]?, dtype: string?}>
 ---@param body fun(inputs: table<string, Tensor>): table<string, Tensor>?
----@param given? {host_bindings: boolean?, seed: integer?}
+---@param given? ProgramOptions
 ---@return Program
 function program.new(name, inputs, body, given)
-  local chosen = options.read("mv.program", given, { host_bindings = true, seed = 0 })
+  local chosen = options.read("mv.program", given, DEFAULTS)
   local made = setmetatable({
     name = name, inputs = inputs, body = body, steps = 0, host_bindings = chosen.host_bindings, seed = chosen.seed,
+    passes = { recompute = chosen.recompute, precision = chosen.precision, halves = chosen.halves },
   }, Program)
   if settings.on_new then settings.on_new(made) end
   return made

@@ -171,7 +171,7 @@ static void test_passes_remove_what_they_say(void **state) {
   assert_int_equal(count_after(graph, mvg_pass_dce), 7);
   assert_int_equal(count_after(graph, mvg_pass_cse), 7);
   mvg_graph *optimised;
-  assert_ok(mvg_pass_run_all(graph, NULL, NULL, &optimised));
+  assert_ok(mvg_pass_run_all(graph, NULL, NULL, NULL, &optimised));
   mvg_str text = {0};
   mvg_graph_print(optimised, false, &text);
   assert_string_equal(text.text, "graph \"test\"\n"
@@ -195,7 +195,7 @@ static void test_constants_are_evaluated(void **state) {
   assert_ok(mvg_graph_sum(graph, a, 1, &total));
   assert_ok(mvg_graph_add_target(graph, &(mvg_target){.name = "out", .value = total}));
   mvg_graph *optimised;
-  assert_ok(mvg_pass_run_all(graph, NULL, NULL, &optimised));
+  assert_ok(mvg_pass_run_all(graph, NULL, NULL, NULL, &optimised));
   assert_int_equal(mvg_graph_get_node_count(optimised), 1);
   assert_true(*(const float *)mvg_graph_get_node(optimised, 0)->constant.data == 14);
   mvg_graph_destroy(optimised);

@@ -137,6 +137,7 @@ void mvg_null_device_get_info(mvg_device_info *out_info) {
                .driver = "null device, computes nothing",
                .is_cpu = true,
                .is_null = true,
+               .has_half_storage = true,
                .memory_bytes = 64 * GIB,
                .max_storage_range_bytes = 4 * GIB,
                .max_allocation_bytes = 64 * GIB,

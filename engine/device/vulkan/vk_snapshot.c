@@ -51,6 +51,15 @@ static uint32_t min_u32(uint32_t a, uint32_t b) {
   return a < b ? a : b;
 }
 
+static bool query_half_storage(const mvg_vk_table *fn, VkPhysicalDevice device) {
+  VkPhysicalDevice16BitStorageFeatures storage = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
+  VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                        .pNext = &storage};
+  fn->vkGetPhysicalDeviceFeatures2(device, &features);
+  return storage.storageBuffer16BitAccess;
+}
+
 static void fill_caps(mvg_vk_snapshot *snapshot, const property_chain *chain) {
   const VkPhysicalDeviceProperties *core = &chain->core.properties;
   const VkPhysicalDeviceLimits *limits = &core->limits;
@@ -101,6 +110,7 @@ static void take_snapshot(const mvg_vk_table *fn, VkPhysicalDevice device,
   query_properties(fn, device, core.apiVersion, &chain);
   memcpy(snapshot->driver_uuid, chain.id.driverUUID, VK_UUID_SIZE);
   fill_caps(snapshot, &chain);
+  snapshot->caps.has_half_storage = query_half_storage(fn, device);
 }
 
 static mvg_status list_physical_devices(const mvg_vk_instance *instance,

@@ -54,7 +54,7 @@
 ---@field target fun(self, name: string, value: Value, is_update: boolean, slot: integer?)
 ---@field eval fun(self, inputs: Array[], states: Array[], values: Value[]): Array[] in double precision, f64
 ---@field text fun(self): string
----@field text_after fun(self, pass: string): string
+---@field text_after fun(self, pass: string, options: table?): string
 ---@field node_count fun(self): integer
 
 ---@class StateHandle a named tensor on the device
