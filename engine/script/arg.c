@@ -49,7 +49,7 @@ mvg_dtype mvg_arg_dtype(lua_State *L, int index) {
   mvg_dtype dtype = MVG_DTYPE_F32;
   if (lua_isnoneornil(L, index)) return dtype;
   const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
-  if (!mvg_dtype_parse(name, &dtype)) {
+  if (!mvg_dtype_parse(name, &dtype) || mvg_dtype_is_half(dtype)) { // halves stay in programs
     luaL_error(L, "an element type is f32, i32, u8 or f64, not %s", luaL_tolstring(L, index, NULL));
   }
   return dtype;
