@@ -222,22 +222,32 @@ function define.view(name)
   end
 end
 
+---A zero-based axis of an argument that may count from the end.
+---@param x Tensor
+---@param axis integer
+---@param operator string
+---@return integer
+function define.axis(x, axis, operator)
+  local rank = #x.shape
+  if math.type(axis) ~= "integer" or axis < -rank or axis >= rank then
+    trace.fail("%s: axis %s is not one of %s", operator, tostring(axis), tensor.format_shape(x.shape))
+  end
+  return axis % rank
+end
+
 ---Zero-based axes of an argument that is a list, a number or nil (all axes), as a sorted list.
 ---@param x Tensor
 ---@param axes integer|integer[]|nil
 ---@param operator string
 ---@return integer[]
 function define.axes(x, axes, operator)
-  local rank, list, seen = #x.shape, {}, {}
+  local list, seen = {}, {}
   if axes == nil then
-    for axis = 0, rank - 1 do list[axis + 1] = axis end
+    for axis = 0, #x.shape - 1 do list[axis + 1] = axis end
     return list
   end
   for _, axis in ipairs(type(axes) == "table" and axes or { axes }) do
-    if math.type(axis) ~= "integer" or axis < -rank or axis >= rank then
-      trace.fail("%s: axis %s is not one of %s", operator, tostring(axis), tensor.format_shape(x.shape))
-    end
-    axis = axis % rank
+    axis = define.axis(x, axis, operator)
     if seen[axis] then trace.fail("%s: axis %d is given twice", operator, axis) end
     seen[axis] = true
     list[#list + 1] = axis

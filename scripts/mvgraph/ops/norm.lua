@@ -2,6 +2,7 @@
 local op = require "mvgraph.ops.define"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
+local batches = require "mvgraph.ops.batches"
 
 local norm = {}
 local methods = tensor.methods
@@ -73,21 +74,19 @@ norm.log_softmax_grad = op.kernel "log_softmax_grad" {
   check = { shapes = PAIRS },
 }
 
----Runs an operator of rows along any axis.
-local function along(operator, name)
-  return function(x, axis)
-    x = trace.as_tensor(x)
-    local last = #x.shape - 1
-    axis = op.axes(x, axis or -1, name)[1]
-    if axis == last then return operator(x) end
-    return methods.transpose(operator(methods.transpose(x, axis, last)), axis, last)
-  end
+---@param x Tensor
+---@param axis integer? default: the last
+---@return Tensor
+function norm.softmax(x, axis)
+  return batches.along(softmax, "softmax", x, axis)
 end
 
----@type fun(x: Tensor, axis: integer?): Tensor
-norm.softmax = along(softmax, "softmax")
----@type fun(x: Tensor, axis: integer?): Tensor
-norm.log_softmax = along(log_softmax, "log_softmax")
+---@param x Tensor
+---@param axis integer? default: the last
+---@return Tensor
+function norm.log_softmax(x, axis)
+  return batches.along(log_softmax, "log_softmax", x, axis)
+end
 methods.softmax, methods.log_softmax = norm.softmax, norm.log_softmax
 
 local layer_norm = op.kernel "layer_norm_rows" {

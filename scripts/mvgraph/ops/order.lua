@@ -4,6 +4,7 @@ local op = require "mvgraph.ops.define"
 local options = require "mvgraph.core.options"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
+local batches = require "mvgraph.ops.batches"
 local constant = require "mvgraph.ops.constant"
 local reduce = require "mvgraph.ops.reduce"
 
@@ -37,22 +38,11 @@ local prefix_sums = op.kernel "cumsum_rows" {
 }
 order.cumsum_rows = prefix_sums
 
----Runs an operator of rows along any axis; it may give several tensors.
-local function along(name, x, axis, operator)
-  x = trace.as_tensor(x)
-  local last = #x.shape - 1
-  axis = op.axes(x, axis or -1, name)[1]
-  if axis == last then return operator(x) end
-  local results = table.pack(operator(methods.transpose(x, axis, last)))
-  for i = 1, results.n do results[i] = methods.transpose(results[i], axis, last) end
-  return table.unpack(results, 1, results.n)
-end
-
 ---@param x Tensor
 ---@param axis integer
 ---@return Tensor sums of what stands at or before each element
 function order.cumsum(x, axis)
-  return along("cumsum", x, axis, prefix_sums)
+  return batches.along(prefix_sums, "cumsum", x, axis)
 end
 
 -- 1 where b at j comes before a at i: by value, equal ones by place; not a number counts as the largest, as in PyTorch
@@ -86,7 +76,9 @@ end
 ---@return Tensor indices i32
 function order.sort(x, axis, given)
   local chosen = options.read("sort", given, { descending = false })
-  return along("sort", x, axis, function(rows) return sort_rows(rows, rows.shape[#rows.shape], chosen.descending) end)
+  return batches.along(function(rows)
+    return sort_rows(rows, rows.shape[#rows.shape], chosen.descending)
+  end, "sort", x, axis)
 end
 
 ---@param x Tensor
@@ -106,13 +98,13 @@ end
 ---@return Tensor indices i32
 function order.topk(x, k, axis, given)
   local chosen = options.read("topk", given, { largest = true })
-  return along("topk", x, axis, function(rows)
+  return batches.along(function(rows)
     local n = rows.shape[#rows.shape]
     if math.type(k) ~= "integer" or k < 1 or k > n then
       trace.fail("topk: %s of %d elements", tostring(k), n)
     end
     return sort_rows(rows, k, chosen.largest)
-  end)
+  end, "topk", x, axis)
 end
 
 ---@param x Tensor
@@ -124,7 +116,7 @@ end
 function order.kthvalue(x, k, axis, given)
   local keepdim = options.read("kthvalue", given, { keepdim = false }).keepdim
   x = trace.as_tensor(x)
-  axis = op.axes(x, axis or -1, "kthvalue")[1]
+  axis = op.axis(x, axis or -1, "kthvalue")
   local values, indices = order.topk(x, k, axis, { largest = false })
   values, indices = methods.slice(values, axis, k - 1, 1), methods.slice(indices, axis, k - 1, 1)
   if keepdim then return values, indices end
@@ -139,7 +131,7 @@ end
 ---@return Tensor indices i32
 function order.median(x, axis, given)
   x = trace.as_tensor(x)
-  axis = op.axes(x, axis or -1, "median")[1]
+  axis = op.axis(x, axis or -1, "median")
   return order.kthvalue(x, (x.shape[axis + 1] + 1) // 2, axis, given)
 end
 

@@ -185,14 +185,6 @@ function scatter.add_rows(dy, indices, rows)
   return sum_sorted(dy, indices, order, start)
 end
 
-local function check_axis(operator, x, axis)
-  local rank = #x.shape
-  if math.type(axis) ~= "integer" or axis < -rank or axis >= rank then
-    trace.fail("%s: axis %s is not one of %s", operator, tostring(axis), tensor.format_shape(x.shape))
-  end
-  return axis % rank
-end
-
 local function check_index(operator, x, indices, axis)
   local expected = table.move(x.shape, 1, #x.shape, 1, {})
   expected[axis + 1] = indices.shape[axis + 1] or 0
@@ -221,7 +213,7 @@ end
 ---@return Tensor of the index's shape
 function scatter.gather(x, axis, indices)
   x, indices = trace.as_tensor(x, "gather: argument 'x'"), trace.as_tensor(indices, "gather: the index")
-  axis = check_axis("gather", x, axis)
+  axis = op.axis(x, axis, "gather")
   check_index("gather", x, indices, axis)
   local flat = fold(x, axis)
   local flat_index, moved = fold(indices, axis)
@@ -238,7 +230,7 @@ end
 function scatter.scatter_add(x, axis, indices, source)
   x, indices = trace.as_tensor(x, "scatter_add: argument 'x'"), trace.as_tensor(indices, "scatter_add: the index")
   source = trace.as_tensor(source, "scatter_add: the source")
-  axis = check_axis("scatter_add", x, axis)
+  axis = op.axis(x, axis, "scatter_add")
   check_index("scatter_add", x, indices, axis)
   if tensor.format_shape(source.shape) ~= tensor.format_shape(indices.shape) then
     trace.fail("scatter_add: the source is %s, the index %s", tensor.format_shape(source.shape),
@@ -276,7 +268,7 @@ end
 ---@return Tensor of x's shape with n along the axis
 function scatter.index_select(x, axis, indices)
   x, indices = trace.as_tensor(x, "index_select: argument 'x'"), trace.as_tensor(indices, "index_select: the index")
-  axis = check_axis("index_select", x, axis)
+  axis = op.axis(x, axis, "index_select")
   check_list("index_select", indices)
   local rows, moved = as_rows(x, axis)
   local taken = scatter.take_rows(methods.unsqueeze(rows, 0), methods.unsqueeze(indices, 0))
@@ -292,7 +284,7 @@ end
 function scatter.index_add(x, axis, indices, source)
   x, indices = trace.as_tensor(x, "index_add: argument 'x'"), trace.as_tensor(indices, "index_add: the index")
   source = trace.as_tensor(source, "index_add: the source")
-  axis = check_axis("index_add", x, axis)
+  axis = op.axis(x, axis, "index_add")
   check_list("index_add", indices, source.shape[axis + 1])
   local rows, moved = as_rows(source, axis)
   local added = scatter.add_rows(methods.unsqueeze(rows, 0), methods.unsqueeze(indices, 0), x.shape[axis + 1])
