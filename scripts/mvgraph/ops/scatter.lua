@@ -30,7 +30,7 @@ end
 -- rows [b, r, c], index [b, n] -> [b, n, c]
 local function compose_take(rows, indices)
   local named = methods.unsqueeze(hot(indices, rows.shape[2]), 3) -- [b, r, n, 1]
-  return methods.sum(named * methods.unsqueeze(rows, 2), 1)
+  return methods.sum(methods.where(named, methods.unsqueeze(rows, 2), 0), 1)
 end
 
 -- The rows that an order names, as columns: index [b, n], order [b, m] -> [b, m]
@@ -124,17 +124,23 @@ local sum_sorted = op.kernel "sum_sorted" {
   },
 }
 
+---0 ... n - 1 in every row.
+---@param b integer
+---@param n integer
+---@return Tensor i32 [b, n]
+function scatter.positions(b, n)
+  local list = {}
+  for i = 1, n do list[i] = i - 1 end
+  return methods.expand(trace.as_tensor(core.array.from(list, { 1, n }, "i32")), { b, n })
+end
+
 ---The positions 0 ... n - 1 sorted by their index, equal ones in their order, and where each row's begin.
 ---@param indices Tensor i32 [B, N]; those outside [0, rows) come last
 ---@param rows integer
 ---@return Tensor order i32 [B, N]
 ---@return Tensor start i32 [B, rows + 1]: row r has order[start[r]] ... order[start[r + 1] - 1]
 function scatter.sort_index(indices, rows)
-  local b, n = indices.shape[1], indices.shape[2]
-  local positions = {}
-  for i = 1, n do positions[i] = i - 1 end
-  local order = methods.expand(trace.as_tensor(core.array.from(positions, { 1, n }, "i32")), { b, n })
-  local shift = 0
+  local order, shift = scatter.positions(indices.shape[1], indices.shape[2]), 0
   repeat
     order = sort_pass(indices, order, rows, shift)
     shift = shift + DIGIT_BITS
