@@ -1,4 +1,4 @@
--- What depends on order along an axis: prefix sums and products, sorting, the k largest. Rows are sorted by merging runs:
+-- What depends on order along an axis: prefix sums and products, sorting, the k largest. Rows are sorted by merging:
 -- at most n log n comparisons a pass, one pass for every factor of 8 beyond the first 32 elements.
 local op = require "mvgraph.ops.define"
 local options = require "mvgraph.core.options"
