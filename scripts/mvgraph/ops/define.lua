@@ -8,9 +8,13 @@
 --               call.needed[i], call.dys[o]. Maps derive theirs when there is none.
 --   differentiable = false   says so explicitly
 --   examples    { { x = values, args = {...}, y = values } }: worked by hand
+--   flops       of a kernel: floating-point operations, an expression of its dimensions, `batch` (the product of "...")
+--               and attributes, with Lua's math functions: "2 * batch * c". A transcendental function counts 8 and a
+--               random number 40, as in maps. mvgraph profile shows rates by it
 --   summary     one sentence for the reference page; without one it is the comment above the declaration
 --   check       { low=, high=, avoid={}, shapes={ { x = shape, args = {...} } }, tolerance= }: how tests draw inputs
 local core = require "mvgraph.core"
+local flops = require "mvgraph.ops.flops"
 local options = require "mvgraph.core.options"
 local signature = require "mvgraph.ops.signature"
 local tensor = require "mvgraph.tensor"
@@ -25,7 +29,7 @@ local KNOWN <const> = {
   inputs = true, outputs = true, attributes = true, vjp = true, differentiable = true, examples = true, check = true,
   expr = true, dtype = true, init = true, combine = true, finish = true, layout = true, source = true,
   constants = true, dispatch = true, local_size = true, binding = true, reference = true, run = true, summary = true,
-  validate = true, arguments = true,
+  validate = true, arguments = true, flops = true,
 }
 
 local function parse_attributes(texts)
@@ -165,6 +169,7 @@ local function declare(kind, name, declaration, build, run)
   local input_names = {}
   for i, argument in ipairs(declaration.arguments) do input_names[i] = argument.name end
   declaration.input_names = input_names
+  declaration.count_flops = declaration.flops and flops.compile(name, declaration.flops)
   local is_derived = kind == "map" and declaration.differentiable ~= false
   declaration.opdef = core.opdef {
     name = name, kind = kind, inputs = input_names, attributes = declaration.attribute_names,
@@ -326,7 +331,7 @@ local function kernel_spec(self, sizes, outputs)
   for i, output in ipairs(outputs) do names[i] = output.name end
   local spec = {
     source = self.source, inputs = self.input_names, outputs = names, local_size = self.local_size,
-    binding = self.binding,
+    binding = self.binding, operations = self.count_flops and self.count_flops(sizes),
   }
   local grid = self.dispatch(sizes)
   if type(grid) == "table" and #grid == 3 then

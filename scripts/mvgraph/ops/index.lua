@@ -15,6 +15,7 @@ end
 -- y[i] = table[index[i]]; rows outside the table are zeros
 index.gather_rows = op.kernel "gather_rows" {
   inputs = { "table [r, c]", "index [n] i32" }, outputs = { "y [n, c]" },
+  flops = "0",
   source = "index/gather_rows.comp",
   dispatch = function(s) return s.n * s.c end,
   reference = function(rows, indices)
@@ -35,6 +36,7 @@ index.scatter_add_rows = op.kernel "scatter_add_rows" {
   inputs = { "dy [n, c]", "index [n] i32" },
   attributes = { "rows" },
   outputs = function(s) return { { name = "y", shape = { s.rows, s.c } } } end,
+  flops = "n * c",
   source = "index/scatter_add_rows.comp",
   dispatch = function(s) return s.rows * s.c end,
   reference = function(dy, indices, given)

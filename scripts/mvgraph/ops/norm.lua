@@ -30,6 +30,7 @@ end
 
 local softmax = op.kernel "softmax_rows" {
   inputs = { "x [..., c]" }, outputs = { "y [..., c]" },
+  flops = "21 * batch * c",
   source = "norm/softmax.comp", dispatch = rows,
   reference = function(x)
     local e = methods.exp(x - methods.stop_gradient(methods.max(x, -1, KEEP)))
@@ -42,6 +43,7 @@ local softmax = op.kernel "softmax_rows" {
 
 norm.softmax_grad = op.kernel "softmax_grad" {
   inputs = { "y [..., c]", "dy [..., c]" }, outputs = { "dx [..., c]" },
+  flops = "4 * batch * c",
   source = "norm/softmax_grad.comp", dispatch = rows,
   reference = function(y, dy) return y * (dy - methods.sum(y * dy, -1, KEEP)) end,
   vjp = function(g, y, dy)
@@ -55,6 +57,7 @@ norm.softmax_grad = op.kernel "softmax_grad" {
 
 local log_softmax = op.kernel "log_softmax_rows" {
   inputs = { "x [..., c]" }, outputs = { "y [..., c]" },
+  flops = "12 * batch * c",
   source = "norm/log_softmax.comp", dispatch = rows,
   reference = function(x) return x - methods.logsumexp(x, -1, KEEP) end,
   vjp = function(dy, _, call) return norm.log_softmax_grad(call.outputs[1], dy) end,
@@ -64,6 +67,7 @@ local log_softmax = op.kernel "log_softmax_rows" {
 
 norm.log_softmax_grad = op.kernel "log_softmax_grad" {
   inputs = { "y [..., c]", "dy [..., c]" }, outputs = { "dx [..., c]" },
+  flops = "11 * batch * c",
   source = "norm/log_softmax_grad.comp", dispatch = rows,
   reference = function(y, dy) return dy - methods.exp(y) * methods.sum(dy, -1, KEEP) end,
   vjp = function(g, y, dy)
@@ -93,6 +97,7 @@ local layer_norm = op.kernel "layer_norm_rows" {
   inputs = { "x [..., c]", "weight [c]", "bias [c]" },
   outputs = { "y [..., c]", "mean [...]", "rstd [...]" },
   attributes = { "eps = 1e-5" },
+  flops = "8 * batch * c",
   source = "norm/layer_norm.comp", dispatch = rows,
   reference = function(x, weight, bias, given)
     local mean = methods.mean(x, -1, KEEP)
@@ -129,6 +134,7 @@ local layer_norm = op.kernel "layer_norm_rows" {
 norm.layer_norm_grad = op.kernel "layer_norm_grad" {
   inputs = { "dy [..., c]", "x [..., c]", "weight [c]", "mean [...]", "rstd [...]" },
   outputs = { "dx [..., c]" },
+  flops = "13 * batch * c",
   source = "norm/layer_norm_grad.comp", dispatch = rows,
   differentiable = false,
   reference = function(dy, x, weight, mean, rstd)

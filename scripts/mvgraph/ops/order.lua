@@ -22,6 +22,7 @@ end
 local prefix_sums = op.kernel "cumsum_rows" {
   inputs = { "x [..., c]" }, outputs = { "y [..., c]" },
   attributes = { "reverse = 0" },
+  flops = "5 * batch * c",
   source = "reduce/cumsum.comp", dispatch = function(s) return s.batch end,
   reference = function(x, given)
     local c = x.shape[#x.shape]
@@ -60,6 +61,7 @@ end
 
 order.cumprod_rows = op.kernel "cumprod_rows" {
   inputs = { "x [..., c]" }, outputs = { "y [..., c]" },
+  flops = "batch * c",
   source = "reduce/cumprod.comp", dispatch = function(s) return s.batch end,
   reference = function(x)
     local c = x.shape[#x.shape]
@@ -110,6 +112,7 @@ end
 local merge_pass = op.kernel "sort_merge" {
   inputs = { "values [b, n]", "order [b, n] i32" }, outputs = { "sorted [b, n]", "places [b, n] i32" },
   attributes = { "width", "span", "descending = 0" },
+  flops = "b * n * max(span / width - 1, 0) * ceil(log(width + 1, 2))",
   source = "index/sort_merge.comp", dispatch = function(s) return s.b * s.n end,
   differentiable = false,
   reference = function(values, positions, given)

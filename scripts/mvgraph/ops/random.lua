@@ -48,6 +48,7 @@ local integers = op.kernel "random_integers" {
   inputs = { "seed []", "step []" },
   attributes = { "count", "stream", "other", "low", "range" },
   outputs = function(s) return { { name = "y", dtype = "i32", shape = { s.count } } } end,
+  flops = "80 * count",
   source = "random/integers.comp", dispatch = function(s) return s.count end,
   differentiable = false,
   reference = function(seed, step, given)

@@ -47,6 +47,7 @@ end
 local sort_pass = op.kernel "sort_pass" {
   inputs = { "index [b, n] i32", "order [b, n] i32" }, outputs = { "y [b, n] i32" },
   attributes = { "rows", "shift" },
+  flops = "0",
   source = "index/sort_pass.comp", local_size = SORT_THREADS,
   dispatch = function(s) return { s.b, 1, 1 } end,
   differentiable = false,
@@ -79,6 +80,7 @@ local sort_bounds = op.kernel "sort_bounds" {
   inputs = { "index [b, n] i32", "order [b, n] i32" },
   attributes = { "rows" },
   outputs = function(s) return { { name = "start", dtype = "i32", shape = { s.b, s.rows + 1 } } } end,
+  flops = "0",
   source = "index/sort_bounds.comp",
   dispatch = function(s) return s.b * (s.rows + 1) end,
   differentiable = false,
@@ -105,6 +107,7 @@ local sort_bounds = op.kernel "sort_bounds" {
 local sum_sorted = op.kernel "sum_sorted" {
   inputs = { "values [b, n, c]", "index [b, n] i32", "order [b, n] i32", "start [b, s] i32" },
   outputs = function(s) return { { name = "y", shape = { s.b, s.s - 1, s.c } } } end,
+  flops = "b * n * c",
   source = "index/sum_sorted.comp",
   dispatch = function(s) return s.b * (s.s - 1) * s.c end,
   reference = function(values, indices, _, start)
@@ -151,6 +154,7 @@ end
 -- y[b, i] = rows[b, index[b, i]]
 scatter.take_rows = op.kernel "take_rows" {
   inputs = { "rows [b, r, c]", "index [b, n] i32" }, outputs = { "y [b, n, c]" },
+  flops = "0",
   source = "index/take_rows.comp",
   dispatch = function(s) return s.b * s.n * s.c end,
   reference = compose_take,

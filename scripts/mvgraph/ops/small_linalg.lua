@@ -22,10 +22,11 @@ local function check_size(s)
   if s.n > LARGEST or s.n < 1 then
     trace.fail("matrices of %d columns are not small: 1 to %d are taken", s.n, LARGEST)
   end
+  s.sweeps = sweeps_of(s.n)
 end
 
 local function constants(s)
-  return { B = s.b, M = s.m or s.n, N = s.n, SWEEPS = sweeps_of(s.n) }
+  return { B = s.b, M = s.m or s.n, N = s.n, SWEEPS = s.sweeps }
 end
 
 -- ---- composed form: matrices as tables of [b] tensors ----
@@ -127,6 +128,7 @@ end
 
 local eigh = op.kernel "eigh_matrices" {
   inputs = { "a [b, n, n]" }, outputs = { "values [b, n]", "vectors [b, n, n]" },
+  flops = "b * sweeps * n * (n - 1) / 2 * (18 * n + 30)",
   source = "linalg/eigh.comp",
   dispatch = function(s) return s.b end,
   validate = check_size, constants = constants,
@@ -155,6 +157,7 @@ local eigh = op.kernel "eigh_matrices" {
 
 local svd_right = op.kernel "svd_right" {
   inputs = { "a [b, m, n]" }, outputs = { "s [b, n]", "v [b, n, n]" },
+  flops = "b * (m * n * (3 * n + 15) + sweeps * n * (n - 1) / 2 * (18 * n + 30))",
   source = "linalg/svd_right.comp",
   dispatch = function(s) return s.b end,
   validate = check_size, constants = constants,
