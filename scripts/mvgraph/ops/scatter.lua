@@ -33,6 +33,12 @@ local function compose_take(rows, indices)
   return methods.sum(methods.where(named, methods.unsqueeze(rows, 2), 0), 1)
 end
 
+-- values [b, n, c], index [b, n] -> [b, count, c]
+local function compose_add(values, indices, count)
+  local named = methods.unsqueeze(hot(indices, count), 3) -- [b, count, n, 1]
+  return methods.sum(methods.where(named, methods.unsqueeze(values, 1), 0), 2)
+end
+
 -- The rows that an order names, as columns: index [b, n], order [b, m] -> [b, m]
 local function compose_pick(indices, order)
   local b, n = indices.shape[1], indices.shape[2]
@@ -111,8 +117,7 @@ local sum_sorted = op.kernel "sum_sorted" {
   source = "index/sum_sorted.comp",
   dispatch = function(s) return s.b * (s.s - 1) * s.c end,
   reference = function(values, indices, _, start)
-    local named = methods.unsqueeze(hot(indices, start.shape[2] - 1), 3) -- [b, r, n, 1]
-    return methods.sum(named * methods.unsqueeze(values, 1), 2)
+    return compose_add(values, indices, start.shape[2] - 1)
   end,
   vjp = function(g, _, indices) return scatter.take_rows(g, indices) end,
   examples = {
@@ -189,7 +194,7 @@ function scatter.add_rows(dy, indices, rows)
     return methods.reshape(flat, { 1, rows, c })
   end
   if trace.current().is_reference then
-    return methods.sum(methods.unsqueeze(hot(indices, rows), 3) * methods.unsqueeze(dy, 1), 2)
+    return compose_add(dy, indices, rows)
   end
   local order, start = scatter.sort_index(indices, rows)
   return sum_sorted(dy, indices, order, start)
