@@ -104,8 +104,8 @@ uint64_t mvg_expr_hash(uint64_t seed, const mvg_expr *expr);
 uint32_t mvg_expr_get_cost(const mvg_expr *expr); // operations; transcendental functions count 8
 
 // Prints with variable i as var_texts[i]. Float form calls erf_(), rsqrt -> inversesqrt,
-// philox_uniform(); integer form (`is_integer`) prints int arithmetic with floored % written out
-// for possibly negative operands.
+// philox_uniform(), whose index is an integer where its text is "float(...)"; integer form
+// (`is_integer`) prints int arithmetic with floored % written out for possibly negative operands.
 void mvg_expr_print_glsl(mvg_str *out, const mvg_expr *expr, const char *const *var_texts,
                          bool is_integer);
 // Re-parsable text with variables as names[i], or "v3" where names is NULL.

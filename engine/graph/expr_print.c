@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "graph/expr.h"
 
@@ -66,6 +67,18 @@ static void print_number(mvg_str *out, double value, bool is_integer) {
 static void print_condition(mvg_str *out, const mvg_expr *expr, const char *const *vars,
                             bool is_integer);
 
+// The index of random numbers: an integer that is given as "float(v3)" stays whole beyond 2^24.
+static void print_index(mvg_str *out, const mvg_expr *expr, const char *const *vars) {
+  static const char conversion[] = "float(";
+  const size_t skipped = sizeof conversion - 1;
+  const char *text = expr->op == MVG_EXPR_VAR ? vars[expr->var] : "";
+  if (strncmp(text, conversion, skipped) == 0) {
+    mvg_str_appendf(out, "%.*s", (int)(strlen(text) - skipped - 1), text + skipped);
+  } else {
+    mvg_expr_print_glsl(out, expr, vars, false);
+  }
+}
+
 static void print_call(mvg_str *out, const mvg_expr *expr, const char *const *vars,
                        bool is_integer) {
   const char *name =
@@ -73,7 +86,11 @@ static void print_call(mvg_str *out, const mvg_expr *expr, const char *const *va
   mvg_str_appendf(out, "%s(", name);
   for (uint32_t i = 0; i < mvg_expr_get_arity(expr->op); ++i) {
     if (i) mvg_str_append(out, ", ");
-    mvg_expr_print_glsl(out, expr->args[i], vars, is_integer);
+    if (expr->op == MVG_EXPR_RANDOM && i == 3) {
+      print_index(out, expr->args[i], vars);
+    } else {
+      mvg_expr_print_glsl(out, expr->args[i], vars, is_integer);
+    }
   }
   mvg_str_append(out, ")");
 }

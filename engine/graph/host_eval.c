@@ -8,14 +8,6 @@ typedef struct {
   mvg_ndarray **results; // one f64 array a node, NULL until needed
 } evaluator;
 
-// The coordinates of row-major element `flat`.
-static void unravel(const mvg_shape *shape, int64_t flat, int64_t *coords) {
-  for (uint32_t i = shape->rank; i-- > 0;) {
-    coords[i] = flat % shape->dims[i];
-    flat /= shape->dims[i];
-  }
-}
-
 static const double *get_data(const evaluator *e, mvg_value value) {
   return e->results[value.node]->data;
 }
@@ -30,25 +22,16 @@ static void copy_elements(const mvg_ndarray *source, mvg_ndarray *target) {
     mvg_ndarray_set(target, i, mvg_ndarray_get(source, i));
 }
 
-// Flat index into a broadcast operand for the output coordinates.
-static int64_t broadcast_index(const mvg_shape *operand, uint32_t rank, const int64_t *coords) {
-  int64_t flat = 0;
-  for (uint32_t i = 0; i < operand->rank; ++i) {
-    int64_t coord = operand->dims[i] == 1 ? 0 : coords[rank - operand->rank + i];
-    flat = flat * operand->dims[i] + coord;
-  }
-  return flat;
-}
-
 static void eval_map(const evaluator *e, const mvg_node *node, mvg_ndarray *out) {
   const mvg_shape *shape = &node->outputs[0].shape;
   int64_t size = mvg_shape_get_size(shape), coords[MVG_MAX_RANK];
   double vars[MVG_MAX_OPERANDS + 1], *data = out->data;
   for (int64_t flat = 0; flat < size; ++flat) {
-    unravel(shape, flat, coords);
+    mvg_shape_get_coordinates(shape, flat, coords);
     for (uint32_t i = 0; i < node->input_count; ++i) {
       const mvg_shape *operand = get_shape(e, node->inputs[i]);
-      vars[i] = get_data(e, node->inputs[i])[broadcast_index(operand, shape->rank, coords)];
+      int64_t at = mvg_shape_get_broadcast_element(operand, shape->rank, coords);
+      vars[i] = get_data(e, node->inputs[i])[at];
     }
     vars[node->input_count] = (double)flat;
     data[flat] = mvg_expr_eval(node->map.expr, vars);
@@ -60,7 +43,7 @@ static mvg_status eval_view(const evaluator *e, const mvg_node *node, mvg_ndarra
   int64_t size = mvg_shape_get_size(shape), coords[MVG_MAX_RANK];
   double *data = out->data;
   for (int64_t flat = 0; flat < size; ++flat) {
-    unravel(shape, flat, coords);
+    mvg_shape_get_coordinates(shape, flat, coords);
     if (node->view.valid && !mvg_expr_eval_int(node->view.valid, coords)) continue;
     int64_t index = 0;
     for (uint32_t axis = 0; axis < source->rank; ++axis) {
@@ -87,7 +70,7 @@ static void eval_reduce(const evaluator *e, const mvg_node *node, mvg_ndarray *o
   for (int64_t i = 0; i < kept; ++i)
     data[i] = mvg_expr_eval(node->reduce.init, NULL);
   for (int64_t flat = 0; flat < size; ++flat) {
-    unravel(source, flat, coords);
+    mvg_shape_get_coordinates(source, flat, coords);
     int64_t target = 0;
     for (uint32_t i = 0; i < source->rank; ++i) {
       if (!(node->reduce.axes & (1u << i))) target = target * source->dims[i] + coords[i];

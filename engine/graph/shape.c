@@ -26,6 +26,23 @@ void mvg_shape_get_strides(const mvg_shape *shape, int64_t strides[MVG_MAX_RANK]
   }
 }
 
+void mvg_shape_get_coordinates(const mvg_shape *shape, int64_t flat, int64_t coords[MVG_MAX_RANK]) {
+  for (uint32_t i = shape->rank; i-- > 0;) {
+    coords[i] = flat % shape->dims[i];
+    flat /= shape->dims[i];
+  }
+}
+
+int64_t mvg_shape_get_broadcast_element(const mvg_shape *shape, uint32_t rank,
+                                        const int64_t *coords) {
+  int64_t flat = 0;
+  for (uint32_t i = 0; i < shape->rank; ++i) {
+    int64_t coord = shape->dims[i] == 1 ? 0 : coords[rank - shape->rank + i];
+    flat = flat * shape->dims[i] + coord;
+  }
+  return flat;
+}
+
 mvg_status mvg_shape_broadcast(mvg_shape *inout, const mvg_shape *extra) {
   mvg_shape result = inout->rank >= extra->rank ? *inout : *extra;
   for (uint32_t back = 1; back <= result.rank; ++back) {

@@ -22,6 +22,12 @@ bool mvg_shape_is_equal(const mvg_shape *a, const mvg_shape *b);
 // Row-major element strides; rank entries.
 void mvg_shape_get_strides(const mvg_shape *shape, int64_t strides[MVG_MAX_RANK]);
 
+// The coordinates of row-major element `flat`; rank entries.
+void mvg_shape_get_coordinates(const mvg_shape *shape, int64_t flat, int64_t coords[MVG_MAX_RANK]);
+// The inverse for a shape that was broadcast to `rank` axes: the element behind these coordinates.
+int64_t mvg_shape_get_broadcast_element(const mvg_shape *shape, uint32_t rank,
+                                        const int64_t *coords);
+
 // NumPy broadcasting of `extra` into `*inout`; fails naming both shapes.
 mvg_status mvg_shape_broadcast(mvg_shape *inout, const mvg_shape *extra) MVG_MUST_USE;
 

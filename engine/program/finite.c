@@ -59,10 +59,7 @@ void mvg_finite_release(mvg_finite_kept *kept) {
 static void print_element(mvg_str *out, const mvg_shape *shape, int64_t flat) {
   int64_t coords[MVG_MAX_RANK];
   mvg_str_appendf(out, "element %" PRId64, flat);
-  for (uint32_t i = shape->rank; i-- > 0;) {
-    coords[i] = flat % shape->dims[i];
-    flat /= shape->dims[i];
-  }
+  mvg_shape_get_coordinates(shape, flat, coords);
   for (uint32_t i = 0; i < shape->rank && shape->rank > 1; ++i)
     mvg_str_appendf(out, i ? ", %" PRId64 : " [%" PRId64, coords[i]);
   if (shape->rank > 1) mvg_str_append(out, "]");

@@ -33,13 +33,6 @@ static int64_t find_read(const tracer *t, mvg_value value) {
   return UNKNOWN;
 }
 
-static void unravel(const mvg_shape *shape, int64_t flat, int64_t *coords) {
-  for (uint32_t i = shape->rank; i-- > 0;) {
-    coords[i] = flat % shape->dims[i];
-    flat /= shape->dims[i];
-  }
-}
-
 static const mvg_shape *get_shape(const tracer *t, mvg_value value) {
   return &mvg_graph_get_type(t->graph, value)->shape;
 }
@@ -49,13 +42,9 @@ static const mvg_shape *get_shape(const tracer *t, mvg_value value) {
 static int64_t find_map_operand(const tracer *t, const mvg_node *node, uint32_t input,
                                 int64_t flat) {
   const mvg_shape *shape = &node->outputs[0].shape, *from = get_shape(t, node->inputs[input]);
-  int64_t coords[MVG_MAX_RANK], at = 0;
-  unravel(shape, flat, coords);
-  for (uint32_t i = 0; i < from->rank; ++i) {
-    int64_t coord = from->dims[i] == 1 ? 0 : coords[shape->rank - from->rank + i];
-    at = at * from->dims[i] + coord;
-  }
-  return at;
+  int64_t coords[MVG_MAX_RANK];
+  mvg_shape_get_coordinates(shape, flat, coords);
+  return mvg_shape_get_broadcast_element(from, shape->rank, coords);
 }
 
 // UNKNOWN: the element is a zero of the view's own.
@@ -63,7 +52,7 @@ static int64_t find_view_operand(const tracer *t, const mvg_node *node, int64_t 
   const mvg_shape *from = get_shape(t, node->inputs[0]);
   int64_t coords[MVG_MAX_RANK], at = 0;
   if (node->view.is_reshape) return flat;
-  unravel(&node->outputs[0].shape, flat, coords);
+  mvg_shape_get_coordinates(&node->outputs[0].shape, flat, coords);
   if (node->view.valid && !mvg_expr_eval_int(node->view.valid, coords)) return UNKNOWN;
   for (uint32_t i = 0; i < from->rank; ++i)
     at = at * from->dims[i] + mvg_expr_eval_int(node->view.index[i], coords);

@@ -96,6 +96,18 @@ static bool is_number(const mvg_expr *expr, double value) {
   return expr->op == MVG_EXPR_CONST && expr->value == value;
 }
 
+// The integer behind a float, which stays whole beyond 2^24, or the float rounded towards 0.
+static uint16_t emit_integer(mvg_tape_emitter *e, uint16_t reg) {
+  for (size_t i = 0; i < e->tape->codes.count; ++i) {
+    const mvg_tape_code *code = &e->tape->codes.items[i];
+    for (size_t k = 0; k < code->steps.count; ++k) {
+      const mvg_tape_step *step = &code->steps.items[k];
+      if (step->target == reg && step->op == MVG_TAPE_TO_FLOAT) return step->args[0];
+    }
+  }
+  return mvg_emit_unary(e, MVG_TAPE_TO_INT, reg);
+}
+
 uint16_t mvg_emit_expr(mvg_tape_emitter *e, const mvg_expr *expr, const uint16_t *vars) {
   if (expr->op == MVG_EXPR_CONST) return mvg_emit_number(e, expr->value);
   if (expr->op == MVG_EXPR_VAR) return vars[expr->var];
@@ -103,6 +115,7 @@ uint16_t mvg_emit_expr(mvg_tape_emitter *e, const mvg_expr *expr, const uint16_t
   uint32_t arity = mvg_expr_get_arity(expr->op);
   for (uint32_t i = 0; i < arity; ++i)
     args[i] = mvg_emit_expr(e, expr->args[i], vars);
+  if (expr->op == MVG_EXPR_RANDOM) args[3] = emit_integer(e, args[3]);
   if (expr->op == MVG_EXPR_POW && is_number(expr->args[1], 2)) {
     return mvg_emit_op(e, MVG_EXPR_MUL, (uint16_t[]){args[0], args[0]}, 2);
   }

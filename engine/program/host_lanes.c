@@ -227,7 +227,7 @@ MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32
     EACH t[i] = a[i] != a[i] ? 1.0f : 0.0f;
     break;
   case MVG_EXPR_RANDOM: {
-    const float *d = r[step->args[3]].f;
+    const int32_t *d = r[step->args[3]].i;
     EACH t[i] = mvg_host_random(a[i], b[i], c[i], d[i]);
     break;
   }

@@ -169,8 +169,8 @@ MVG_HOST_INLINE uint32_t mvg_host_to_uint(float x) {
 }
 
 // Philox4x32-10, first word, uniform in [0, 1).
-MVG_HOST_INLINE float mvg_host_random(float seed, float step, float stream, float index) {
-  uint32_t c0 = mvg_host_to_uint(index), c1 = mvg_host_to_uint(stream), c2 = 0, c3 = 0;
+MVG_HOST_INLINE float mvg_host_random(float seed, float step, float stream, int32_t index) {
+  uint32_t c0 = (uint32_t)index, c1 = mvg_host_to_uint(stream), c2 = 0, c3 = 0;
   uint32_t k0 = mvg_host_to_uint(seed), k1 = mvg_host_to_uint(step);
   for (int i = 0; i < 10; ++i) {
     uint64_t a = (uint64_t)c0 * 0xD2511F53u, b = (uint64_t)c2 * 0xCD9E8D57u;

@@ -27,22 +27,11 @@ void mvg_profile_add(mvg_profile *profile, uint32_t step, double begin_ns, doubl
   profile->last[step] = (mvg_profile_span){begin_ns, end_ns};
 }
 
-static double get_constant(const mvg_node *node, const char *name) {
-  for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {
-    if (strcmp(node->kernel.constants[i].name, name) == 0)
-      return (double)node->kernel.constants[i].integer;
-  }
-  return 0;
-}
-
 static double count_operations(const mvg_plan *plan, const mvg_group *group) {
   if (!group) return 0;
   if (group->kind == MVG_GROUP_FUSED) return group->work;
   if (group->kind == MVG_GROUP_HOST) return -1;
-  const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, group->node);
-  if (strcmp(node->kernel.source, "matmul/matmul.comp") != 0) return -1;
-  return 2 * get_constant(node, "B") * get_constant(node, "M") * get_constant(node, "N") *
-         get_constant(node, "K");
+  return mvg_graph_get_node(plan->fusion->graph, group->node)->kernel.operations;
 }
 
 mvg_cost mvg_profile_get_cost(const mvg_plan *plan, uint32_t number) {

@@ -311,7 +311,7 @@ static mvg_status add_kernel(mvg_graph *graph, call_args *call, kernel_args *arg
 }
 
 // kernel(opdef, values, outputs, constants, {source=, inputs=, outputs=, invocations= | groups=,
-// local_size=, binding=})
+// local_size=, binding=, operations=})
 static int build_kernel(lua_State *L) {
   mvg_graph *graph = mvg_arg_graph(L, 1);
   luaL_checktype(L, 5, LUA_TTABLE);
@@ -326,6 +326,9 @@ static int build_kernel(lua_State *L) {
   read_names(L, "inputs", call.node.input_count, args.input_names);
   read_names(L, "outputs", call.node.output_count, args.output_names);
   read_grid(L, &args.body);
+  lua_getfield(L, 6, "operations");
+  args.body.operations = luaL_optnumber(L, -1, -1);
+  lua_pop(L, 1);
   uint32_t id = 0;
   check_built(L, graph, add_kernel(graph, &call, &args, &id));
   return push_outputs(L, id, call.node.output_count);

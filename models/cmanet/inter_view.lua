@@ -51,9 +51,7 @@ end
 ---@return table<string, Array>
 function InterView:kept_features()
   if not self.features then
-    local config, views = self.config, self.data.views
-    local images = { shape = { config.batch, views, 3, config.image, config.image } }
-    local program = mv.program(self.name .. "_features", { images = images }, function(given)
+    local program = mv.program(self.name .. "_features", stage.specs(stage.pictures(self)), function(given)
       return self.model.irv(given.images)
     end)
     self.features = self:run_all(function(indices)

@@ -119,11 +119,16 @@ function stage.seen(self)
   return { keypoints = { b, n, k, 3 }, crop = { b, n, 3 } }
 end
 
+---The shape of a batch's pictures.
+function stage.pictures(self)
+  local side = self.config.image
+  return { images = { self.config.batch, self.data.views, 3, side, side } }
+end
+
 -- The training step and the prediction, of batches of one size.
 local function compile(self)
   local config, b, n = self.config, self.config.batch, self.data.views
-  local seen = stage.seen(self)
-  local pictures = { images = { b, n, 3, config.image, config.image } }
+  local seen, pictures = stage.seen(self), stage.pictures(self)
   local features = self.keeps_features and self:feature_shapes(b, n) or pictures
   local asked = { seed = config.seed, recompute = config.recompute, precision = config.precision, halves = HALVES }
   local given_to_train = stage.specs(seen, features, self:target_shapes(b, n), { lr = {} })

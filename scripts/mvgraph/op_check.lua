@@ -3,6 +3,7 @@
 -- Maps meet what is not finite, too. Second derivatives are checked of maps and reductions; `check.second = true` asks
 -- for them of other operators.
 local core = require "mvgraph.core"
+local op_cases = require "mvgraph.op_cases"
 local program = require "mvgraph.program"
 local spec = require "spec"
 local trace = require "mvgraph.trace"
@@ -13,18 +14,6 @@ local op_check = { cases = 0, examples = 0, gradients = 0, second = 0, strange =
 
 local STEP <const> = 1e-4 -- of central differences
 local MOST_DIFFERENCES <const> = 24 -- elements of an input that are moved; of more, evenly spread ones
-local DEFAULT_SHAPES <const> = { { 3, 5 }, { 1 }, { 2, 1, 7 } }
--- Of every map: input i has shape (i - 1) % count + 1.
-local MAP_SHAPES <const> = {
-  { {} }, { { 1 } }, { { 13 } }, { { 4, 8 } }, { { 17, 11 } }, { { 0, 3 } }, { { 2, 3, 1 }, { 1, 5 }, {} },
-  { { 1, 5 }, {}, { 2, 3, 1 } }, { { 5 }, { 4, 1, 1 }, { 3, 5 } },
-}
--- Of every reduction: shape and axes.
-local REDUCE_SHAPES <const> = {
-  { { 13 }, 0 }, { { 17, 11 }, 1 }, { { 4, 8 }, 0 }, { { 2, 1, 3, 5 }, { 1, 3 } }, { { 1, 1 }, 1 }, { { 0, 3 }, 1 },
-}
--- What maps meet beside `large`, which is check.large or 1e30.
-local STRANGE <const> = { 0 / 0, math.huge, -math.huge, 0, -0.0, 1, -1, 2.5 }
 
 ---"5 [1, 0]": an element by its number and, where there are several axes, its coordinates.
 local function describe_element(shape, number)
@@ -60,75 +49,6 @@ local function require_near(what, got, expected, limit)
     error(("%s: off by %.3g, tolerance %.3g; worst at element %s: expected %.9g, got %.9g"):format(what, gap, limit,
       describe_element(expected.shape, element), expected[element], got[element]), 0)
   end
-end
-
-local function draw(generator, check, name, argument, shape)
-  local array = core.array(shape, argument.dtype == "f32" and "f64" or argument.dtype)
-  local low, high = check.low or -2, check.high or 2
-  for i = 1, #array do
-    if check.fixed and check.fixed[name] then
-      array[i] = check.fixed[name]
-    elseif argument.dtype == "i32" then
-      array[i] = generator:integer(0, check.index_limit or 3)
-    else
-      array[i] = generator:uniform(low, high)
-      for _, kink in ipairs(check.avoid or {}) do
-        if math.abs(array[i] - kink) < 0.01 then array[i] = kink + 0.1 end
-      end
-    end
-  end
-  return array
-end
-
----A narrower copy: what the device reads, and so what the reference must read.
-local function as_f32(array)
-  return array.dtype == "f64" and core.array.from(array:totable(), array.shape, "f32") or array
-end
-
-local function declared_cases(declaration)
-  local check = declaration.check or {}
-  if check.shapes then return table.move(check.shapes, 1, #check.shapes, 1, {}) end
-  local cases = {}
-  for i, shape in ipairs(DEFAULT_SHAPES) do
-    cases[i] = {}
-    for _, argument in ipairs(declaration.arguments) do cases[i][argument.name] = shape end
-  end
-  return cases
-end
-
----A case with these shapes for the inputs that may have any, and the arguments of the first declared case.
-local function generic_case(declaration, shapes, args)
-  local case, position = { args = args }, 0
-  for _, argument in ipairs(declaration.arguments) do
-    if #argument.dims == 0 then
-      case[argument.name] = {}
-    else
-      case[argument.name] = shapes[position % #shapes + 1]
-      position = position + 1
-    end
-  end
-  return case
-end
-
-local function list_cases(declaration)
-  local cases = declared_cases(declaration)
-  if declaration.kind == "map" then
-    local args = cases[1].args
-    for _, shapes in ipairs(MAP_SHAPES) do cases[#cases + 1] = generic_case(declaration, shapes, args) end
-  elseif declaration.kind == "reduce" then
-    for _, entry in ipairs(REDUCE_SHAPES) do
-      cases[#cases + 1] = generic_case(declaration, { entry[1] }, { entry[2] })
-    end
-  end
-  return cases
-end
-
-local function make_inputs(declaration, case, generator)
-  local arrays = {}
-  for i, argument in ipairs(declaration.arguments) do
-    arrays[i] = as_f32(draw(generator, declaration.check or {}, argument.name, argument, case[argument.name]))
-  end
-  return arrays
 end
 
 ---Calls the operator and returns the outputs that are checked.
@@ -299,12 +219,12 @@ end
 ---Device and reference agree over the declared shapes and those of the kind; rules and central differences agree.
 function op_check.run(declaration)
   local generator = core.generator(7):fork(declaration.name)
-  local cases, inputs, references = list_cases(declaration), {}, {}
+  local cases, inputs, references = op_cases.list(declaration), {}, {}
   local check = declaration.check or {}
   local is_marked = check.second or declaration.kind == "map" or declaration.kind == "reduce"
   local has_second = is_marked and #wanted_gradients(declaration) > 0
   for c, case in ipairs(cases) do
-    inputs[c] = make_inputs(declaration, case, generator)
+    inputs[c] = op_cases.draw(declaration, case, generator)
     local reference = build_reference(declaration, case, inputs[c], generator, has_second and c == 1)
     references[c] = reference
     if reference.loss then
@@ -326,31 +246,14 @@ function op_check.run(declaration)
   end
 end
 
----Inputs of a map that pair everything with everything, or for more than two a part of that.
-local function strange_inputs(declaration)
-  local check, arrays, shapes = declaration.check or {}, {}, {}
-  local values = table.move(STRANGE, 1, #STRANGE, 1, {})
-  values[#values + 1], values[#values + 2] = check.large or 1e30, -(check.large or 1e30)
-  for i, argument in ipairs(declaration.arguments) do
-    local is_fixed = #argument.dims == 0
-    local shape = is_fixed and {} or i % 2 == 1 and { #values, 1 } or { 1, #values }
-    arrays[i], shapes[argument.name] = core.array(shape), shape
-    for k = 1, #arrays[i] do
-      local moved = (k - 1 + (i > 2 and i or 0)) % #values + 1
-      arrays[i][k] = is_fixed and (check.fixed or {})[argument.name] or values[moved]
-    end
-  end
-  return arrays, shapes
-end
-
 ---Maps: what is not finite comes out of the device where the reference has it. check.strange = false: conversions that
 ---are undefined there.
 function op_check.run_strange(declaration)
-  local arrays, case = strange_inputs(declaration)
-  case.args = declared_cases(declaration)[1].args
+  local arrays, case = op_cases.strange(declaration)
+  case.args = op_cases.declared(declaration)[1].args
   local reference = build_reference(declaration, case, arrays, core.generator(1))
   local results = run_on_device(declaration, { case }, { arrays }, { reference }, true)
-  local got, expected = results.y1_1, as_f32(reference.outputs[1]) -- rounds what f32 cannot hold to infinity
+  local got, expected = results.y1_1, op_cases.as_f32(reference.outputs[1]) -- rounds what f32 cannot hold to infinity
   for element = 1, #expected do
     local gap = distance({ got[element] }, { expected[element] })
     if gap > tolerance.device.map then
@@ -368,26 +271,10 @@ function op_check.run_strange(declaration)
   op_check.strange = op_check.strange + 1
 end
 
-local function example_output(declaration, example)
-  if declaration.kind == "kernel" and type(declaration.outputs) == "table" then
-    return example[declaration.outputs[1]:match("^%s*([%w_]+)")]
-  end
-  return example.y
-end
-
-local function to_array(value, dtype)
-  return core.array.from(type(value) == "number" and { value } or value, type(value) == "number" and {} or nil, dtype)
-end
-
 ---Worked examples, on the device and in double precision.
 function op_check.run_examples(declaration)
   for number, example in ipairs(declaration.examples) do
-    local arrays = {}
-    for i, argument in ipairs(declaration.arguments) do
-      if example[argument.name] == nil then error(("example %d lacks '%s'"):format(number, argument.name), 0) end
-      arrays[i] = to_array(example[argument.name], argument.dtype)
-    end
-    local expected = to_array(example_output(declaration, example), "f64")
+    local arrays, expected = op_cases.example(declaration, number)
     local reference = build_reference(declaration, example, arrays, core.generator(1))
     require_near(("example %d, reference"):format(number), reference.outputs[1], expected, tolerance.example)
     op_check.examples = op_check.examples + 1

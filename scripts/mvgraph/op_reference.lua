@@ -183,6 +183,7 @@ local function body_rows(declaration)
   add("combine", declaration.combine)
   add("finish", declaration.finish)
   add("shader", declaration.source and "kernels/" .. declaration.source)
+  add("flops", declaration.flops)
   if declaration.reference then
     local info = debug.getinfo(declaration.reference, "S")
     add("reference", ("%s:%d"):format(info.short_src, info.linedefined))

@@ -28,6 +28,10 @@ t.test("a page of a kernel tells its shader, its reference and its outputs", fun
     "by its rule", "mvgraph/ops/index.lua:" } do has(page, part) end
 end)
 
+t.test("a page of a kernel tells its operations", function()
+  has(command.run("ops", "batched_matmul"), "flops        2 * max(p, q) * m * n * k\n")
+end)
+
 t.test("a function composed of operators has a page with its comment", function()
   has(command.run("ops", "matmul"), "a b over the last two axes")
 end)

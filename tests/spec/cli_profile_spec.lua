@@ -4,6 +4,7 @@ local core = require "mvgraph.core"
 package.path = "tests/support/?.lua;" .. package.path
 local command = require "command"
 local profile = require "mvgraph.profile"
+local program = require "mvgraph.program"
 local roofline = require "mvgraph.roofline"
 local script = command.script("small.lua", require "small_experiment")
 
@@ -79,6 +80,50 @@ t.test("a profile of an experiment's stage times every step", function()
     end
   end
   t.equal(spans, steps)
+end)
+
+-- Operations of a program's steps by the operator that each begins with; -1: unknown.
+local function count_operations(specs, body)
+  local outer = program.settings.is_timed
+  program.settings.is_timed = true
+  local made = program.new("counted", specs, body):compile()
+  program.settings.is_timed = outer
+  local counts = {}
+  for _, step in ipairs(made.compiled:profile().steps) do
+    local first = step.results[1]
+    if first then counts[first.op] = step.operations or -1 end
+  end
+  return counts
+end
+
+t.test("kernels count their operations as they declare them", function()
+  t.needs_device(core)
+  local ops = require "mvgraph.ops"
+  local counts = count_operations({ a = { shape = { 2, 5, 7 } }, b = { shape = { 7, 3 } } }, function(given)
+    local product = ops.matmul(given.a, given.b) -- one of 10 rows
+    return { y = ops.softmax(product), z = ops.cumsum(product, -1), w = ops.layer_norm(product) }
+  end)
+  t.equal(counts.batched_matmul, 2 * 10 * 7 * 3)
+  t.equal(counts.softmax_rows, 21 * 30)
+  t.equal(counts.cumsum_rows, 5 * 30)
+  t.equal(counts.layer_norm_rows, 8 * 30)
+end)
+
+t.test("operations that a script's kernel does not declare are unknown, and what names no size is told", function()
+  t.needs_device(core)
+  local op = require "mvgraph.ops.define"
+  local function declare(name, flops)
+    return op.kernel(name) {
+      inputs = { "x [..., c]" }, outputs = { "y [..., c]" }, source = "reduce/cumprod.comp", flops = flops,
+      dispatch = function(s) return s.batch end, reference = function(x) return x end, differentiable = false,
+    }
+  end
+  local silent, wrong = declare("silent_rows"), declare("wrong_rows", "2 * rows")
+  local specs = { x = { shape = { 3, 4 } } }
+  t.equal(count_operations(specs, function(given) return { y = silent(given.x) } end).silent_rows, -1)
+  t.error_matches(function() program.new("wrong", specs, function(given) return { y = wrong(given.x) } end):trace() end,
+    "operator 'wrong_rows': flops: 'rows' is no size and no attribute")
+  t.error_matches(function() declare("broken_rows", "2 *") end, "operator 'broken_rows': .*unexpected symbol")
 end)
 
 t.test("programs that a script makes and does not run are fed", function()

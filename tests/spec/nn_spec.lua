@@ -154,6 +154,17 @@ t.test("calls that do not fit name the argument and the shapes", function()
     function(x, mask) return F.scaled_dot_product_attention(x, x, x, mask, { is_causal = true }) end)
 end)
 
+t.test("activations take the numbers of their operator, in order or by name, and no others", function()
+  local nn = mv.nn
+  t.equal(tostring(nn.Hardtanh(-2)), "nn.Hardtanh(min_val=-2, max_val=1)")
+  t.equal(tostring(nn.Softplus { threshold = 3 }), "nn.Softplus(beta=1, threshold=3)")
+  t.error_matches(function() nn.ELU(1, 2) end, "ELU takes 1 numbers, got 2")
+  t.error_matches(function() nn.ReLU(1) end, "ReLU takes 0 numbers, got 1")
+  t.error_matches(function() nn.CELU { alpa = 1 } end, "CELU: unknown option 'alpa'; did you mean 'alpha'?")
+  t.error_matches(function() nn.LeakyReLU "steep" end, "option 'negative_slope' must be a number, got string")
+  t.error_matches(function() nn.GELU { approximate = "erf" } end, "approximate should be 'none' or 'tanh', got 'erf'")
+end)
+
 for number, case in ipairs(golden.optimizers) do
   t.test(("%s, set %d: five steps are PyTorch's"):format(case.layer, number), function()
     t.needs_device(mv.core)

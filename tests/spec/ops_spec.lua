@@ -15,6 +15,9 @@ for _, name in ipairs(op.order) do
   t.test(name .. " has a gradient rule or says that it has none", function()
     t.is_true(declaration.has_gradient or declaration.differentiable == false)
   end)
+  if declaration.kind == "kernel" then
+    t.test(name .. " says how many operations it takes", function() t.equal(type(declaration.flops), "string") end)
+  end
   t.test(name .. " gives its worked examples", function()
     if WITHOUT_EXAMPLES[name] then t.skip("longer than its definition") end
     t.is_true(declaration.examples and #declaration.examples > 0, "no worked example")

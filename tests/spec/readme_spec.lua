@@ -1,4 +1,5 @@
--- The script in README.md does what the text says: it is checked, it trains, and its operator is in the graph.
+-- The script in README.md does what the text says: it is checked, it trains, and its operator is in the graph. The
+-- table of operators has all there are.
 local t = require "spec"
 local core = require "mvgraph.core"
 package.path = "tests/support/?.lua;" .. package.path
@@ -30,6 +31,11 @@ local function words(...)
   end
   return table.unpack(list)
 end
+
+t.test("the README's table lists every operator with what proves it", function()
+  local text = require("operator_table").text()
+  t.is_true(core.file.read("README.md"):find(text, 1, true), "README.md should have this:\n" .. text)
+end)
 
 t.test("the README has the script", function()
   t.is_true(source:find("return M", 1, true) and source:find("op.map", 1, true), source)

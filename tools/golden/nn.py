@@ -48,8 +48,20 @@ def swin_case():
     return layer_case("SwinTransformer of two stages", "SwinTransformer", [32], options, module, [2, 3, 32, 32], kept)
 
 
+def activation_cases():
+    """Every activation as it is made without arguments, and with those it takes."""
+    plain = ("ReLU", "LeakyReLU", "ReLU6", "Hardtanh", "Hardsigmoid", "Hardswish", "ELU", "CELU", "SELU", "GELU",
+             "SiLU", "Mish", "Sigmoid", "Tanh", "Softplus", "Softsign", "LogSigmoid", "Softshrink", "Hardshrink")
+    chosen = (("LeakyReLU", [0.2], {}), ("Hardtanh", [-0.5, 0.3], {}), ("ELU", [0.3], {}), ("CELU", [], {"alpha": 0.3}),
+              ("Softplus", [2, 1.5], {}), ("Softshrink", [0.2], {}), ("Hardshrink", [], {"lambd": 0.7}),
+              ("GELU", [], {"approximate": "tanh"}))
+    return ([layer_case(name, name, [], {}, getattr(nn, name)(), [3, 7]) for name in plain]
+            + [layer_case(f"{name}, chosen", name, arguments, options, getattr(nn, name)(*arguments, **options), [3, 7])
+               for name, arguments, options in chosen])
+
+
 def layer_cases():
-    return [
+    return activation_cases() + [
         layer_case("Linear", "Linear", [5, 7], {}, nn.Linear(5, 7), [4, 3, 5]),
         layer_case("Linear without bias", "Linear", [3, 2], {"bias": False}, nn.Linear(3, 2, bias=False), [6, 3]),
         layer_case("LayerNorm", "LayerNorm", [9], {}, nn.LayerNorm(9), [5, 9]),
@@ -60,10 +72,8 @@ def layer_cases():
         layer_case("Conv2d, uneven", "Conv2d", [2, 2, [2, 3]], {"stride": [3, 1], "padding": [0, 2], "bias": False},
                    nn.Conv2d(2, 2, (2, 3), stride=(3, 1), padding=(0, 2), bias=False), [1, 2, 8, 5]),
         layer_case("Conv2d, patches", "Conv2d", [3, 6, 4], {"stride": 4}, nn.Conv2d(3, 6, 4, stride=4), [2, 3, 8, 8]),
-        layer_case("GELU", "GELU", [], {}, nn.GELU(), [3, 7]),
-        layer_case("SiLU", "SiLU", [], {}, nn.SiLU(), [3, 7]),
-        layer_case("Softplus", "Softplus", [], {}, nn.Softplus(), [3, 7]),
         layer_case("Softmax", "Softmax", [-1], {}, nn.Softmax(-1), [4, 5]),
+        layer_case("LogSoftmax", "LogSoftmax", [1], {}, nn.LogSoftmax(1), [2, 6, 3]),
         layer_case("Softmax, middle axis", "Softmax", [1], {}, nn.Softmax(1), [2, 6, 3]),
         layer_case("PatchMerging, odd height", "PatchMerging", [4], {}, swin_transformer.PatchMerging(4), [2, 5, 6, 4]),
         block_case("SwinTransformerBlock", [2, 8, 8, 8], [0, 0]),

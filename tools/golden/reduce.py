@@ -90,6 +90,12 @@ def order_cases():
         case("cumsum, long", "ops.cumsum", [waves([1, 257], amplitude=3, offset=2)], lambda x: x.cumsum(1), [1]),
         case("cumsum of what is not finite", "ops.cumsum", [given([[1, INF, 2], [NAN, 1, 2], [INF, -INF, 1]])],
              lambda x: x.cumsum(1), [1], gradient=False),
+        case("cumprod", "ops.cumprod", [ODD], lambda x: x.cumprod(-1), [-1]),
+        case("cumprod, first axis", "ops.cumprod", [X], lambda x: x.cumprod(0), [0]),
+        case("cumprod with zeros", "ops.cumprod", [given([[1, 0, 3, 4], [0, 2, 0, 5], [2, 3, -1, 0], [0, 0, 0, 0]])],
+             lambda x: x.cumprod(1), [1]),
+        case("cumprod of what is not finite", "ops.cumprod", [given([[2, INF, 0, 1], [NAN, 1, 2, 0], [1, -INF, -1, 2]])],
+             lambda x: x.cumprod(1), [1], gradient=False),
         case("sort", "ops.sort", [ODD], torch.sort),
         case("sort, descending, first axis", "ops.sort", [X], lambda x: x.sort(0, True), [0, {"descending": True}]),
         case("sort with ties", "ops.sort", [TIES], lambda x: x.sort(dim=-1, stable=True), [-1]),
@@ -99,6 +105,10 @@ def order_cases():
              gradient=False),
         case("sort of what is not finite, descending", "ops.sort", [strange],
              lambda x: x.sort(dim=-1, descending=True, stable=True), [-1, {"descending": True}], gradient=False),
+    ] + [
+        case(f"sort of {n} with ties", "ops.sort", [given([(37 * i % 101 - 50) / 8 for i in range(n)])],
+             lambda x: x.sort(stable=True)) for n in (1, 2, 3, 17, 1000)
+    ] + [
         case("argsort", "ops.argsort", [ODD], lambda x: x.argsort(0), [0]),
         case("topk", "ops.topk", [ODD], lambda x: x.topk(3), [3]),
         case("topk, smallest, middle axis", "ops.topk", [X], lambda x: x.topk(2, 1, largest=False),

@@ -28,6 +28,7 @@ def index_cases():
         case("scatter_add of rows", "ops.add_rows", [waves([2, 5, 3]), given(index, "i32")], add, [4]),
         case("index_add", "ops.segment_sum", [waves([7, 2, 3]), given(segments, "i32")], segment_sum, [5]),
         case("means by segment", "ops.segment_mean", [waves([7, 2, 3]), given(segments, "i32")], segment_mean, [5]),
+        case("embedding", "ops.embedding", [waves([4, 3]), given(index, "i32")], lambda rows, at: F.embedding(at, rows)),
     ]
 
 

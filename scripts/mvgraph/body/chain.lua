@@ -74,6 +74,7 @@ end
 chain.kinematic_chain_grad = op.kernel "kinematic_chain_grad" {
   inputs = { "dy [b, 24, 3, 4]", "rotations [b, 24, 3, 3]", "offsets [b, 24, 3]", "transforms [b, 24, 3, 4]" },
   outputs = { "drotations [b, 24, 3, 3]", "doffsets [b, 24, 3]" },
+  flops = "24 * 147 * b",
   source = "pose/kinematic_chain_grad.comp",
   dispatch = bodies,
   differentiable = false,
@@ -91,6 +92,7 @@ chain.kinematic_chain_grad = op.kernel "kinematic_chain_grad" {
 chain.kinematic_chain = op.kernel "kinematic_chain" {
   inputs = { "rotations [b, 24, 3, 3]", "offsets [b, 24, 3]" },
   outputs = { "transforms [b, 24, 3, 4]" },
+  flops = "23 * 63 * b",
   source = "pose/kinematic_chain.comp",
   dispatch = bodies,
   reference = compose,

@@ -43,16 +43,18 @@ end
 -- Options beside stride, padding and dilation, which are numbers or one a dimension.
 local DEFAULTS <const> = { bias = true, groups = 1, padding_mode = "zeros" }
 
-local function make_conv(name, d)
+---A class of convolutions of d dimensions; a transposed one has weights [I, O / groups, kernel...] and output_padding.
+local function make(name, run, d, is_transposed)
   local class = module.class(name)
-  local run = "conv" .. d .. "d"
+  local optional = { "stride", "padding", "dilation", is_transposed and "output_padding" or nil }
 
   ---@param in_channels integer I
   ---@param out_channels integer O
   ---@param kernel_size integer|integer[]
-  ---@param given table? stride 1, padding 0 ("same", "valid"), dilation 1, groups 1, bias true, padding_mode "zeros"
+  ---@param given table? stride 1, padding 0, dilation 1, groups 1, bias true, padding_mode "zeros"; padding "same" and
+  ---"valid", or where it is transposed output_padding 0
   function class:__init(in_channels, out_channels, kernel_size, given)
-    local chosen = options.read(name, given, DEFAULTS, { "stride", "padding", "dilation" })
+    local chosen = options.read(name, given, DEFAULTS, optional)
     if chosen.padding_mode ~= "zeros" then
       error(("%s: padding_mode should be 'zeros', got '%s'"):format(name, chosen.padding_mode), 0)
     end
@@ -60,43 +62,11 @@ local function make_conv(name, d)
     self.in_channels, self.out_channels, self.groups = in_channels, out_channels, chosen.groups
     self.kernel_size, self.stride = each(kernel_size, d), each(chosen.stride or 1, d)
     self.padding, self.dilation = chosen.padding or 0, each(chosen.dilation or 1, d)
-    local shape = { out_channels, in_channels // chosen.groups }
-    table.move(self.kernel_size, 1, d, 3, shape)
-    make_states(self, shape, out_channels, chosen.bias)
-  end
-
-  ---@param x Tensor [N, I, sizes...]
-  ---@return Tensor [N, O, sizes'...]
-  function class:forward(x)
-    return F[run](x, self.weight, self.bias,
-      { stride = self.stride, padding = self.padding, dilation = self.dilation, groups = self.groups })
-  end
-
-  class.extra_repr = describe
-  conv[name] = class
-end
-
-local function make_transposed(name, d)
-  local class = module.class(name)
-  local run = "conv_transpose" .. d .. "d"
-
-  ---@param in_channels integer I
-  ---@param out_channels integer O
-  ---@param kernel_size integer|integer[]
-  ---@param given table? stride 1, padding 0, output_padding 0, groups 1, bias true, dilation 1, padding_mode "zeros"
-  function class:__init(in_channels, out_channels, kernel_size, given)
-    local chosen = options.read(name, given, DEFAULTS, { "stride", "padding", "output_padding", "dilation" })
-    if chosen.padding_mode ~= "zeros" then
-      error(("%s: padding_mode should be 'zeros', got '%s'"):format(name, chosen.padding_mode), 0)
-    end
-    check_groups(name, chosen.groups, in_channels, out_channels)
-    self.in_channels, self.out_channels, self.groups = in_channels, out_channels, chosen.groups
-    self.kernel_size, self.stride = each(kernel_size, d), each(chosen.stride or 1, d)
-    self.padding, self.dilation = chosen.padding or 0, each(chosen.dilation or 1, d)
-    self.output_padding = chosen.output_padding or 0
-    local shape = { in_channels, out_channels // chosen.groups }
-    table.move(self.kernel_size, 1, d, 3, shape)
-    make_states(self, shape, out_channels, chosen.bias)
+    if is_transposed then self.output_padding = chosen.output_padding or 0 end
+    local first, second = out_channels, in_channels
+    if is_transposed then first, second = in_channels, out_channels end
+    local shape = { first, second // chosen.groups }
+    make_states(self, table.move(self.kernel_size, 1, d, 3, shape), out_channels, chosen.bias)
   end
 
   ---@param x Tensor [N, I, sizes...]
@@ -113,8 +83,8 @@ local function make_transposed(name, d)
 end
 
 for d = 1, 3 do
-  make_conv(("Conv%dd"):format(d), d)
-  make_transposed(("ConvTranspose%dd"):format(d), d)
+  make(("Conv%dd"):format(d), ("conv%dd"):format(d), d, false)
+  make(("ConvTranspose%dd"):format(d), ("conv_transpose%dd"):format(d), d, true)
 end
 
 return conv

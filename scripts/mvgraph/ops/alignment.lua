@@ -5,6 +5,7 @@ local core = require "mvgraph.core"
 local options = require "mvgraph.core.options"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
+local batches = require "mvgraph.ops.batches"
 local small_linalg = require "mvgraph.ops.small_linalg"
 local view = require "mvgraph.ops.view"
 
@@ -27,21 +28,6 @@ local safe_divide = op.map "safe_divide" {
     },
   },
 }
-
-local function fold(x, operator, columns)
-  x = trace.as_tensor(x, operator)
-  local rank = #x.shape
-  if rank < 2 or x.shape[rank] ~= columns or x.shape[rank - 1] ~= columns then
-    trace.fail("%s: expected matrices [..., %d, %d], got %s", operator, columns, columns,
-      tensor.format_shape(x.shape))
-  end
-  return methods.reshape(x, { -1, columns, columns }), table.move(x.shape, 1, rank - 2, 1, {})
-end
-
-local function unfold(x, leading)
-  local shape = table.move(leading, 1, #leading, 1, {})
-  return methods.reshape(x, table.move(x.shape, 2, #x.shape, #shape + 1, shape))
-end
 
 ---a x b along the last axis of three, as torch.linalg.cross.
 ---@param a Tensor [..., 3]
@@ -66,18 +52,18 @@ end
 ---@param m Tensor [..., 3, 3]
 ---@return Tensor [...]
 function alignment.det(m)
-  local flat, leading = fold(m, "det", 3)
-  return unfold(methods.sum(methods.select(flat, 1, 0) * methods.select(cofactors(flat), 1, 0), 1), leading)
+  local flat, leading = batches.matrices(m, "det", 3)
+  return batches.restore(methods.sum(methods.select(flat, 1, 0) * methods.select(cofactors(flat), 1, 0), 1), leading)
 end
 
 ---Inverses of 3x3 matrices, by cofactors; a singular matrix gives infinities.
 ---@param m Tensor [..., 3, 3]
 ---@return Tensor [..., 3, 3]
 function alignment.inverse(m)
-  local flat, leading = fold(m, "inverse", 3)
+  local flat, leading = batches.matrices(m, "inverse", 3)
   local minors = cofactors(flat)
   local det = methods.sum(methods.select(flat, 1, 0) * methods.select(minors, 1, 0), 1)
-  return unfold(methods.transpose(minors, 1, 2) / methods.reshape(det, { -1, 1, 1 }), leading)
+  return batches.restore(methods.transpose(minors, 1, 2) / methods.reshape(det, { -1, 1, 1 }), leading)
 end
 
 local function unit(x)
@@ -136,7 +122,7 @@ end
 ---@param m Tensor [..., 3, 3]
 ---@return Tensor [..., 3, 3], determinant 1
 function alignment.nearest_rotation(m)
-  local flat, leading = fold(m, "nearest_rotation", 3)
+  local flat, leading = batches.matrices(m, "nearest_rotation", 3)
   local fixed = methods.stop_gradient(flat)
   local r = methods.stop_gradient(find_rotation(fixed))
   local s = methods.matmul(r, fixed, { transpose_a = true })
@@ -150,7 +136,7 @@ function alignment.nearest_rotation(m)
   local inverse = safe_divide(minors, det, AMBIGUOUS) / size
   local difference = axial(methods.matmul(r, flat - fixed, { transpose_a = true })) -- zero, with a gradient
   local w = methods.matmul(methods.unsqueeze(difference, 1), methods.stop_gradient(inverse), { transpose_b = true })
-  return unfold(r + methods.matmul(r, skew_matrix(methods.squeeze(w, 1))), leading)
+  return batches.restore(r + methods.matmul(r, skew_matrix(methods.squeeze(w, 1))), leading)
 end
 
 ---Points [..., K, 3] as [b, K, 3].
@@ -208,8 +194,8 @@ function alignment.procrustes(source, target, given)
   end
   local turned = methods.matmul(from_mean, rotation, { transpose_b = true })
   local translation = to_mean - scale * turned
-  return unfold(rotation, leading), unfold(methods.squeeze(translation, 1), leading),
-    unfold(methods.reshape(scale, { -1 }), leading)
+  return batches.restore(rotation, leading), batches.restore(methods.squeeze(translation, 1), leading),
+    batches.restore(methods.reshape(scale, { -1 }), leading)
 end
 
 ---Source points moved onto the target by procrustes.
@@ -222,7 +208,8 @@ function alignment.procrustes_align(source, target, given)
   local from, leading = read_points(source, "procrustes_align", "the source")
   local b = from.shape[1]
   local turned = methods.matmul(from, methods.reshape(rotation, { b, 3, 3 }), { transpose_b = true })
-  return unfold(turned * methods.reshape(scale, { b, 1, 1 }) + methods.reshape(translation, { b, 1, 3 }), leading)
+  local moved = turned * methods.reshape(scale, { b, 1, 1 }) + methods.reshape(translation, { b, 1, 3 })
+  return batches.restore(moved, leading)
 end
 
 ---Points from their pictures in several views by the direct linear transform: the smallest right singular vector of

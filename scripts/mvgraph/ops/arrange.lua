@@ -9,14 +9,9 @@ local view = require "mvgraph.ops.view"
 local arrange = {}
 local methods = tensor.methods
 
-local function one_axis(operator, x, axis)
-  if type(axis) ~= "number" then trace.fail("%s: the axis should be a number, got %s", operator, type(axis)) end
-  return op.axes(x, axis, operator)[1]
-end
-
 local function axis_list(operator, x, axes)
   local list = {}
-  for i, axis in ipairs(type(axes) == "table" and axes or { axes }) do list[i] = one_axis(operator, x, axis) end
+  for i, axis in ipairs(type(axes) == "table" and axes or { axes }) do list[i] = op.axis(x, axis, operator) end
   return list
 end
 
@@ -36,7 +31,7 @@ end
 ---@return Tensor[]
 function arrange.split(x, size, axis)
   x = trace.as_tensor(x)
-  axis = one_axis("split", x, axis or 0)
+  axis = op.axis(x, axis or 0, "split")
   local total, sizes = x.shape[axis + 1], size
   if type(size) == "number" then
     if math.type(size) ~= "integer" or size < 1 then trace.fail("split: a size of %s makes no pieces", size) end
@@ -61,7 +56,7 @@ end
 ---@return Tensor[]
 function arrange.chunk(x, chunks, axis)
   x = trace.as_tensor(x)
-  axis = one_axis("chunk", x, axis or 0)
+  axis = op.axis(x, axis or 0, "chunk")
   if math.type(chunks) ~= "integer" or chunks < 1 then trace.fail("chunk: %s chunks", tostring(chunks)) end
   return arrange.split(x, (x.shape[axis + 1] + chunks - 1) // chunks, axis)
 end
@@ -72,7 +67,7 @@ end
 ---@return Tensor[]
 function arrange.unbind(x, axis)
   x = trace.as_tensor(x)
-  axis = one_axis("unbind", x, axis or 0)
+  axis = op.axis(x, axis or 0, "unbind")
   local slices = {}
   for i = 1, x.shape[axis + 1] do slices[i] = view.select(x, axis, i - 1) end
   return slices
@@ -107,7 +102,7 @@ end
 ---@return Tensor
 function arrange.unflatten(x, axis, sizes)
   x = trace.as_tensor(x)
-  axis = one_axis("unflatten", x, axis)
+  axis = op.axis(x, axis, "unflatten")
   local shape = table.move(x.shape, 1, axis, 1, {})
   local known, unknown = 1, nil
   for _, size in ipairs(sizes) do
@@ -143,7 +138,7 @@ end
 ---@return Tensor
 function arrange.repeat_interleave(x, repeats, axis)
   x = trace.as_tensor(x)
-  axis = one_axis("repeat_interleave", x, axis)
+  axis = op.axis(x, axis, "repeat_interleave")
   local spread = table.move(x.shape, 1, #x.shape, 1, {})
   table.insert(spread, axis + 2, repeats)
   local joined = table.move(x.shape, 1, #x.shape, 1, {})

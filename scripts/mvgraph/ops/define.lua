@@ -8,9 +8,13 @@
 --               call.needed[i], call.dys[o]. Maps derive theirs when there is none.
 --   differentiable = false   says so explicitly
 --   examples    { { x = values, args = {...}, y = values } }: worked by hand
+--   flops       of a kernel: floating-point operations, an expression of its dimensions, `batch` (the product of "...")
+--               and attributes, with Lua's math functions: "2 * batch * c". A transcendental function counts 8 and a
+--               random number 40, as in maps. mvgraph profile shows rates by it
 --   summary     one sentence for the reference page; without one it is the comment above the declaration
 --   check       { low=, high=, avoid={}, shapes={ { x = shape, args = {...} } }, tolerance= }: how tests draw inputs
 local core = require "mvgraph.core"
+local flops = require "mvgraph.ops.flops"
 local options = require "mvgraph.core.options"
 local signature = require "mvgraph.ops.signature"
 local tensor = require "mvgraph.tensor"
@@ -25,7 +29,7 @@ local KNOWN <const> = {
   inputs = true, outputs = true, attributes = true, vjp = true, differentiable = true, examples = true, check = true,
   expr = true, dtype = true, init = true, combine = true, finish = true, layout = true, source = true,
   constants = true, dispatch = true, local_size = true, binding = true, reference = true, run = true, summary = true,
-  validate = true, arguments = true,
+  validate = true, arguments = true, flops = true,
 }
 
 local function parse_attributes(texts)
@@ -165,6 +169,7 @@ local function declare(kind, name, declaration, build, run)
   local input_names = {}
   for i, argument in ipairs(declaration.arguments) do input_names[i] = argument.name end
   declaration.input_names = input_names
+  declaration.count_flops = declaration.flops and flops.compile(name, declaration.flops)
   local is_derived = kind == "map" and declaration.differentiable ~= false
   declaration.opdef = core.opdef {
     name = name, kind = kind, inputs = input_names, attributes = declaration.attribute_names,
@@ -222,22 +227,32 @@ function define.view(name)
   end
 end
 
+---A zero-based axis of an argument that may count from the end.
+---@param x Tensor
+---@param axis integer
+---@param operator string
+---@return integer
+function define.axis(x, axis, operator)
+  local rank = #x.shape
+  if math.type(axis) ~= "integer" or axis < -rank or axis >= rank then
+    trace.fail("%s: axis %s is not one of %s", operator, tostring(axis), tensor.format_shape(x.shape))
+  end
+  return axis % rank
+end
+
 ---Zero-based axes of an argument that is a list, a number or nil (all axes), as a sorted list.
 ---@param x Tensor
 ---@param axes integer|integer[]|nil
 ---@param operator string
 ---@return integer[]
 function define.axes(x, axes, operator)
-  local rank, list, seen = #x.shape, {}, {}
+  local list, seen = {}, {}
   if axes == nil then
-    for axis = 0, rank - 1 do list[axis + 1] = axis end
+    for axis = 0, #x.shape - 1 do list[axis + 1] = axis end
     return list
   end
   for _, axis in ipairs(type(axes) == "table" and axes or { axes }) do
-    if math.type(axis) ~= "integer" or axis < -rank or axis >= rank then
-      trace.fail("%s: axis %s is not one of %s", operator, tostring(axis), tensor.format_shape(x.shape))
-    end
-    axis = axis % rank
+    axis = define.axis(x, axis, operator)
     if seen[axis] then trace.fail("%s: axis %d is given twice", operator, axis) end
     seen[axis] = true
     list[#list + 1] = axis
@@ -316,7 +331,7 @@ local function kernel_spec(self, sizes, outputs)
   for i, output in ipairs(outputs) do names[i] = output.name end
   local spec = {
     source = self.source, inputs = self.input_names, outputs = names, local_size = self.local_size,
-    binding = self.binding,
+    binding = self.binding, operations = self.count_flops and self.count_flops(sizes),
   }
   local grid = self.dispatch(sizes)
   if type(grid) == "table" and #grid == 3 then

@@ -15,11 +15,12 @@ end
 -- y[i] = table[index[i]]; rows outside the table are zeros
 index.gather_rows = op.kernel "gather_rows" {
   inputs = { "table [r, c]", "index [n] i32" }, outputs = { "y [n, c]" },
+  flops = "0",
   source = "index/gather_rows.comp",
   dispatch = function(s) return s.n * s.c end,
   reference = function(rows, indices)
     local hot = one_hot_rows(indices, rows.shape[1])
-    return methods.sum(methods.unsqueeze(hot, 2) * methods.unsqueeze(rows, 0), 1)
+    return methods.sum(methods.where(methods.unsqueeze(hot, 2), methods.unsqueeze(rows, 0), 0), 1)
   end,
   vjp = function(dy, rows, indices)
     local scatter = require "mvgraph.ops.scatter" -- it builds on this file; sorts where rows and indices are many
@@ -35,11 +36,12 @@ index.scatter_add_rows = op.kernel "scatter_add_rows" {
   inputs = { "dy [n, c]", "index [n] i32" },
   attributes = { "rows" },
   outputs = function(s) return { { name = "y", shape = { s.rows, s.c } } } end,
+  flops = "n * c",
   source = "index/scatter_add_rows.comp",
   dispatch = function(s) return s.rows * s.c end,
   reference = function(dy, indices, given)
     local hot = one_hot_rows(indices, given.rows)
-    return methods.sum(methods.unsqueeze(hot, 2) * methods.unsqueeze(dy, 1), 0)
+    return methods.sum(methods.where(methods.unsqueeze(hot, 2), methods.unsqueeze(dy, 1), 0), 0)
   end,
   vjp = function(g, _, indices) return index.gather_rows(g, indices) end,
   examples = {

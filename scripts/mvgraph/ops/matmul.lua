@@ -24,6 +24,7 @@ end
 local product = op.kernel "batched_matmul" {
   inputs = { "a [p, i, j]", "b [q, r, s]" },
   attributes = { "transpose_a = 0", "transpose_b = 0" },
+  flops = "2 * max(p, q) * m * n * k",
   source = "matmul/matmul.comp",
   binding = "matmul",
   outputs = function(s)

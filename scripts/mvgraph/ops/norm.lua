@@ -2,6 +2,7 @@
 local op = require "mvgraph.ops.define"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
+local batches = require "mvgraph.ops.batches"
 
 local norm = {}
 local methods = tensor.methods
@@ -29,6 +30,7 @@ end
 
 local softmax = op.kernel "softmax_rows" {
   inputs = { "x [..., c]" }, outputs = { "y [..., c]" },
+  flops = "21 * batch * c",
   source = "norm/softmax.comp", dispatch = rows,
   reference = function(x)
     local e = methods.exp(x - methods.stop_gradient(methods.max(x, -1, KEEP)))
@@ -41,6 +43,7 @@ local softmax = op.kernel "softmax_rows" {
 
 norm.softmax_grad = op.kernel "softmax_grad" {
   inputs = { "y [..., c]", "dy [..., c]" }, outputs = { "dx [..., c]" },
+  flops = "4 * batch * c",
   source = "norm/softmax_grad.comp", dispatch = rows,
   reference = function(y, dy) return y * (dy - methods.sum(y * dy, -1, KEEP)) end,
   vjp = function(g, y, dy)
@@ -54,6 +57,7 @@ norm.softmax_grad = op.kernel "softmax_grad" {
 
 local log_softmax = op.kernel "log_softmax_rows" {
   inputs = { "x [..., c]" }, outputs = { "y [..., c]" },
+  flops = "12 * batch * c",
   source = "norm/log_softmax.comp", dispatch = rows,
   reference = function(x) return x - methods.logsumexp(x, -1, KEEP) end,
   vjp = function(dy, _, call) return norm.log_softmax_grad(call.outputs[1], dy) end,
@@ -63,6 +67,7 @@ local log_softmax = op.kernel "log_softmax_rows" {
 
 norm.log_softmax_grad = op.kernel "log_softmax_grad" {
   inputs = { "y [..., c]", "dy [..., c]" }, outputs = { "dx [..., c]" },
+  flops = "11 * batch * c",
   source = "norm/log_softmax_grad.comp", dispatch = rows,
   reference = function(y, dy) return dy - methods.exp(y) * methods.sum(dy, -1, KEEP) end,
   vjp = function(g, y, dy)
@@ -73,27 +78,26 @@ norm.log_softmax_grad = op.kernel "log_softmax_grad" {
   check = { shapes = PAIRS },
 }
 
----Runs an operator of rows along any axis.
-local function along(operator, name)
-  return function(x, axis)
-    x = trace.as_tensor(x)
-    local last = #x.shape - 1
-    axis = op.axes(x, axis or -1, name)[1]
-    if axis == last then return operator(x) end
-    return methods.transpose(operator(methods.transpose(x, axis, last)), axis, last)
-  end
+---@param x Tensor
+---@param axis integer? default: the last
+---@return Tensor
+function norm.softmax(x, axis)
+  return batches.along(softmax, "softmax", x, axis)
 end
 
----@type fun(x: Tensor, axis: integer?): Tensor
-norm.softmax = along(softmax, "softmax")
----@type fun(x: Tensor, axis: integer?): Tensor
-norm.log_softmax = along(log_softmax, "log_softmax")
+---@param x Tensor
+---@param axis integer? default: the last
+---@return Tensor
+function norm.log_softmax(x, axis)
+  return batches.along(log_softmax, "log_softmax", x, axis)
+end
 methods.softmax, methods.log_softmax = norm.softmax, norm.log_softmax
 
 local layer_norm = op.kernel "layer_norm_rows" {
   inputs = { "x [..., c]", "weight [c]", "bias [c]" },
   outputs = { "y [..., c]", "mean [...]", "rstd [...]" },
   attributes = { "eps = 1e-5" },
+  flops = "8 * batch * c",
   source = "norm/layer_norm.comp", dispatch = rows,
   reference = function(x, weight, bias, given)
     local mean = methods.mean(x, -1, KEEP)
@@ -130,6 +134,7 @@ local layer_norm = op.kernel "layer_norm_rows" {
 norm.layer_norm_grad = op.kernel "layer_norm_grad" {
   inputs = { "dy [..., c]", "x [..., c]", "weight [c]", "mean [...]", "rstd [...]" },
   outputs = { "dx [..., c]" },
+  flops = "13 * batch * c",
   source = "norm/layer_norm_grad.comp", dispatch = rows,
   differentiable = false,
   reference = function(dy, x, weight, mean, rstd)

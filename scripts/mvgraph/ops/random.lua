@@ -5,6 +5,9 @@ local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
 
 local random = {}
+local methods = tensor.methods
+
+local HALF <const> = 0x10000 -- numbers of 16 bits
 
 -- Each element is dropped with probability p, the others are scaled by 1 / (1 - p).
 local dropout = op.map "dropout" {
@@ -39,8 +42,39 @@ local normal = op.map "normal" {
   check = { shapes = { { like = { 3, 5 }, seed = {}, step = {}, args = { 3, 4 } } }, fixed = { seed = 7, step = 3 } },
 }
 
+-- The upper halves of two words make one of 32 bits, of which a multiplication picks one of `range` integers: each as
+-- likely as the next to 2^-32 (Lemire 2019).
+local integers = op.kernel "random_integers" {
+  inputs = { "seed []", "step []" },
+  attributes = { "count", "stream", "other", "low", "range" },
+  outputs = function(s) return { { name = "y", dtype = "i32", shape = { s.count } } } end,
+  flops = "80 * count",
+  source = "random/integers.comp", dispatch = function(s) return s.count end,
+  differentiable = false,
+  reference = function(seed, step, given)
+    local zeros = methods.expand(trace.as_tensor(0), { given.count })
+    local function half(stream) return methods.floor(uniform(zeros, seed, step, stream, 0, HALF)) end
+    local function times(x, n) return x * (n // HALF * HALF) + x * (n % HALF) end -- constants are single precision
+    local carried = methods.floor(times(half(given.other), given.range) / HALF)
+    local picked = methods.floor((times(half(given.stream), given.range) + carried) / HALF)
+    return methods.int(picked + given.low // HALF * HALF + given.low % HALF)
+  end,
+  examples = { -- the word is 6627xxxx
+    { seed = 0, step = 0, args = { 1, 0, 1, 0, 0x10000 }, y = { 0x6627 } },
+    { seed = 0, step = 0, args = { 1, 0, 1, -0x40000000, 0x10000 }, y = { 0x6627 - 0x40000000 } },
+  },
+  check = {
+    shapes = {
+      { seed = {}, step = {}, args = { 15, 3, 4, -2, 5 } }, { seed = {}, step = {}, args = { 1, 3, 4, 0, 1 } },
+      { seed = {}, step = {}, args = { 67, 3, 4, -2147483648, 4294967295 } },
+      { seed = {}, step = {}, args = { 0, 3, 4, 0, 7 } },
+    },
+    fixed = { seed = 7, step = 3 },
+  },
+}
+
 local function like(shape)
-  return tensor.methods.expand(trace.as_tensor(0), shape)
+  return methods.expand(trace.as_tensor(0), shape)
 end
 
 ---Uniform numbers from low to below high, others in every step.
@@ -64,6 +98,23 @@ function random.randn(shape, mean, std)
   return normal(like(shape), seed, step, { stream = stream, other = other, mean = mean or 0, std = std or 1 })
 end
 
+---Integers from low to below high, others in every step.
+---@param low integer
+---@param high integer
+---@param shape integer[]
+---@return Tensor i32
+function random.randint(low, high, shape)
+  if math.type(low) ~= "integer" or math.type(high) ~= "integer" or low < -2 ^ 31 or high > 2 ^ 31 - 1
+    or low >= high then
+    trace.fail("randint: needs integers low < high of 32 bits, got %s and %s", tostring(low), tostring(high))
+  end
+  local seed, step = trace.random_inputs()
+  local stream, other, count = trace.next_stream(), trace.next_stream(), 1
+  for _, size in ipairs(shape) do count = count * size end
+  local drawn = integers(seed, step, { count = count, stream = stream, other = other, low = low, range = high - low })
+  return methods.reshape(drawn, shape)
+end
+
 ---@param x Tensor
 ---@return Tensor uniform in [0, 1), of its shape
 function random.rand_like(x)
@@ -79,7 +130,7 @@ end
 ---@param p Tensor probabilities
 ---@return Tensor 1 with probability p, else 0
 function random.bernoulli(p)
-  return tensor.methods.lt(random.rand_like(p), p)
+  return methods.lt(random.rand_like(p), p)
 end
 
 ---@param x Tensor
@@ -93,7 +144,7 @@ function random.dropout(x, p)
   local seed, step = trace.random_inputs()
   return dropout(x, seed, step, { p = p, stream = trace.next_stream() })
 end
-tensor.methods.dropout, tensor.methods.bernoulli = random.dropout, random.bernoulli
+methods.dropout, methods.bernoulli = random.dropout, random.bernoulli
 
 ---Drops whole samples of a residual branch, as torchvision's StochasticDepth in mode "row".
 ---@param x Tensor [B, ...]
@@ -103,7 +154,7 @@ function random.stochastic_depth(x, p)
   if p == 0 then return x end
   local shape = { x.shape[1] }
   for i = 2, #x.shape do shape[i] = 1 end
-  return x * random.dropout(tensor.methods.expand(trace.as_tensor(1), shape), p)
+  return x * random.dropout(methods.expand(trace.as_tensor(1), shape), p)
 end
 
 return random

@@ -42,6 +42,7 @@ end
 local sample_cells = op.kernel "sample_cells" {
   inputs = { "at [n, p, k]" }, outputs = { "cells [n, p] i32" },
   attributes = { "d", "h", "w" },
+  flops = "2 * n * p * k",
   source = "sample/sample_cells.comp",
   dispatch = function(s) return s.n * s.p end,
   differentiable = false,
@@ -71,6 +72,7 @@ local sample_grad_x = op.kernel "sample_grad_x" {
   inputs = { "dy [n, c, p]", "at [n, p, k]", "order [n, p] i32", "start [n, s] i32" },
   outputs = { "dx [n, c, d, h, w]" },
   attributes = { "d", "h", "w" },
+  flops = "n * p * 2 ^ k * (2 * c + 4 * k * ceil(c / 4))",
   source = "sample/sample_grad_x.comp",
   dispatch = function(s) return s.n * ((s.c + 3) // 4) * s.d * s.h * s.w end,
   differentiable = false,
@@ -93,6 +95,7 @@ local sample_grad_x = op.kernel "sample_grad_x" {
 
 local sample_grad_at = op.kernel "sample_grad_at" {
   inputs = { "dy [n, c, p]", "x [n, c, d, h, w]", "at [n, p, k]" }, outputs = { "dat [n, p, k]" },
+  flops = "n * p * 2 ^ k * (2 * c + 6 * k)",
   source = "sample/sample_grad_at.comp",
   dispatch = function(s) return s.n * s.p end,
   validate = check_axes,
@@ -137,6 +140,7 @@ local sample_grad_at = op.kernel "sample_grad_at" {
 ---@type fun(x: Tensor, at: Tensor): Tensor x [N, C, D, H, W], at [N, P, 2 or 3] -> [N, C, P]; two coordinates: D = 1
 sample.sample_linear = op.kernel "sample_linear" {
   inputs = { "x [n, c, d, h, w]", "at [n, p, k]" }, outputs = { "y [n, c, p]" },
+  flops = "n * c * p * (2 ^ k * (2 * k + 1) + 2 * k)",
   source = "sample/sample_linear.comp",
   dispatch = function(s) return s.n * s.c * s.p end,
   validate = check_axes,

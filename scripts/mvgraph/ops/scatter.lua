@@ -30,7 +30,13 @@ end
 -- rows [b, r, c], index [b, n] -> [b, n, c]
 local function compose_take(rows, indices)
   local named = methods.unsqueeze(hot(indices, rows.shape[2]), 3) -- [b, r, n, 1]
-  return methods.sum(named * methods.unsqueeze(rows, 2), 1)
+  return methods.sum(methods.where(named, methods.unsqueeze(rows, 2), 0), 1)
+end
+
+-- values [b, n, c], index [b, n] -> [b, count, c]
+local function compose_add(values, indices, count)
+  local named = methods.unsqueeze(hot(indices, count), 3) -- [b, count, n, 1]
+  return methods.sum(methods.where(named, methods.unsqueeze(values, 1), 0), 2)
 end
 
 -- The rows that an order names, as columns: index [b, n], order [b, m] -> [b, m]
@@ -47,6 +53,7 @@ end
 local sort_pass = op.kernel "sort_pass" {
   inputs = { "index [b, n] i32", "order [b, n] i32" }, outputs = { "y [b, n] i32" },
   attributes = { "rows", "shift" },
+  flops = "0",
   source = "index/sort_pass.comp", local_size = SORT_THREADS,
   dispatch = function(s) return { s.b, 1, 1 } end,
   differentiable = false,
@@ -79,6 +86,7 @@ local sort_bounds = op.kernel "sort_bounds" {
   inputs = { "index [b, n] i32", "order [b, n] i32" },
   attributes = { "rows" },
   outputs = function(s) return { { name = "start", dtype = "i32", shape = { s.b, s.rows + 1 } } } end,
+  flops = "0",
   source = "index/sort_bounds.comp",
   dispatch = function(s) return s.b * (s.rows + 1) end,
   differentiable = false,
@@ -105,11 +113,11 @@ local sort_bounds = op.kernel "sort_bounds" {
 local sum_sorted = op.kernel "sum_sorted" {
   inputs = { "values [b, n, c]", "index [b, n] i32", "order [b, n] i32", "start [b, s] i32" },
   outputs = function(s) return { { name = "y", shape = { s.b, s.s - 1, s.c } } } end,
+  flops = "b * n * c",
   source = "index/sum_sorted.comp",
   dispatch = function(s) return s.b * (s.s - 1) * s.c end,
   reference = function(values, indices, _, start)
-    local named = methods.unsqueeze(hot(indices, start.shape[2] - 1), 3) -- [b, r, n, 1]
-    return methods.sum(named * methods.unsqueeze(values, 1), 2)
+    return compose_add(values, indices, start.shape[2] - 1)
   end,
   vjp = function(g, _, indices) return scatter.take_rows(g, indices) end,
   examples = {
@@ -124,17 +132,23 @@ local sum_sorted = op.kernel "sum_sorted" {
   },
 }
 
+---0 ... n - 1 in every row.
+---@param b integer
+---@param n integer
+---@return Tensor i32 [b, n]
+function scatter.positions(b, n)
+  local list = {}
+  for i = 1, n do list[i] = i - 1 end
+  return methods.expand(trace.as_tensor(core.array.from(list, { 1, n }, "i32")), { b, n })
+end
+
 ---The positions 0 ... n - 1 sorted by their index, equal ones in their order, and where each row's begin.
 ---@param indices Tensor i32 [B, N]; those outside [0, rows) come last
 ---@param rows integer
 ---@return Tensor order i32 [B, N]
 ---@return Tensor start i32 [B, rows + 1]: row r has order[start[r]] ... order[start[r + 1] - 1]
 function scatter.sort_index(indices, rows)
-  local b, n = indices.shape[1], indices.shape[2]
-  local positions = {}
-  for i = 1, n do positions[i] = i - 1 end
-  local order = methods.expand(trace.as_tensor(core.array.from(positions, { 1, n }, "i32")), { b, n })
-  local shift = 0
+  local order, shift = scatter.positions(indices.shape[1], indices.shape[2]), 0
   repeat
     order = sort_pass(indices, order, rows, shift)
     shift = shift + DIGIT_BITS
@@ -145,6 +159,7 @@ end
 -- y[b, i] = rows[b, index[b, i]]
 scatter.take_rows = op.kernel "take_rows" {
   inputs = { "rows [b, r, c]", "index [b, n] i32" }, outputs = { "y [b, n, c]" },
+  flops = "0",
   source = "index/take_rows.comp",
   dispatch = function(s) return s.b * s.n * s.c end,
   reference = compose_take,
@@ -179,18 +194,10 @@ function scatter.add_rows(dy, indices, rows)
     return methods.reshape(flat, { 1, rows, c })
   end
   if trace.current().is_reference then
-    return methods.sum(methods.unsqueeze(hot(indices, rows), 3) * methods.unsqueeze(dy, 1), 2)
+    return compose_add(dy, indices, rows)
   end
   local order, start = scatter.sort_index(indices, rows)
   return sum_sorted(dy, indices, order, start)
-end
-
-local function check_axis(operator, x, axis)
-  local rank = #x.shape
-  if math.type(axis) ~= "integer" or axis < -rank or axis >= rank then
-    trace.fail("%s: axis %s is not one of %s", operator, tostring(axis), tensor.format_shape(x.shape))
-  end
-  return axis % rank
 end
 
 local function check_index(operator, x, indices, axis)
@@ -221,7 +228,7 @@ end
 ---@return Tensor of the index's shape
 function scatter.gather(x, axis, indices)
   x, indices = trace.as_tensor(x, "gather: argument 'x'"), trace.as_tensor(indices, "gather: the index")
-  axis = check_axis("gather", x, axis)
+  axis = op.axis(x, axis, "gather")
   check_index("gather", x, indices, axis)
   local flat = fold(x, axis)
   local flat_index, moved = fold(indices, axis)
@@ -238,7 +245,7 @@ end
 function scatter.scatter_add(x, axis, indices, source)
   x, indices = trace.as_tensor(x, "scatter_add: argument 'x'"), trace.as_tensor(indices, "scatter_add: the index")
   source = trace.as_tensor(source, "scatter_add: the source")
-  axis = check_axis("scatter_add", x, axis)
+  axis = op.axis(x, axis, "scatter_add")
   check_index("scatter_add", x, indices, axis)
   if tensor.format_shape(source.shape) ~= tensor.format_shape(indices.shape) then
     trace.fail("scatter_add: the source is %s, the index %s", tensor.format_shape(source.shape),
@@ -276,7 +283,7 @@ end
 ---@return Tensor of x's shape with n along the axis
 function scatter.index_select(x, axis, indices)
   x, indices = trace.as_tensor(x, "index_select: argument 'x'"), trace.as_tensor(indices, "index_select: the index")
-  axis = check_axis("index_select", x, axis)
+  axis = op.axis(x, axis, "index_select")
   check_list("index_select", indices)
   local rows, moved = as_rows(x, axis)
   local taken = scatter.take_rows(methods.unsqueeze(rows, 0), methods.unsqueeze(indices, 0))
@@ -292,7 +299,7 @@ end
 function scatter.index_add(x, axis, indices, source)
   x, indices = trace.as_tensor(x, "index_add: argument 'x'"), trace.as_tensor(indices, "index_add: the index")
   source = trace.as_tensor(source, "index_add: the source")
-  axis = check_axis("index_add", x, axis)
+  axis = op.axis(x, axis, "index_add")
   check_list("index_add", indices, source.shape[axis + 1])
   local rows, moved = as_rows(source, axis)
   local added = scatter.add_rows(methods.unsqueeze(rows, 0), methods.unsqueeze(indices, 0), x.shape[axis + 1])

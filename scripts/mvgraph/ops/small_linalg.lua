@@ -3,6 +3,7 @@
 local op = require "mvgraph.ops.define"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
+local batches = require "mvgraph.ops.batches"
 local constant = require "mvgraph.ops.constant"
 local view = require "mvgraph.ops.view"
 
@@ -21,10 +22,11 @@ local function check_size(s)
   if s.n > LARGEST or s.n < 1 then
     trace.fail("matrices of %d columns are not small: 1 to %d are taken", s.n, LARGEST)
   end
+  s.sweeps = sweeps_of(s.n)
 end
 
 local function constants(s)
-  return { B = s.b, M = s.m or s.n, N = s.n, SWEEPS = sweeps_of(s.n) }
+  return { B = s.b, M = s.m or s.n, N = s.n, SWEEPS = s.sweeps }
 end
 
 -- ---- composed form: matrices as tables of [b] tensors ----
@@ -126,6 +128,7 @@ end
 
 local eigh = op.kernel "eigh_matrices" {
   inputs = { "a [b, n, n]" }, outputs = { "values [b, n]", "vectors [b, n, n]" },
+  flops = "b * sweeps * n * (n - 1) / 2 * (18 * n + 30)",
   source = "linalg/eigh.comp",
   dispatch = function(s) return s.b end,
   validate = check_size, constants = constants,
@@ -154,6 +157,7 @@ local eigh = op.kernel "eigh_matrices" {
 
 local svd_right = op.kernel "svd_right" {
   inputs = { "a [b, m, n]" }, outputs = { "s [b, n]", "v [b, n, n]" },
+  flops = "b * (m * n * (3 * n + 15) + sweeps * n * (n - 1) / 2 * (18 * n + 30))",
   source = "linalg/svd_right.comp",
   dispatch = function(s) return s.b end,
   validate = check_size, constants = constants,
@@ -188,31 +192,14 @@ local svd_right = op.kernel "svd_right" {
   },
 }
 
----[..., m, n] as [b, m, n], and the leading axes.
-local function fold(a, operator, columns)
-  a = trace.as_tensor(a, operator .. ": the matrices")
-  local rank = #a.shape
-  if rank < 2 or (columns and (a.shape[rank] ~= columns or a.shape[rank - 1] ~= columns)) then
-    trace.fail("%s: expected %s, got %s", operator, columns and ("[..., %d, %d]"):format(columns, columns) or
-      "[..., m, n]", tensor.format_shape(a.shape))
-  end
-  local leading = table.move(a.shape, 1, rank - 2, 1, {})
-  return methods.reshape(a, { -1, a.shape[rank - 1], a.shape[rank] }), leading
-end
-
-local function unfold(x, leading)
-  local shape = table.move(leading, 1, #leading, 1, {})
-  return methods.reshape(x, table.move(x.shape, 2, #x.shape, #shape + 1, shape))
-end
-
 ---Eigenvalues in ascending order and eigenvectors of symmetric matrices, as torch.linalg.eigh; n up to 9.
 ---@param a Tensor [..., n, n]
 ---@return Tensor values [..., n]
 ---@return Tensor vectors columns, [..., n, n]
 function small_linalg.eigh(a)
-  local flat, leading = fold(a, "eigh")
+  local flat, leading = batches.matrices(a, "eigh")
   local values, vectors = eigh(flat)
-  return unfold(values, leading), unfold(vectors, leading)
+  return batches.restore(values, leading), batches.restore(vectors, leading)
 end
 
 ---Singular values in descending order and right singular vectors; n up to 9, m any number. Without U, since that is
@@ -221,9 +208,9 @@ end
 ---@return Tensor s [..., n]
 ---@return Tensor v columns, [..., n, n]
 function small_linalg.svd_right(a)
-  local flat, leading = fold(a, "svd_right")
+  local flat, leading = batches.matrices(a, "svd_right")
   local s, v = svd_right(flat)
-  return unfold(s, leading), unfold(v, leading)
+  return batches.restore(s, leading), batches.restore(v, leading)
 end
 
 ---a = U diag(s) V^T with m >= n, as torch.linalg.svd without full matrices but for V, which is not transposed. Columns
@@ -233,12 +220,12 @@ end
 ---@return Tensor s [..., n], descending
 ---@return Tensor v [..., n, n]
 function small_linalg.svd(a)
-  local flat, leading = fold(a, "svd")
+  local flat, leading = batches.matrices(a, "svd")
   local s, v = svd_right(flat)
   local divisor = methods.unsqueeze(s, 1)
   local has_value = methods.gt(divisor, 0)
   local u = methods.where(has_value, methods.matmul(flat, v) / methods.where(has_value, divisor, 1), 0)
-  return unfold(u, leading), unfold(s, leading), unfold(v, leading)
+  return batches.restore(u, leading), batches.restore(s, leading), batches.restore(v, leading)
 end
 
 return small_linalg

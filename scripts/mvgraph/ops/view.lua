@@ -17,14 +17,6 @@ local function coordinates(rank)
   return index
 end
 
-local function one_axis(operator, x, axis)
-  local rank = #x.shape
-  if math.type(axis) ~= "integer" or axis < -rank or axis >= rank then
-    trace.fail("%s: axis %s is not one of %s", operator, tostring(axis), tensor.format_shape(x.shape))
-  end
-  return axis % rank
-end
-
 local function integer(operator, what, value)
   local whole = math.tointeger(value)
   if not whole then trace.fail("%s: %s should be an integer, got %s", operator, what, tostring(value)) end
@@ -125,7 +117,7 @@ view.expand = op.view "expand" {
 view.slice = op.view "slice" {
   inputs = { "x [...]" },
   layout = function(x, axis, start, length, step)
-    axis, step = one_axis("slice", x, axis), integer("slice", "step", step or 1)
+    axis, step = op.axis(x, axis, "slice"), integer("slice", "step", step or 1)
     start, length = integer("slice", "start", start), integer("slice", "length", length)
     local size = x.shape[axis + 1]
     if start < 0 or length < 1 or step < 1 or start + (length - 1) * step >= size then
@@ -158,7 +150,7 @@ view.slice = op.view "slice" {
 view.unslice = op.view "unslice" {
   inputs = { "x [...]" },
   layout = function(x, axis, start, size, step)
-    axis, step = one_axis("unslice", x, axis), step or 1
+    axis, step = op.axis(x, axis, "unslice"), step or 1
     local shape, index = copy(x.shape), coordinates(#x.shape)
     local o, last = "o" .. axis, start + (x.shape[axis + 1] - 1) * step
     shape[axis + 1] = size
@@ -233,7 +225,7 @@ view.roll = op.view "roll" {
     if #shifts ~= #axes then trace.fail("roll: %d shifts for %d axes", #shifts, #axes) end
     local index = coordinates(#x.shape)
     for i, given in ipairs(axes) do
-      local axis = one_axis("roll", x, given)
+      local axis = op.axis(x, given, "roll")
       local size = x.shape[axis + 1]
       local shift = size > 0 and -integer("roll", "a shift", shifts[i]) % size or 0
       if shift ~= 0 then index[axis + 1] = ("(o%d + %d) %% %d"):format(axis, shift, size) end
@@ -270,7 +262,7 @@ view.flip = op.view "flip" {
 ---@return Tensor
 function view.select(x, axis, index)
   x = trace.as_tensor(x)
-  axis = one_axis("select", x, axis)
+  axis = op.axis(x, axis, "select")
   local size = x.shape[axis + 1]
   if math.type(index) ~= "integer" or index < -size or index >= size then
     trace.fail("select: index %s is outside axis %d of %s", tostring(index), axis, tensor.format_shape(x.shape))
@@ -284,7 +276,7 @@ end
 ---@return Tensor
 function view.transpose(x, a, b)
   x = trace.as_tensor(x)
-  a, b = one_axis("transpose", x, a), one_axis("transpose", x, b)
+  a, b = op.axis(x, a, "transpose"), op.axis(x, b, "transpose")
   local axes = {}
   for i = 1, #x.shape do axes[i] = i - 1 end
   axes[a + 1], axes[b + 1] = b, a
@@ -309,7 +301,7 @@ end
 ---@return Tensor
 function view.squeeze(x, axis)
   x = trace.as_tensor(x)
-  local only = axis and one_axis("squeeze", x, axis)
+  local only = axis and op.axis(x, axis, "squeeze")
   local shape = {}
   for i, size in ipairs(x.shape) do
     local is_chosen = only == nil or only == i - 1
@@ -325,7 +317,7 @@ end
 function view.flatten(x, first, last)
   x = trace.as_tensor(x)
   if #x.shape == 0 then return view.reshape(x, { 1 }) end
-  first, last = one_axis("flatten", x, first or 0), one_axis("flatten", x, last or -1)
+  first, last = op.axis(x, first or 0, "flatten"), op.axis(x, last or -1, "flatten")
   local shape = table.move(x.shape, 1, first, 1, {})
   local count = 1
   for i = first, last do count = count * x.shape[i + 1] end
@@ -341,7 +333,7 @@ function view.concat(list, axis)
   local parts, total = {}, 0
   for i, given in ipairs(list) do parts[i] = trace.as_tensor(given, "concat: an entry") end
   if #parts == 0 then trace.fail("concat: the list is empty") end
-  axis = one_axis("concat", parts[1], axis or 0)
+  axis = op.axis(parts[1], axis or 0, "concat")
   for _, part in ipairs(parts) do
     local like = copy(part.shape)
     like[axis + 1] = parts[1].shape[axis + 1]
