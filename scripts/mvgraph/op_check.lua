@@ -1,7 +1,7 @@
 -- Holds one declared operator against its worked examples, the double-precision reference and central differences, over
 -- its own shapes and those of its kind: one element, primes, unaligned and aligned sizes, broadcasts, nothing at all.
--- Maps meet what is not finite, too. Second derivatives are checked of maps and reductions; `check.second = true` asks
--- for them of other operators.
+-- Maps meet what is not finite, too. Rules are differentiated once more, and second derivatives held against the device;
+-- of an operator that says `check.second = false`, whose gradient is a kernel without one, they must be an error.
 local core = require "mvgraph.core"
 local op_cases = require "mvgraph.op_cases"
 local program = require "mvgraph.program"
@@ -71,7 +71,7 @@ end
 
 local function wanted_gradients(declaration)
   local indices = {}
-  if declaration.differentiable == false then return indices end
+  if declaration.differentiable == false or declaration.gradient_of then return indices end
   local fixed = declaration.check and declaration.check.fixed or {}
   for i, argument in ipairs(declaration.arguments) do
     if argument.dtype == "f32" and not fixed[argument.name] then indices[#indices + 1] = i end
@@ -115,7 +115,8 @@ local function build_reference(declaration, case, arrays, generator, is_second)
     local gradients = trace.grad(loss, wrt)
     for i, gradient in ipairs(gradients) do made.gradients[i] = gradient.value end
     if not is_second then return end
-    local slope = weighted_sum(gradients, make_weights(gradients, generator))
+    made.slope_weights = make_weights(gradients, generator)
+    local slope = weighted_sum(gradients, made.slope_weights)
     made.slope, made.second = slope.value, {}
     for i, gradient in ipairs(trace.grad(slope, wrt)) do made.second[i] = gradient.value end
   end, { reference = true })
@@ -173,7 +174,24 @@ local function check_differences(declaration, reference, value, gradients, array
   if skipped * 4 > total then error(("%d of %d differences met a kink"):format(skipped, total), 0) end
 end
 
----Every case of an operator as one program: outputs "y<case>_<output>", gradients "g<case>_<input>".
+local function refuses_second(declaration)
+  return declaration.check ~= nil and declaration.check.second == false
+end
+
+---What has no second derivative says so, and gives no zeros for one.
+local function check_refusal(declaration, case, arrays, reference)
+  local passed, problem = pcall(trace.build, declaration.name .. "_second", function(tracer)
+    local tensors, wrt = leaves(tracer, declaration, arrays, ""), {}
+    for i, index in ipairs(wanted_gradients(declaration)) do wrt[i] = tensors[index] end
+    local gradients = trace.grad(weighted_sum(call(declaration, tensors, case), reference.weights), wrt)
+    trace.grad(weighted_sum(gradients, reference.slope_weights), wrt)
+  end)
+  if passed then error("check.second is false, but second derivatives are no error", 0) end
+  if not tostring(problem):find("cannot be differentiated again", 1, true) then error(problem, 0) end
+end
+
+---Every case of an operator as one program: outputs "y<case>_<output>", gradients "g<case>_<input>", second
+---derivatives "h<case>_<input>".
 local function run_on_device(declaration, cases, inputs, references, host_bindings)
   spec.needs_device(core)
   local specs, feeds = {}, {}
@@ -192,10 +210,12 @@ local function run_on_device(declaration, cases, inputs, references, host_bindin
       for o, output in ipairs(outputs) do results[("y%d_%d"):format(c, o)] = output end
       local indices, wrt = wanted_gradients(declaration), {}
       for i, index in ipairs(indices) do wrt[i] = tensors[index] end
-      if #wrt > 0 then
-        for i, gradient in ipairs(trace.grad(weighted_sum(outputs, references[c].weights), wrt)) do
-          results[("g%d_%d"):format(c, i)] = gradient
-        end
+      local gradients = #wrt > 0 and trace.grad(weighted_sum(outputs, references[c].weights), wrt) or {}
+      for i, gradient in ipairs(gradients) do results[("g%d_%d"):format(c, i)] = gradient end
+      local slope = references[c].second and not refuses_second(declaration)
+        and weighted_sum(gradients, references[c].slope_weights)
+      for i, gradient in ipairs(slope and trace.grad(slope, wrt) or {}) do
+        results[("h%d_%d"):format(c, i)] = gradient
       end
     end
     return results
@@ -213,6 +233,10 @@ local function compare(declaration, cases, references, results, how)
       require_near(("%s, case %d, gradient %d"):format(how, c, i), results[("g%d_%d"):format(c, i)], expected,
         math.max(limit, tolerance.gradient))
     end
+    for i, expected in ipairs(not refuses_second(declaration) and references[c].second_arrays or {}) do
+      require_near(("%s, case %d, second derivative %d"):format(how, c, i), results[("h%d_%d"):format(c, i)], expected,
+        math.max(limit, tolerance.gradient))
+    end
   end
 end
 
@@ -220,9 +244,7 @@ end
 function op_check.run(declaration)
   local generator = core.generator(7):fork(declaration.name)
   local cases, inputs, references = op_cases.list(declaration), {}, {}
-  local check = declaration.check or {}
-  local is_marked = check.second or declaration.kind == "map" or declaration.kind == "reduce"
-  local has_second = is_marked and #wanted_gradients(declaration) > 0
+  local has_second = declaration.kind ~= "host" and #wanted_gradients(declaration) > 0
   for c, case in ipairs(cases) do
     inputs[c] = op_cases.draw(declaration, case, generator)
     local reference = build_reference(declaration, case, inputs[c], generator, has_second and c == 1)
@@ -238,6 +260,7 @@ function op_check.run(declaration)
     op_check.cases = op_check.cases + 1
     op_check.gradients = op_check.gradients + #reference.gradients
   end
+  if refuses_second(declaration) then check_refusal(declaration, cases[1], inputs[1], references[1]) end
   if op_check.is_host_only then return end
   compare(declaration, cases, references, run_on_device(declaration, cases, inputs, references, true), "device")
   if declaration.binding then

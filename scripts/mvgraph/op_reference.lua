@@ -110,6 +110,7 @@ local function output_text(declaration)
 end
 
 local function gradient_text(declaration)
+  if declaration.gradient_of then return ("none: it serves the gradient of %s"):format(declaration.gradient_of) end
   if declaration.differentiable == false then return "none: says that it is not differentiable" end
   if declaration.vjp then return "by its rule" end
   if declaration.kind == "map" then return "derived from the expression" end

@@ -77,7 +77,7 @@ chain.kinematic_chain_grad = op.kernel "kinematic_chain_grad" {
   flops = "24 * 147 * b",
   source = "pose/kinematic_chain_grad.comp",
   dispatch = bodies,
-  differentiable = false,
+  gradient_of = "kinematic_chain",
   reference = compose_gradient,
   check = {
     shapes = {
@@ -99,7 +99,7 @@ chain.kinematic_chain = op.kernel "kinematic_chain" {
   vjp = function(dy, rotations, offsets, call)
     return chain.kinematic_chain_grad(dy, rotations, offsets, call.outputs[1])
   end,
-  check = { shapes = { { rotations = { 3, 24, 3, 3 }, offsets = { 3, 24, 3 } } }, tolerance = 1e-4 },
+  check = { shapes = { { rotations = { 3, 24, 3, 3 }, offsets = { 3, 24, 3 } } }, tolerance = 1e-4, second = false },
 }
 
 return chain

@@ -6,7 +6,8 @@
 --   attributes  numbers the caller may give, by position after the inputs or in one table: { "eps = 1e-5", "p" }
 --   vjp         function(dy, inputs..., call) -> gradient of each input (nil: none). call.outputs, call.options,
 --               call.needed[i], call.dys[o]. Maps derive theirs when there is none.
---   differentiable = false   says so explicitly
+--   differentiable = false   says so explicitly: no gradient flows to its inputs, as of floor or stop_gradient
+--   gradient_of = "softmax"  of a kernel that serves a gradient rule and has none itself: second derivatives are an error
 --   examples    { { x = values, args = {...}, y = values } }: worked by hand
 --   flops       of a kernel: floating-point operations, an expression of its dimensions, `batch` (the product of "...")
 --               and attributes, with Lua's math functions: "2 * batch * c". A transcendental function counts 8 and a
@@ -29,7 +30,7 @@ local KNOWN <const> = {
   inputs = true, outputs = true, attributes = true, vjp = true, differentiable = true, examples = true, check = true,
   expr = true, dtype = true, init = true, combine = true, finish = true, layout = true, source = true,
   constants = true, dispatch = true, local_size = true, binding = true, reference = true, run = true, summary = true,
-  validate = true, arguments = true, flops = true,
+  validate = true, arguments = true, flops = true, gradient_of = true,
 }
 
 local function parse_attributes(texts)
@@ -153,6 +154,12 @@ local function find_source()
   return file or "?", line or 0, source and source:match "^@(.*)$"
 end
 
+local function refuse_second(name)
+  return function()
+    trace.fail("%s: its gradient cannot be differentiated again; compose it of other operators for that", name)
+  end
+end
+
 local function declare(kind, name, declaration, build, run)
   for key in pairs(declaration) do
     if not KNOWN[key] then
@@ -169,6 +176,7 @@ local function declare(kind, name, declaration, build, run)
   local input_names = {}
   for i, argument in ipairs(declaration.arguments) do input_names[i] = argument.name end
   declaration.input_names = input_names
+  if declaration.gradient_of then declaration.vjp = refuse_second(declaration.gradient_of) end
   declaration.count_flops = declaration.flops and flops.compile(name, declaration.flops)
   local is_derived = kind == "map" and declaration.differentiable ~= false
   declaration.opdef = core.opdef {

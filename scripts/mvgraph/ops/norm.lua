@@ -107,7 +107,8 @@ local layer_norm = op.kernel "layer_norm_rows" {
   end,
   vjp = function(dy, x, weight, _, call)
     if call.dys[2] or call.dys[3] then
-      trace.fail("layer_norm: the statistics have no gradient; compute them with mean and rsqrt instead")
+      trace.fail("layer_norm: the statistics have no gradient, and its gradient cannot be differentiated again; "
+        .. "compute them with mean and rsqrt instead")
     end
     local mean, rstd = call.outputs[2], call.outputs[3]
     local dx = call.needed[1] and norm.layer_norm_grad(dy, x, weight, mean, rstd)
@@ -122,6 +123,7 @@ local layer_norm = op.kernel "layer_norm_rows" {
     { x = { { -1, 1 }, { 3, 7 } }, weight = { 1, 2 }, bias = { 0, 1 }, args = { 0 }, y = { { -1, 3 }, { -1, 3 } } },
   },
   check = {
+    second = false,
     outputs = 1,
     shapes = {
       { x = { 3, 5 }, weight = { 5 }, bias = { 5 } }, { x = { 2, 3, 8 }, weight = { 8 }, bias = { 8 } },
@@ -136,7 +138,7 @@ norm.layer_norm_grad = op.kernel "layer_norm_grad" {
   outputs = { "dx [..., c]" },
   flops = "13 * batch * c",
   source = "norm/layer_norm_grad.comp", dispatch = rows,
-  differentiable = false,
+  gradient_of = "layer_norm",
   reference = function(dy, x, weight, mean, rstd)
     local scale = methods.unsqueeze(rstd, -1)
     local normalised = (x - methods.unsqueeze(mean, -1)) * scale

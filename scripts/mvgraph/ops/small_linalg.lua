@@ -106,6 +106,12 @@ local function transposed(x)
   return view.transpose(x, 1, 2)
 end
 
+---1 on the diagonal, [n, n].
+local function eye(n)
+  local i = constant.arange(n)
+  return methods.eq(methods.reshape(i, { n, 1 }), methods.reshape(i, { 1, n }))
+end
+
 ---gap / (gap^2 + (CLOSE scale)^2): the reciprocal, bounded where the gap closes.
 local function safe_reciprocal(gap, scale)
   return gap / (methods.square(gap) + methods.square(scale * CLOSE) + TINY)
@@ -115,15 +121,15 @@ end
 local function rotate_gradient(values, vectors, dvectors)
   local b, n = values.shape[1], values.shape[2]
   local own, other = methods.reshape(values, { b, n, 1 }), methods.reshape(values, { b, 1, n })
-  local scale = methods.abs(own) + methods.abs(other)
-  return safe_reciprocal(other - own, scale) * methods.matmul(vectors, dvectors, { transpose_a = true })
+  local scale, is_same = methods.abs(own) + methods.abs(other), eye(n)
+  local factors = methods.where(is_same, 0, safe_reciprocal(methods.where(is_same, 1, other - own), scale))
+  return factors * methods.matmul(vectors, dvectors, { transpose_a = true })
 end
 
 ---Diagonal matrices [b, n, n] of rows [b, n].
 local function diagonal(x)
   local b, n = x.shape[1], x.shape[2]
-  local i = constant.arange(n)
-  return methods.eq(methods.reshape(i, { n, 1 }), methods.reshape(i, { 1, n })) * methods.reshape(x, { b, 1, n })
+  return eye(n) * methods.reshape(x, { b, 1, n })
 end
 
 local eigh = op.kernel "eigh_matrices" {
