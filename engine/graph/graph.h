@@ -33,13 +33,6 @@ typedef struct {
 
 typedef struct {
   const char *name;
-  bool is_integer;
-  int64_t integer;
-  double number;
-} mvg_constant;
-
-typedef struct {
-  const char *name;
   uint32_t slot; // which input or state of the program this leaf is
 } mvg_leaf_body;
 
@@ -82,7 +75,8 @@ typedef struct {
 } mvg_kernel_body;
 
 typedef struct {
-  uint32_t tag; // passed to the op's run hook
+  const mvg_constant *constants; // attributes, sorted by name; passed to the op's run hook
+  uint32_t constant_count;
 } mvg_host_body;
 
 typedef struct mvg_node {

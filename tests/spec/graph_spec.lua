@@ -147,7 +147,7 @@ t.test("kernel and host nodes keep what they were given", function()
     { source = "matmul/matmul.comp", inputs = { "a", "b" }, outputs = { "c" }, groups = { 2, 2 }, binding = "matmul" })
   t.equal(select(2, g:type(out)), { 4, 4 })
   local pick = core.opdef { name = "pick", kind = "host", differentiable = false, run = function() end }
-  local a, b = g:host(pick, { x }, { { shape = {} }, { dtype = "i32", shape = { 2 } } }, 3)
+  local a, b = g:host(pick, { x }, { { shape = {} }, { dtype = "i32", shape = { 2 } } }, { limit = 3 })
   t.equal({ b - a, (g:type(b)) }, { 1, "i32" })
   t.error_matches(function()
     g:kernel(matmul, { x }, { { shape = { 1 } } }, {}, { source = "x.comp", inputs = { "a", "b" }, outputs = { "c" } })

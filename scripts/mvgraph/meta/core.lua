@@ -45,7 +45,7 @@
 ---@field reshape fun(self, op: Opdef?, value: Value, shape: Shape): Value
 ---@field reduce fun(self, op: Opdef, value: Value, axes: integer[]): Value reduced axes are dropped
 ---@field kernel fun(self, op: Opdef, values: Value[], outputs: table[], constants: table<string, number>, launch: table): Value ...
----@field host fun(self, op: Opdef, values: Value[], outputs: table[], tag: integer): Value ...
+---@field host fun(self, op: Opdef, values: Value[], outputs: table[], constants: table<string, number>): Value ...
 ---@field backward fun(self, loss: Value, wrt: Value[]): Value[]
 ---@field type fun(self, value: Value): Dtype, Shape
 ---@field inputs fun(self, node: integer): Value[]
@@ -100,7 +100,7 @@ function core.generator(seed) end
 function core.graph(name) end
 ---`expr` of a map sees the inputs, `index` and the attributes; `combine` of a reduce sees `acc` and its input's name,
 ---`finish` sees `acc` and `count`. vjp(graph, node, dys, needed) returns a value or false for each input;
----run(tag, inputs, outputs) fills the outputs of a host operator.
+---run(constants, inputs, outputs) fills the outputs of a host operator.
 ---@param declaration {name: string, kind: string, inputs: string[]?, attributes: string[]?, expr: string?, init: string?, combine: string?, finish: string?, differentiable: boolean?, vjp: function?, run: function?}
 ---@return Opdef
 function core.opdef(declaration) end
