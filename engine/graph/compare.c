@@ -90,8 +90,8 @@ static bool is_same_node(const mvg_graph *graph, const mvg_node *a, const mvg_no
     is_same = mvg_type_is_equal(&a->outputs[i], &b->outputs[i]);
   if (!is_same) return false;
   bool is_view = a->kind == MVG_KIND_VIEW;
-  return mvg_node_has_equal_body(
-      a, b, is_view ? mvg_graph_get_type(graph, a->inputs[0])->shape.rank : 0);
+  return mvg_node_has_equal_body(a, b,
+                                 is_view ? mvg_graph_get_type(graph, a->inputs[0])->shape.rank : 0);
 }
 
 static bool is_same_target(const mvg_target *a, const mvg_target *b) {

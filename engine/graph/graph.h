@@ -14,6 +14,7 @@
 #include "graph/shape.h"
 
 #define MVG_MAX_OPERANDS 24 // inputs or outputs of one node
+#define MVG_MAX_SLOTS 65536 // inputs or states of one graph
 
 typedef struct mvg_value {
   uint32_t node, output;

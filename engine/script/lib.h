@@ -52,7 +52,13 @@ uint32_t mvg_arg_values(lua_State *L, int index, const mvg_graph *graph, uint32_
 void mvg_lua_push_value(lua_State *L, mvg_value value);
 // Pushes the userdata of a graph that hooks get as a pointer.
 void mvg_lua_push_graph_of(lua_State *L, const mvg_graph *graph);
-// The methods that build nodes.
+// An empty handle, pushed before the graph is made: nothing is owned when Lua runs out of memory.
+mvg_lua_graph *mvg_lua_push_graph_handle(lua_State *L);
+// The graph at `graph_index` keeps the operator at `index` alive.
+void mvg_lua_keep_operator(lua_State *L, int graph_index, int index);
+// The methods that build nodes, those about text, and what makes graphs of text.
 extern const luaL_Reg mvg_lua_graph_builders[];
+extern const luaL_Reg mvg_lua_graph_texts[];
+extern const luaL_Reg mvg_lua_graph_text_functions[];
 
 #endif // MVGRAPH_SCRIPT_LIB_H_

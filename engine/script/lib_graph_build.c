@@ -6,8 +6,8 @@
 #include "script/lib.h"
 
 // Operators live as long as any graph that uses them.
-static void keep_operator(lua_State *L, int index) {
-  lua_getiuservalue(L, 1, 1);
+void mvg_lua_keep_operator(lua_State *L, int graph_index, int index) {
+  lua_getiuservalue(L, graph_index, 1);
   lua_pushvalue(L, index);
   lua_pushboolean(L, true);
   lua_rawset(L, -3);
@@ -108,7 +108,7 @@ static int build_map(lua_State *L) {
     lua_pop(L, 1);
   }
   mvg_dtype dtype = mvg_arg_dtype(L, 5);
-  keep_operator(L, 2);
+  mvg_lua_keep_operator(L, 1, 2);
   const mvg_expr *expr;
   mvg_status status = bind_attributes(graph, op, numbers, &expr);
   if (!status) {
@@ -142,7 +142,7 @@ static int build_view(lua_State *L) {
     return luaL_error(L, "operator '%s' gives %d index expressions for an input of rank %d",
                       op->def.name, (int)count, (int)rank);
   }
-  keep_operator(L, 2);
+  mvg_lua_keep_operator(L, 1, 2);
   const mvg_expr *index[MVG_MAX_RANK], *valid;
   mvg_status status = parse_index(graph, texts, count, valid_text, shape.rank, index, &valid);
   if (!status) {
@@ -157,7 +157,7 @@ static int build_reshape(lua_State *L) {
   const mvg_lua_opdef *op = lua_toboolean(L, 2) ? mvg_arg_opdef(L, 2, MVG_KIND_VIEW) : NULL;
   mvg_value input = mvg_arg_value(L, 3, graph), value = MVG_NO_VALUE;
   mvg_shape shape = mvg_arg_shape(L, 4);
-  if (op) keep_operator(L, 2);
+  if (op) mvg_lua_keep_operator(L, 1, 2);
   mvg_status status = mvg_graph_reshape(graph, op ? &op->def : NULL, op ? op->def.name : "reshape",
                                         input, &shape, &value);
   return push_result(L, graph, status, value);
@@ -184,7 +184,7 @@ static int build_reduce(lua_State *L) {
     body.axes |= 1u << mvg_arg_integer(L, -1, 0, rank - 1, "an axis");
     lua_pop(L, 1);
   }
-  keep_operator(L, 2);
+  mvg_lua_keep_operator(L, 1, 2);
   mvg_status status = copy_reduce(graph, &op->reduce, &body);
   if (!status) status = mvg_graph_reduce(graph, &op->def, op->def.name, input, &body, &value);
   return push_result(L, graph, status, value);
@@ -221,7 +221,7 @@ static void read_call(lua_State *L, const mvg_graph *graph, mvg_kind kind, call_
                          .input_count = input_count,
                          .outputs = out->outputs,
                          .output_count = output_count};
-  keep_operator(L, 2);
+  mvg_lua_keep_operator(L, 1, 2);
 }
 
 static int push_outputs(lua_State *L, uint32_t id, uint32_t count) {
@@ -346,8 +346,8 @@ static int build_host(lua_State *L) {
   mvg_host_body *body = &call.node.host;
   body->constant_count = read_constants(L, 5, constants);
   uint32_t id = 0;
-  mvg_status status = copy_constants(mvg_graph_get_arena(graph), constants, body->constant_count,
-                                     &body->constants);
+  mvg_status status =
+      copy_constants(mvg_graph_get_arena(graph), constants, body->constant_count, &body->constants);
   if (!status) status = mvg_graph_add_node(graph, &call.node, &id);
   check_built(L, graph, status);
   return push_outputs(L, id, call.node.output_count);

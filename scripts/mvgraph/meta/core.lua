@@ -53,8 +53,11 @@
 ---@field set_origin fun(self, file: string, line: integer, module_path: string?)
 ---@field target fun(self, name: string, value: Value, is_update: boolean, slot: integer?)
 ---@field eval fun(self, inputs: Array[], states: Array[], values: Value[]): Array[] in double precision, f64
----@field text fun(self): string
+---@field text fun(self): string reads back as an equal graph, see core.read_graph
 ---@field text_after fun(self, pass: string): string
+---@field is_equal fun(self, other: Graph): boolean everything but the definitions of operators
+---@field states fun(self): table<integer, {name: string, dtype: Dtype, shape: Shape}> by slot + 1
+---@field name fun(self): string
 ---@field node_count fun(self): integer
 
 ---@class StateHandle a named tensor on the device
@@ -106,6 +109,13 @@ function core.graph(name) end
 function core.opdef(declaration) end
 ---@return string[] names of the passes in the order they run
 function core.passes() end
+---A graph from its text form. `operators` run its host nodes; without them it can be planned.
+---@param text string one graph
+---@param file string how messages name the text
+---@param first_line integer? number of the text's first line in the file
+---@param operators Opdef[]? of host operators, found by their names
+---@return Graph
+function core.read_graph(text, file, first_line, operators) end
 
 ---@return StateHandle
 function core.state(name, array) end
