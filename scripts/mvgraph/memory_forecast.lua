@@ -88,12 +88,12 @@ function memory_forecast.by_stage(stages, model_states, forecast)
   local rows = {}
   for i, stage in ipairs(stages) do
     local own, row = {}, { name = stage.name, bytes = 0 }
-    for _, program in ipairs(stage.programs) do
-      own[program] = true
-      for _, state in ipairs(program.tracer.states) do own[state] = true end
-    end
+    for _, program in ipairs(stage.programs) do own[program] = true end
     for _, one in ipairs(forecast.programs) do
-      if own[one.program] then row.bytes = row.bytes + one.bytes end
+      if own[one.program] then
+        row.bytes = row.bytes + one.bytes
+        for _, state in ipairs(one.program.tracer.states) do own[state] = true end
+      end
     end
     for _, one in ipairs(forecast.states) do
       if own[one.state] or one.state.number <= model_states then row.bytes = row.bytes + one.bytes end

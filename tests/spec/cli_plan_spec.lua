@@ -145,6 +145,8 @@ t.test("the forecast of CMANet's stages is within 2 % of what plan allocates, an
   for _, part in ipairs { "stage intra-view ", "stage inter-view ", "smplify_body", "for all stages at once" } do
     has(printed, part)
   end
+  local one = measure("--measure", "--program", "intra-view_predict", table.unpack(CMANET))
+  t.is_true(one < bytes, "one program takes as much as all")
   collectgarbage()
   collectgarbage()
   local held, transfer = core.device_memory()
