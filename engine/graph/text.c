@@ -67,6 +67,7 @@ static void print_type(mvg_str *out, const mvg_type *type) {
 static bool is_listed(const mvg_type *type, const void *data) {
   int64_t count = mvg_shape_get_size(&type->shape);
   bool has_numbers = type->dtype == MVG_DTYPE_F32 || type->dtype == MVG_DTYPE_I32;
+  if (count == 0) return true;
   if (count > MAX_LISTED || !has_numbers) return false;
   for (int64_t i = 0; i < count && type->dtype == MVG_DTYPE_F32; ++i) {
     uint32_t bits;

@@ -40,6 +40,8 @@ static mvg_status read_element(mvg_text_cursor *c, mvg_dtype dtype, void *data, 
   errno = 0;
   if (dtype == MVG_DTYPE_F32) {
     ((float *)data)[index] = strtof(c->at, &end);
+  } else if (dtype != MVG_DTYPE_I32) {
+    return mvg_text_fail(c, "numbers of type %s are given as base64", mvg_dtype_get_name(dtype));
   } else {
     long long value = strtoll(c->at, &end, 10);
     is_bad = value < INT32_MIN || value > INT32_MAX;

@@ -79,18 +79,21 @@ function memory_forecast.new(programs)
   return forecast
 end
 
----What a run holds while each stage of an experiment trains: the model, the stage's programs and their states.
+---What a run holds while each stage of an experiment trains: the model, the stage's programs and their states. Programs
+---of no stage are the model's.
 ---@param stages ScriptStage[]
 ---@param model_states integer states up to this number are the model's
 ---@param forecast Forecast of the programs of all stages
 ---@return {name: string, bytes: integer}[] in the order of the stages
 function memory_forecast.by_stage(stages, model_states, forecast)
-  local rows = {}
+  local rows, stage_of = {}, {}
+  for _, stage in ipairs(stages) do
+    for _, program in ipairs(stage.programs) do stage_of[program] = stage end
+  end
   for i, stage in ipairs(stages) do
     local own, row = {}, { name = stage.name, bytes = 0 }
-    for _, program in ipairs(stage.programs) do own[program] = true end
     for _, one in ipairs(forecast.programs) do
-      if own[one.program] then
+      if (stage_of[one.program] or stage) == stage then
         row.bytes = row.bytes + one.bytes
         for _, state in ipairs(one.program.tracer.states) do own[state] = true end
       end

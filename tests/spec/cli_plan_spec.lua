@@ -114,6 +114,18 @@ end)
   t.is_true(bytes > 4 << 20 and math.abs(difference) < 2, ("%d bytes, %.2f %%"):format(bytes, difference))
 end)
 
+t.test("a stage holds its own programs and states, and all that is the model's", function()
+  local stages = { { name = "a", programs = {} }, { name = "b", programs = {} } }
+  local forecast = { programs = {}, states = {} }
+  for i, bytes in ipairs { 10, 100, 1000 } do -- of the model, of stage a, of stage b
+    local state = { number = i }
+    local made = { tracer = { states = { state } } }
+    forecast.programs[i], forecast.states[i] = { program = made, bytes = bytes }, { state = state, bytes = bytes }
+    if i > 1 then stages[i - 1].programs[1] = made end
+  end
+  t.equal(memory_forecast.by_stage(stages, 1, forecast), { { name = "a", bytes = 220 }, { name = "b", bytes = 2020 } })
+end)
+
 local CMANET <const> = { "models/cmanet.lua", "--preset", "tiny", "--set", "data.train_count=16", "--set",
   "data.test_count=4", "--set", "irv.epochs=1", "--set", "iev.epochs=1", "--set", "smplify.camera=2", "--set",
   "smplify.body=2", "--set", "smplify.inter_view=2" }

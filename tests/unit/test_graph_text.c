@@ -245,6 +245,8 @@ static void test_failures_name_the_place(void **state) {
       {X "  %1 = const const() f32[2] { 1, x }", "expected a number of type f32"},
       {X "  %1 = const const() i32[1] { 3000000000 }", "expected a number of type i32"},
       {X "  %1 = const const() f32[2] { base64 AAAA }", "expected base64 of 8 bytes"},
+      {X "  %1 = const const() u8[3] { 1, 2, 3 }", "numbers of type u8 are given as base64"},
+      {X "  %1 = const const() u8[3] { base64 AAAA }", "graphs hold f32 and i32 only"},
       {X "  %1 = const const() f32[2000000000] { 1, 2 }", "do not fit the rest of the line"},
       {X "  %1 = input input() f32[1] x slot 0", "expected a name in quotes, found 'x'"},
       {X "  %1 = input input() f32[1] \"x\" slot 70000", "a slot must be at most 65535"},
@@ -388,6 +390,18 @@ static void test_shuffled_text_does_not_crash(void **state) {
   }
 }
 
+static void test_other_types_do_not_crash(void **state) {
+  (void)state;
+  static const char *const types[] = {"u8[", "f64[", "f32[", "i32[", "f32[0, ", "i32[7, "};
+  for (const char *at = whole; (at = strstr(at, "32[")) != NULL; ++at) {
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; ++i) {
+      char text[sizeof whole + 8];
+      snprintf(text, sizeof text, "%.*s%s%s", (int)(at - 1 - whole), whole, types[i], at + 3);
+      (void)use(text);
+    }
+  }
+}
+
 static void test_failed_allocations_are_clean(void **state) {
   (void)state;
   mvg_graph *graph = NULL;
@@ -418,6 +432,7 @@ int main(void) {
       cmocka_unit_test(test_truncated_text_does_not_crash),
       cmocka_unit_test(test_flipped_bits_do_not_crash),
       cmocka_unit_test(test_shuffled_text_does_not_crash),
+      cmocka_unit_test(test_other_types_do_not_crash),
       cmocka_unit_test(test_failed_allocations_are_clean),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
