@@ -122,10 +122,11 @@ end
 
 --- Runs spec files.
 ---@param files string[]
----@param options? {only: string?}
+---@param options? {only: string?, writes_golden: boolean?}
 ---@return integer failures
 function spec.run(files, options)
   count, failures, only = 0, 0, options and options.only
+  spec.writes_golden = options and options.writes_golden == true -- tests write what they would compare with
   for _, file in ipairs(files) do
     local chunk, problem = loadfile(file)
     if chunk then

@@ -73,12 +73,15 @@ static const char *get_value(const char *name, int count, char **words, int i) {
 
 // Words after --out may name what does not exist yet. Runs go below runs/ unless told otherwise.
 static mvg_status allow_folders(mvg_sandbox *sandbox, int count, char **words) {
+  static const char *const written[] = {"--trace", "--depfile"};
   for (int i = 1; i < count; ++i) {
     MVG_RETURN_IF_ERROR(allow_named(sandbox, words[i]));
     const char *out = get_value("--out", count, words, i);
     if (out && out[0]) MVG_RETURN_IF_ERROR(mvg_sandbox_allow(sandbox, out, true));
-    const char *trace = get_value("--trace", count, words, i);
-    if (trace && trace[0]) MVG_RETURN_IF_ERROR(allow_parent(sandbox, trace));
+    for (size_t k = 0; k < sizeof written / sizeof written[0]; ++k) {
+      const char *file = get_value(written[k], count, words, i);
+      if (file && file[0]) MVG_RETURN_IF_ERROR(allow_parent(sandbox, file));
+    }
   }
   const char *shared = getenv("MVGRAPH_SHARED");
   MVG_RETURN_IF_ERROR(

@@ -5,7 +5,7 @@
 // Grammar: C-like. Literals, names, + - * / % unary-, < <= > >= == !=, && || !, c ? a : b, and
 // calls: min max abs floor ceil round sign exp log sqrt rsqrt pow sin cos tan asin acos atan atan2
 // tanh expm1 log1p erf sigmoid isnan, random_uniform(seed, step, stream, index). Constants: pi,
-// inf.
+// inf, nan.
 #ifndef MVGRAPH_GRAPH_EXPR_H_
 #define MVGRAPH_GRAPH_EXPR_H_
 
@@ -73,7 +73,7 @@ typedef struct mvg_expr {
 uint32_t mvg_expr_get_arity(mvg_expr_op op);
 
 // Parses `text`; a name resolves to its position in `names`. Errors give the column and the nearest
-// known name.
+// known name. Nothing nests deeper than 500 operations, so that a tree can be walked by recursion.
 mvg_status mvg_expr_parse(mvg_arena *arena, const char *text, const char *const *names,
                           uint32_t name_count, const mvg_expr **out_expr) MVG_MUST_USE;
 

@@ -7,14 +7,15 @@
 
 #include "graph/expr.h"
 
-#define MAX_DEPTH 200
+#define MAX_DEPTH 500
 
 typedef struct {
   mvg_arena *arena;
   const char *text, *cursor;
   const char *const *names;
   uint32_t name_count;
-  int depth;
+  int depth;  // of calls
+  int height; // of the tree that was parsed last
 } parser;
 
 static const struct {
@@ -37,6 +38,11 @@ static const struct {
 };
 #define FUNCTION_COUNT (sizeof functions / sizeof functions[0])
 
+static const struct {
+  const char *name;
+  double value;
+} constants[] = {{"pi", M_PI}, {"inf", INFINITY}, {"nan", NAN}};
+
 static mvg_status fail(const parser *p, const char *what) {
   return MVG_ERROR(MVG_INVALID_ARGUMENT, "expression \"%s\", column %d: %s", p->text,
                    (int)(p->cursor - p->text) + 1, what);
@@ -56,6 +62,18 @@ static bool accept(parser *p, const char *token) {
 }
 
 static mvg_status parse_ternary(parser *p, const mvg_expr **out);
+
+// Puts an operation on top of trees that are `height` high.
+static mvg_status make(parser *p, mvg_expr_op op, const mvg_expr *const *args, int height,
+                       const mvg_expr **out) {
+  p->height = height + 1;
+  if (p->height > MAX_DEPTH) return fail(p, "nested too deeply");
+  return mvg_expr_make(p->arena, op, args, out);
+}
+
+static int max_of(int a, int b) {
+  return a > b ? a : b;
+}
 
 static mvg_status unknown_name(parser *p, const char *name) {
   const char *nearest = NULL;
@@ -77,14 +95,16 @@ static mvg_status unknown_name(parser *p, const char *name) {
 static mvg_status parse_call(parser *p, mvg_expr_op op, const mvg_expr **out) {
   const mvg_expr *args[4] = {0};
   uint32_t arity = mvg_expr_get_arity(op);
+  int height = 0;
   for (uint32_t i = 0; i < arity; ++i) {
     MVG_RETURN_IF_ERROR(parse_ternary(p, &args[i]));
+    height = max_of(height, p->height);
     bool is_last = i + 1 == arity;
     if (!accept(p, is_last ? ")" : ",")) {
       return fail(p, is_last ? "expected ')' after the last argument" : "too few arguments");
     }
   }
-  return mvg_expr_make(p->arena, op, args, out);
+  return make(p, op, args, height, out);
 }
 
 static mvg_status parse_name(parser *p, const mvg_expr **out) {
@@ -95,15 +115,17 @@ static mvg_status parse_name(parser *p, const mvg_expr **out) {
   if (length >= sizeof name) return fail(p, "name too long");
   memcpy(name, p->cursor, length);
   name[length] = '\0';
+  p->height = 1;
   for (uint32_t i = 0; i < p->name_count; ++i) {
     if (strcmp(name, p->names[i]) == 0) {
       p->cursor += length;
       return mvg_expr_var(p->arena, i, out);
     }
   }
-  if (strcmp(name, "pi") == 0 || strcmp(name, "inf") == 0) {
+  for (size_t i = 0; i < sizeof constants / sizeof constants[0]; ++i) {
+    if (strcmp(name, constants[i].name) != 0) continue;
     p->cursor += length;
-    return mvg_expr_const(p->arena, name[0] == 'p' ? M_PI : INFINITY, out);
+    return mvg_expr_const(p->arena, constants[i].value, out);
   }
   for (size_t i = 0; i < FUNCTION_COUNT; ++i) {
     if (strcmp(name, functions[i].name) != 0) continue;
@@ -125,6 +147,7 @@ static mvg_status parse_primary(parser *p, const mvg_expr **out) {
     double value = strtod(p->cursor, &end);
     if (end == p->cursor) return fail(p, "malformed number");
     p->cursor = end;
+    p->height = 1;
     return mvg_expr_const(p->arena, value, out);
   }
   if (isalpha((unsigned char)*p->cursor) || *p->cursor == '_') return parse_name(p, out);
@@ -140,7 +163,7 @@ static mvg_status parse_unary(parser *p, const mvg_expr **out) {
     const mvg_expr *arg;
     MVG_RETURN_IF_ERROR(parse_unary(p, &arg));
     --p->depth;
-    return mvg_expr_make(p->arena, op, &arg, out);
+    return make(p, op, &arg, p->height, out);
   }
   return parse_primary(p, out);
 }
@@ -174,8 +197,9 @@ static mvg_status parse_binary(parser *p, int level, const mvg_expr **out) {
   mvg_expr_op op;
   while (accept_binary(p, level, &op)) {
     const mvg_expr *args[2] = {*out, NULL};
+    int height = p->height;
     MVG_RETURN_IF_ERROR(parse_binary(p, level + 1, &args[1]));
-    MVG_RETURN_IF_ERROR(mvg_expr_make(p->arena, op, args, out));
+    MVG_RETURN_IF_ERROR(make(p, op, args, max_of(height, p->height), out));
   }
   return NULL;
 }
@@ -185,10 +209,12 @@ static mvg_status parse_ternary(parser *p, const mvg_expr **out) {
   MVG_RETURN_IF_ERROR(parse_binary(p, 0, out));
   if (accept(p, "?")) {
     const mvg_expr *args[3] = {*out, NULL, NULL};
+    int height = p->height;
     MVG_RETURN_IF_ERROR(parse_ternary(p, &args[1]));
+    height = max_of(height, p->height);
     if (!accept(p, ":")) return fail(p, "expected ':' of the conditional");
     MVG_RETURN_IF_ERROR(parse_ternary(p, &args[2]));
-    MVG_RETURN_IF_ERROR(mvg_expr_make(p->arena, MVG_EXPR_SELECT, args, out));
+    MVG_RETURN_IF_ERROR(make(p, MVG_EXPR_SELECT, args, max_of(height, p->height), out));
   }
   --p->depth;
   return NULL;

@@ -190,6 +190,8 @@ void mvg_expr_print_text(mvg_str *out, const mvg_expr *expr, const char *const *
   if (expr->op == MVG_EXPR_CONST) {
     if (isinf(expr->value)) {
       mvg_str_append(out, expr->value < 0 ? "(-inf)" : "inf");
+    } else if (isnan(expr->value)) {
+      mvg_str_append(out, signbit(expr->value) ? "(-nan)" : "nan");
     } else {
       mvg_str_appendf(out, expr->value < 0 ? "(%.17g)" : "%.17g", expr->value);
     }

@@ -14,6 +14,7 @@
 #include "graph/shape.h"
 
 #define MVG_MAX_OPERANDS 24 // inputs or outputs of one node
+#define MVG_MAX_SLOTS 65536 // inputs or states of one graph
 
 typedef struct mvg_value {
   uint32_t node, output;
@@ -31,13 +32,6 @@ typedef struct {
   const char *module_path; // "cmanet.irv.encoder.stage2.block1"; "" at top level
   bool is_gradient;        // made by differentiating what that place made
 } mvg_origin;
-
-typedef struct {
-  const char *name;
-  bool is_integer;
-  int64_t integer;
-  double number;
-} mvg_constant;
 
 typedef struct {
   const char *name;
@@ -84,7 +78,8 @@ typedef struct {
 } mvg_kernel_body;
 
 typedef struct {
-  uint32_t tag; // passed to the op's run hook
+  const mvg_constant *constants; // attributes, sorted by name; passed to the op's run hook
+  uint32_t constant_count;
 } mvg_host_body;
 
 typedef struct mvg_node {

@@ -94,8 +94,9 @@ static mvg_status run_host_node(const mvg_node *node, const evaluator *e, mvg_nd
     MVG_RETURN_IF_ERROR(mvg_ndarray_create(type->dtype, &type->shape, &operands[i]));
     if (!is_output) copy_elements(e->results[node->inputs[i].node], operands[i]);
   }
-  return node->def->run(node->def->context, node->host.tag, (const mvg_ndarray *const *)operands,
-                        node->input_count, &operands[node->input_count], 1);
+  return node->def->run(node->def->context, node->host.constants, node->host.constant_count,
+                        (const mvg_ndarray *const *)operands, node->input_count,
+                        &operands[node->input_count], 1);
 }
 
 // A host operator is its own reference; it sees the element types that it was declared with.

@@ -33,8 +33,16 @@ typedef mvg_status (*mvg_vjp_fn)(void *context, struct mvg_graph *graph, uint32_
                                  const struct mvg_value *dys, const bool *needed,
                                  struct mvg_value *out_dxs);
 
+typedef struct {
+  const char *name;
+  bool is_integer;
+  int64_t integer; // of others: the number where it has no fraction, else 0
+  double number;
+} mvg_constant;
+
 // Runs a host operator; arrays are borrowed for the call, outputs preallocated.
-typedef mvg_status (*mvg_host_fn)(void *context, uint32_t tag, const mvg_ndarray *const *inputs,
+typedef mvg_status (*mvg_host_fn)(void *context, const mvg_constant *constants,
+                                  uint32_t constant_count, const mvg_ndarray *const *inputs,
                                   uint32_t input_count, mvg_ndarray *const *outputs,
                                   uint32_t output_count);
 

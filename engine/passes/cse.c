@@ -1,8 +1,7 @@
 // Gives equal nodes with equal inputs one value.
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "graph/compare.h"
 #include "passes/pass_list.h"
 #include "passes/rewrite.h"
 
@@ -39,52 +38,6 @@ static uint64_t hash_body(uint64_t hash, const mvg_node *node, uint32_t view_ran
   }
 }
 
-static bool is_same_kernel(const mvg_kernel_body *a, const mvg_kernel_body *b) {
-  if (strcmp(a->source, b->source) != 0 || a->constant_count != b->constant_count ||
-      a->invocations != b->invocations || memcmp(a->groups, b->groups, sizeof a->groups) != 0) {
-    return false;
-  }
-  for (uint32_t i = 0; i < a->constant_count; ++i) {
-    const mvg_constant *x = &a->constants[i], *y = &b->constants[i];
-    if (strcmp(x->name, y->name) != 0 || x->is_integer != y->is_integer ||
-        x->integer != y->integer || x->number != y->number) {
-      return false;
-    }
-  }
-  return true;
-}
-
-static bool is_same_view(const mvg_node *a, const mvg_node *b, uint32_t rank) {
-  for (uint32_t i = 0; i < rank; ++i) {
-    if (!mvg_expr_is_equal(a->view.index[i], b->view.index[i])) return false;
-  }
-  return mvg_expr_is_equal(a->view.valid, b->view.valid);
-}
-
-static bool is_same_body(const mvg_node *a, const mvg_node *b, uint32_t view_rank) {
-  switch (a->kind) {
-  case MVG_KIND_INPUT:
-  case MVG_KIND_STATE:
-    return a->leaf.slot == b->leaf.slot;
-  case MVG_KIND_CONST:
-    return memcmp(a->constant.data, b->constant.data,
-                  (size_t)mvg_shape_get_size(&a->outputs[0].shape) *
-                      mvg_dtype_get_size(a->outputs[0].dtype)) == 0;
-  case MVG_KIND_MAP:
-    return mvg_expr_is_equal(a->map.expr, b->map.expr);
-  case MVG_KIND_VIEW:
-    return is_same_view(a, b, view_rank);
-  case MVG_KIND_REDUCE:
-    return a->reduce.axes == b->reduce.axes && mvg_expr_is_equal(a->reduce.init, b->reduce.init) &&
-           mvg_expr_is_equal(a->reduce.combine, b->reduce.combine) &&
-           mvg_expr_is_equal(a->reduce.finish, b->reduce.finish);
-  case MVG_KIND_KERNEL:
-    return is_same_kernel(&a->kernel, &b->kernel);
-  default:
-    return false; // host operators may have effects
-  }
-}
-
 static bool is_same_node(const mvg_node *a, const mvg_node *b, const mvg_value *inputs,
                          uint32_t view_rank) {
   if (a->kind != b->kind || a->input_count != b->input_count ||
@@ -97,12 +50,10 @@ static bool is_same_node(const mvg_node *a, const mvg_node *b, const mvg_value *
     }
   }
   for (uint32_t i = 0; i < a->output_count; ++i) {
-    if (a->outputs[i].dtype != b->outputs[i].dtype ||
-        !mvg_shape_is_equal(&a->outputs[i].shape, &b->outputs[i].shape)) {
-      return false;
-    }
+    if (!mvg_type_is_equal(&a->outputs[i], &b->outputs[i])) return false;
   }
-  return is_same_body(a, b, view_rank);
+  // host operators may have effects
+  return a->kind != MVG_KIND_HOST && mvg_node_has_equal_body(a, b, view_rank);
 }
 
 static mvg_status replace(mvg_rewriter *r, const mvg_node *node, const mvg_value *inputs,

@@ -18,6 +18,16 @@ static mvg_status copy_strings(mvg_arena *arena, const char *const *names, uint3
   return NULL;
 }
 
+static mvg_status copy_constants(mvg_arena *arena, const mvg_constant **inout, uint32_t count) {
+  mvg_constant *copy;
+  MVG_RETURN_IF_ERROR(mvg_arena_copy(arena, *inout, count, sizeof *copy, (void **)&copy));
+  for (uint32_t i = 0; i < count; ++i) {
+    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, copy[i].name, &copy[i].name));
+  }
+  *inout = copy;
+  return NULL;
+}
+
 static mvg_status copy_kernel(mvg_arena *arena, mvg_node *node) {
   mvg_kernel_body *kernel = &node->kernel;
   MVG_RETURN_IF_ERROR(mvg_arena_string(arena, kernel->source, &kernel->source));
@@ -28,14 +38,7 @@ static mvg_status copy_kernel(mvg_arena *arena, mvg_node *node) {
       copy_strings(arena, kernel->input_names, node->input_count, &kernel->input_names));
   MVG_RETURN_IF_ERROR(
       copy_strings(arena, kernel->output_names, node->output_count, &kernel->output_names));
-  mvg_constant *constants;
-  MVG_RETURN_IF_ERROR(mvg_arena_copy(arena, kernel->constants, kernel->constant_count,
-                                     sizeof *constants, (void **)&constants));
-  for (uint32_t i = 0; i < kernel->constant_count; ++i) {
-    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, constants[i].name, &constants[i].name));
-  }
-  kernel->constants = constants;
-  return NULL;
+  return copy_constants(arena, &kernel->constants, kernel->constant_count);
 }
 
 static mvg_status copy_view(mvg_arena *arena, mvg_node *node, uint32_t input_rank) {
@@ -78,6 +81,8 @@ mvg_status mvg_rewrite_copy(mvg_graph *target, const mvg_node *node, const mvg_v
     MVG_RETURN_IF_ERROR(copy_kernel(arena, &copy));
     break;
   case MVG_KIND_HOST:
+    MVG_RETURN_IF_ERROR(copy_constants(arena, &copy.host.constants, copy.host.constant_count));
+    break;
   case MVG_KIND_COUNT:
     break;
   }

@@ -1,7 +1,14 @@
 // Who holds the arena at its peak: values written at or before that step and read at or after it.
 #include "plan/plan.h"
 
+// Next values of states are read last of all, by copies.
 static uint32_t find_last_read(const mvg_plan *plan, mvg_value value) {
+  const mvg_graph *graph = plan->fusion->graph;
+  for (uint32_t i = 0; i < mvg_graph_get_target_count(graph); ++i) {
+    const mvg_target *target = mvg_graph_get_target(graph, i);
+    bool is_same = target->value.node == value.node && target->value.output == value.output;
+    if (is_same && target->is_update) return plan->step_count;
+  }
   uint32_t last = 0;
   for (uint32_t i = 0; i < plan->step_count; ++i) {
     const mvg_group *group = plan->steps[i].group;

@@ -131,16 +131,26 @@ static mvg_status assign_arena(planner *p) {
     p->spans[number].slot = (uint32_t)(p->blocks.items[i].offset / piece);
     p->spans[number].offset = p->blocks.items[i].offset % piece;
   }
-  for (uint32_t step = 0; step < p->fusion->group_count; ++step) {
-    uint64_t live = 0;
-    for (uint32_t i = 0; i < count; ++i) {
+  return NULL;
+}
+
+// Copies come after all groups and hold what the last value copied needs.
+static mvg_status count_live_bytes(planner *p) {
+  uint64_t *live, group_count = p->fusion->group_count;
+  MVG_RETURN_IF_ERROR(
+      mvg_arena_alloc(&p->plan->arena, p->steps.count, sizeof *live, (void **)&live));
+  for (uint32_t step = 0; step < p->steps.count; ++step) {
+    uint64_t moment = step < group_count ? step : group_count;
+    for (size_t i = 0; i < p->blocks.count; ++i) {
       const mvg_block *block = &p->blocks.items[i];
-      if (block->first_step <= step && step <= block->last_step) live += block->size_bytes;
+      bool is_held = block->first_step <= moment && moment <= block->last_step;
+      if (is_held) live[step] += block->size_bytes;
     }
-    if (live <= p->plan->live_bytes) continue;
-    p->plan->live_bytes = live;
+    if (live[step] <= p->plan->live_bytes) continue;
+    p->plan->live_bytes = live[step];
     p->plan->peak_step = step;
   }
+  p->plan->step_live_bytes = live;
   return NULL;
 }
 
@@ -250,6 +260,7 @@ static mvg_status make_plan(planner *p, const mvg_caps *caps) {
   MVG_RETURN_IF_ERROR(find_lifetimes(p));
   MVG_RETURN_IF_ERROR(assign_arena(p));
   MVG_RETURN_IF_ERROR(list_steps(p));
+  MVG_RETURN_IF_ERROR(count_live_bytes(p));
   MVG_RETURN_IF_ERROR(freeze(p));
   return check_limits(p);
 }

@@ -54,8 +54,9 @@ typedef struct mvg_plan {
   uint64_t piece_bytes; // the arena is allocated in pieces of this size, the last one shorter
   uint32_t peak_step;   // where the arena is fullest
   uint64_t live_bytes;  // held by values at that step
-  uint64_t total_bytes; // what the arena would take without reuse
-  bool prefers_host;    // steps that the host has code for run there: the device is the same CPU
+  const uint64_t *step_live_bytes; // the same of every step
+  uint64_t total_bytes;            // what the arena would take without reuse
+  bool prefers_host; // steps that the host has code for run there: the device is the same CPU
 } mvg_plan;
 
 // Takes ownership of `fusion` even on failure.

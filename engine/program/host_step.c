@@ -105,8 +105,8 @@ static mvg_status run_node(const mvg_node *node, operand *operands) {
   if (!node->def || !node->def->run) {
     return MVG_ERROR(MVG_FAILED_PRECONDITION, "host operator '%s' has nothing to run", node->op);
   }
-  return node->def->run(node->def->context, node->host.tag, inputs, node->input_count, outputs,
-                        node->output_count);
+  return node->def->run(node->def->context, node->host.constants, node->host.constant_count, inputs,
+                        node->input_count, outputs, node->output_count);
 }
 
 mvg_status mvg_host_step_run(const mvg_plan *plan, const mvg_step *step,

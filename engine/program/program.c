@@ -504,6 +504,7 @@ static mvg_status add_times(mvg_program *p, const segment *s, double begin_ns, d
   MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(count, &times));
   mvg_status status = mvg_commands_read_timestamps(s->commands, times, count);
   for (uint32_t i = 1; i < count && !status; ++i) {
+    if (times[i] < times[i - 1]) times[i] = times[i - 1]; // not written, or the counter wrapped
     mvg_profile_add(&p->profile, s->first_step + i - 1,
                     begin_ns + (double)(times[i - 1] - times[0]),
                     begin_ns + (double)(times[i] - times[0]));

@@ -56,7 +56,13 @@ void mvg_lua_push_graph_of(lua_State *L, const mvg_graph *graph);
 // {recompute = patterns, precision = dtype, halves = patterns}, all optional, or nil. What it
 // borrows from the table is kept alive by what it pushes.
 void mvg_arg_pass_options(lua_State *L, int index, mvg_pass_options *out_options);
-// The methods that build nodes.
+// An empty handle, pushed before the graph is made: nothing is owned when Lua runs out of memory.
+mvg_lua_graph *mvg_lua_push_graph_handle(lua_State *L);
+// The graph at `graph_index` keeps the operator at `index` alive.
+void mvg_lua_keep_operator(lua_State *L, int graph_index, int index);
+// The methods that build nodes, those about text, and what makes graphs of text.
 extern const luaL_Reg mvg_lua_graph_builders[];
+extern const luaL_Reg mvg_lua_graph_texts[];
+extern const luaL_Reg mvg_lua_graph_text_functions[];
 
 #endif // MVGRAPH_SCRIPT_LIB_H_

@@ -1,12 +1,10 @@
-// Graphs for scripts: lifetime, questions, targets, gradients, text and evaluation. What builds
-// nodes is in lib_graph_build.c.
+// Graphs for scripts: lifetime, questions, targets, gradients and evaluation. What builds nodes is
+// in lib_graph_build.c, their text form in lib_graph_text.c.
 #include <stdio.h>
 #include <string.h>
 
 #include "autodiff/backward.h"
 #include "graph/host_eval.h"
-#include "graph/text.h"
-#include "passes/pass.h"
 #include "script/lib.h"
 #include "script/vm.h"
 
@@ -59,13 +57,18 @@ void mvg_lua_push_graph_of(lua_State *L, const mvg_graph *graph) {
   if (lua_isnil(L, -1)) luaL_error(L, "a hook was called for a graph that scripts do not hold");
 }
 
-static int graph_new(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
+mvg_lua_graph *mvg_lua_push_graph_handle(lua_State *L) {
   mvg_lua_graph *handle = lua_newuserdatauv(L, sizeof *handle, 1);
   handle->graph = NULL;
   luaL_setmetatable(L, GRAPH_CLASS);
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
+  return handle;
+}
+
+static int graph_new(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  mvg_lua_graph *handle = mvg_lua_push_graph_handle(L);
   mvg_lua_check(L, mvg_graph_create(name, &handle->graph));
   mvg_vm_remember(L, handle->graph);
   return 1;
@@ -79,6 +82,11 @@ static int graph_close(lua_State *L) {
 }
 
 // ---- questions ----
+
+static int graph_name(lua_State *L) {
+  lua_pushstring(L, mvg_graph_get_name(mvg_arg_graph(L, 1)));
+  return 1;
+}
 
 static int graph_node_count(lua_State *L) {
   lua_pushinteger(L, mvg_graph_get_node_count(mvg_arg_graph(L, 1)));
@@ -104,6 +112,38 @@ static int graph_inputs(lua_State *L) {
   for (uint32_t i = 0; i < node->input_count; ++i) {
     mvg_lua_push_value(L, node->inputs[i]);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+// List at the top of the stack: sets the entry of a slot, unless it has one.
+static void add_state(lua_State *L, const char *name, uint32_t slot, const mvg_type *type) {
+  if (lua_rawgeti(L, -1, (lua_Integer)slot + 1) == LUA_TNIL) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, mvg_dtype_get_name(type->dtype));
+    lua_setfield(L, -2, "dtype");
+    mvg_lua_push_shape(L, &type->shape);
+    lua_setfield(L, -2, "shape");
+    lua_rawseti(L, -3, (lua_Integer)slot + 1);
+  }
+  lua_pop(L, 1);
+}
+
+// states() -> {name=, dtype=, shape=} by slot + 1, nil for slots that the graph does not touch
+static int graph_states(lua_State *L) {
+  const mvg_graph *graph = mvg_arg_graph(L, 1);
+  lua_newtable(L);
+  for (uint32_t id = 0; id < mvg_graph_get_node_count(graph); ++id) {
+    const mvg_node *node = mvg_graph_get_node(graph, id);
+    if (node->kind != MVG_KIND_STATE) continue;
+    add_state(L, node->leaf.name, node->leaf.slot, &node->outputs[0]);
+  }
+  for (uint32_t i = 0; i < mvg_graph_get_target_count(graph); ++i) {
+    const mvg_target *target = mvg_graph_get_target(graph, i);
+    if (!target->is_update) continue;
+    add_state(L, target->name, target->slot, mvg_graph_get_type(graph, target->value));
   }
   return 1;
 }
@@ -160,21 +200,7 @@ static int graph_backward(lua_State *L) {
   return 1;
 }
 
-// ---- text ----
-
-static int push_text(lua_State *L, void **box, mvg_str *str) {
-  mvg_lua_check(L, mvg_str_take(str, (char **)box));
-  lua_pushstring(L, *box);
-  return 1;
-}
-
-static int graph_text(lua_State *L) {
-  const mvg_graph *graph = mvg_arg_graph(L, 1);
-  void **box = mvg_lua_push_box(L);
-  mvg_str str = {0};
-  mvg_graph_print(graph, true, &str);
-  return push_text(L, box, &str);
-}
+// ---- what a program asks of its passes ----
 
 static void get_scope(lua_State *L, int index, const char *field, mvg_scope *out_scope) {
   *out_scope = (mvg_scope){0};
@@ -197,59 +223,6 @@ void mvg_arg_pass_options(lua_State *L, int index, mvg_pass_options *out_options
                     !mvg_dtype_is_half(out_options->precision))) {
     luaL_error(L, "precision '%s' is none of f32, f16, bf16", name);
   }
-}
-
-typedef struct {
-  const char *wanted;
-  mvg_str text;
-} pass_capture;
-
-static void capture_pass(void *context, const char *pass, const mvg_graph *graph) {
-  pass_capture *capture = context;
-  if (strcmp(pass, capture->wanted) != 0) return;
-  mvg_str_deinit(&capture->text);
-  mvg_graph_print(graph, true, &capture->text);
-}
-
-// text_after(pass, {recompute, precision, halves} or nil): an unknown pass is an error that lists
-// the passes.
-static int graph_text_after(lua_State *L) {
-  const mvg_graph *graph = mvg_arg_graph(L, 1);
-  const char *wanted = luaL_checkstring(L, 2);
-  mvg_pass_options options;
-  mvg_arg_pass_options(L, 3, &options);
-  size_t count;
-  const mvg_pass *passes = mvg_pass_get_list(&count);
-  bool is_known = false;
-  lua_pushliteral(L, "");
-  for (size_t i = 0; i < count; ++i) {
-    is_known = is_known || strcmp(passes[i].name, wanted) == 0;
-    lua_pushfstring(L, "%s%s%s", lua_tostring(L, -1), i ? ", " : "", passes[i].name);
-    lua_remove(L, -2);
-  }
-  if (!is_known) {
-    return luaL_error(L, "there is no pass '%s'; the passes are %s", wanted, lua_tostring(L, -1));
-  }
-  void **box = mvg_lua_push_box(L);
-  pass_capture capture = {.wanted = wanted};
-  mvg_graph *result = NULL;
-  mvg_vm_enter(L);
-  mvg_status status = mvg_pass_run_all(graph, &options, capture_pass, &capture, &result);
-  mvg_graph_destroy(result);
-  if (status) mvg_str_deinit(&capture.text);
-  mvg_lua_check(L, status);
-  return push_text(L, box, &capture.text);
-}
-
-static int graph_passes(lua_State *L) {
-  size_t count;
-  const mvg_pass *passes = mvg_pass_get_list(&count);
-  lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; ++i) {
-    lua_pushstring(L, passes[i].name);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  return 1;
 }
 
 // ---- evaluation ----
@@ -310,6 +283,7 @@ static int graph_eval(lua_State *L) {
 
 int mvg_lua_open_graph(lua_State *L) {
   static const luaL_Reg methods[] = {
+      {"name", graph_name},
       {"node_count", graph_node_count},
       {"type", graph_type},
       {"inputs", graph_inputs},
@@ -317,18 +291,17 @@ int mvg_lua_open_graph(lua_State *L) {
       {"set_origin", graph_set_origin},
       {"target", graph_target},
       {"backward", graph_backward},
-      {"text", graph_text},
-      {"text_after", graph_text_after},
+      {"states", graph_states},
       {"eval", graph_eval},
       {NULL, NULL},
   };
   mvg_lua_new_class(L, GRAPH_CLASS, methods, graph_close);
   luaL_getmetatable(L, GRAPH_CLASS);
   luaL_setfuncs(L, mvg_lua_graph_builders, 0);
+  luaL_setfuncs(L, mvg_lua_graph_texts, 0);
   lua_pop(L, 1);
   lua_pushcfunction(L, graph_new);
   lua_setfield(L, -2, "graph");
-  lua_pushcfunction(L, graph_passes);
-  lua_setfield(L, -2, "passes");
+  luaL_setfuncs(L, mvg_lua_graph_text_functions, 0);
   return 0;
 }

@@ -6,8 +6,8 @@
 #include "script/lib.h"
 
 // Operators live as long as any graph that uses them.
-static void keep_operator(lua_State *L, int index) {
-  lua_getiuservalue(L, 1, 1);
+void mvg_lua_keep_operator(lua_State *L, int graph_index, int index) {
+  lua_getiuservalue(L, graph_index, 1);
   lua_pushvalue(L, index);
   lua_pushboolean(L, true);
   lua_rawset(L, -3);
@@ -108,7 +108,7 @@ static int build_map(lua_State *L) {
     lua_pop(L, 1);
   }
   mvg_dtype dtype = mvg_arg_dtype(L, 5);
-  keep_operator(L, 2);
+  mvg_lua_keep_operator(L, 1, 2);
   const mvg_expr *expr;
   mvg_status status = bind_attributes(graph, op, numbers, &expr);
   if (!status) {
@@ -142,7 +142,7 @@ static int build_view(lua_State *L) {
     return luaL_error(L, "operator '%s' gives %d index expressions for an input of rank %d",
                       op->def.name, (int)count, (int)rank);
   }
-  keep_operator(L, 2);
+  mvg_lua_keep_operator(L, 1, 2);
   const mvg_expr *index[MVG_MAX_RANK], *valid;
   mvg_status status = parse_index(graph, texts, count, valid_text, shape.rank, index, &valid);
   if (!status) {
@@ -157,7 +157,7 @@ static int build_reshape(lua_State *L) {
   const mvg_lua_opdef *op = lua_toboolean(L, 2) ? mvg_arg_opdef(L, 2, MVG_KIND_VIEW) : NULL;
   mvg_value input = mvg_arg_value(L, 3, graph), value = MVG_NO_VALUE;
   mvg_shape shape = mvg_arg_shape(L, 4);
-  if (op) keep_operator(L, 2);
+  if (op) mvg_lua_keep_operator(L, 1, 2);
   mvg_status status = mvg_graph_reshape(graph, op ? &op->def : NULL, op ? op->def.name : "reshape",
                                         input, &shape, &value);
   return push_result(L, graph, status, value);
@@ -184,7 +184,7 @@ static int build_reduce(lua_State *L) {
     body.axes |= 1u << mvg_arg_integer(L, -1, 0, rank - 1, "an axis");
     lua_pop(L, 1);
   }
-  keep_operator(L, 2);
+  mvg_lua_keep_operator(L, 1, 2);
   mvg_status status = copy_reduce(graph, &op->reduce, &body);
   if (!status) status = mvg_graph_reduce(graph, &op->def, op->def.name, input, &body, &value);
   return push_result(L, graph, status, value);
@@ -221,7 +221,7 @@ static void read_call(lua_State *L, const mvg_graph *graph, mvg_kind kind, call_
                          .input_count = input_count,
                          .outputs = out->outputs,
                          .output_count = output_count};
-  keep_operator(L, 2);
+  mvg_lua_keep_operator(L, 1, 2);
 }
 
 static int push_outputs(lua_State *L, uint32_t id, uint32_t count) {
@@ -244,19 +244,27 @@ static int compare_constants(const void *a, const void *b) {
   return strcmp(((const mvg_constant *)a)->name, ((const mvg_constant *)b)->name);
 }
 
-static void read_constants(lua_State *L, int index, kernel_args *out) {
+static uint32_t read_constants(lua_State *L, int index, mvg_constant out[MAX_CONSTANTS]) {
   uint32_t count = 0;
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     bool is_good = lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TNUMBER;
-    if (!is_good) luaL_error(L, "a kernel's constants are names with numbers");
-    if (count == MAX_CONSTANTS) luaL_error(L, "a kernel has at most %d constants", MAX_CONSTANTS);
-    out->constants[count++] = (mvg_constant){.name = lua_tostring(L, -2),
-                                             .is_integer = lua_isinteger(L, -1),
-                                             .integer = lua_tointeger(L, -1),
-                                             .number = lua_tonumber(L, -1)};
+    if (!is_good) luaL_error(L, "an operator's constants are names with numbers");
+    if (count == MAX_CONSTANTS) luaL_error(L, "a node has at most %d constants", MAX_CONSTANTS);
+    out[count++] = (mvg_constant){.name = lua_tostring(L, -2),
+                                  .is_integer = lua_isinteger(L, -1),
+                                  .integer = lua_tointeger(L, -1),
+                                  .number = lua_tonumber(L, -1)};
   }
-  qsort(out->constants, count, sizeof *out->constants, compare_constants);
-  out->body.constant_count = count;
+  qsort(out, count, sizeof *out, compare_constants);
+  return count;
+}
+
+static mvg_status copy_constants(mvg_arena *arena, mvg_constant *constants, uint32_t count,
+                                 const mvg_constant **out) {
+  for (uint32_t i = 0; i < count; ++i) {
+    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, constants[i].name, &constants[i].name));
+  }
+  return mvg_arena_copy(arena, constants, count, sizeof *constants, (void **)out);
 }
 
 static void read_names(lua_State *L, const char *field, uint32_t expected, const char **out) {
@@ -301,11 +309,8 @@ static mvg_status add_kernel(mvg_graph *graph, call_args *call, kernel_args *arg
       copy_strings(arena, args->input_names, call->node.input_count, &body->input_names));
   MVG_RETURN_IF_ERROR(
       copy_strings(arena, args->output_names, call->node.output_count, &body->output_names));
-  for (uint32_t i = 0; i < body->constant_count; ++i) {
-    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, args->constants[i].name, &args->constants[i].name));
-  }
-  MVG_RETURN_IF_ERROR(mvg_arena_copy(arena, args->constants, body->constant_count,
-                                     sizeof *args->constants, (void **)&body->constants));
+  MVG_RETURN_IF_ERROR(
+      copy_constants(arena, args->constants, body->constant_count, &body->constants));
   call->node.kernel = *body;
   return mvg_graph_add_node(graph, &call->node, out_id);
 }
@@ -322,7 +327,7 @@ static int build_kernel(lua_State *L) {
   kernel_args args = {.source = mvg_arg_string_field(L, 6, "source"),
                       .binding = mvg_arg_string_field(L, 6, "binding")};
   if (!args.source) return luaL_error(L, "kernel '%s' needs a source", call.node.op);
-  read_constants(L, 5, &args);
+  args.body.constant_count = read_constants(L, 5, args.constants);
   read_names(L, "inputs", call.node.input_count, args.input_names);
   read_names(L, "outputs", call.node.output_count, args.output_names);
   read_grid(L, &args.body);
@@ -334,14 +339,20 @@ static int build_kernel(lua_State *L) {
   return push_outputs(L, id, call.node.output_count);
 }
 
-// host(opdef, values, outputs, tag)
+// host(opdef, values, outputs, constants)
 static int build_host(lua_State *L) {
   mvg_graph *graph = mvg_arg_graph(L, 1);
+  luaL_checktype(L, 5, LUA_TTABLE);
   call_args call;
+  mvg_constant constants[MAX_CONSTANTS];
   read_call(L, graph, MVG_KIND_HOST, &call);
-  call.node.host.tag = (uint32_t)mvg_arg_integer(L, 5, 0, UINT32_MAX, "a tag");
+  mvg_host_body *body = &call.node.host;
+  body->constant_count = read_constants(L, 5, constants);
   uint32_t id = 0;
-  check_built(L, graph, mvg_graph_add_node(graph, &call.node, &id));
+  mvg_status status =
+      copy_constants(mvg_graph_get_arena(graph), constants, body->constant_count, &body->constants);
+  if (!status) status = mvg_graph_add_node(graph, &call.node, &id);
+  check_built(L, graph, status);
   return push_outputs(L, id, call.node.output_count);
 }
 

@@ -93,11 +93,23 @@ static mvg_status run_vjp(void *context, mvg_graph *graph, uint32_t node, const 
 
 typedef struct {
   const mvg_lua_opdef *op;
-  uint32_t tag;
+  const mvg_constant *constants;
   const mvg_ndarray *const *inputs;
   mvg_ndarray *const *outputs;
-  uint32_t input_count, output_count;
+  uint32_t constant_count, input_count, output_count;
 } host_call;
+
+static void push_constants(lua_State *L, const mvg_constant *constants, uint32_t count) {
+  lua_createtable(L, 0, (int)count);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (constants[i].is_integer) {
+      lua_pushinteger(L, constants[i].integer);
+    } else {
+      lua_pushnumber(L, constants[i].number);
+    }
+    lua_setfield(L, -2, constants[i].name);
+  }
+}
 
 static void push_borrowed(lua_State *L, const mvg_ndarray *const *arrays, uint32_t count) {
   lua_createtable(L, (int)count, 0);
@@ -113,7 +125,7 @@ static void push_borrowed(lua_State *L, const mvg_ndarray *const *arrays, uint32
 static int call_host(lua_State *L) {
   const host_call *call = lua_touserdata(L, 1);
   push_hook(L, call->op, USER_RUN);
-  lua_pushinteger(L, call->tag);
+  push_constants(L, call->constants, call->constant_count);
   push_borrowed(L, call->inputs, call->input_count);
   push_borrowed(L, (const mvg_ndarray *const *)call->outputs, call->output_count);
   lua_pushvalue(L, -1);
@@ -127,12 +139,13 @@ static int call_host(lua_State *L) {
   return 0;
 }
 
-static mvg_status run_host(void *context, uint32_t tag, const mvg_ndarray *const *inputs,
-                           uint32_t input_count, mvg_ndarray *const *outputs,
-                           uint32_t output_count) {
+static mvg_status run_host(void *context, const mvg_constant *constants, uint32_t constant_count,
+                           const mvg_ndarray *const *inputs, uint32_t input_count,
+                           mvg_ndarray *const *outputs, uint32_t output_count) {
   mvg_lua_opdef *op = context;
   host_call call = {.op = op,
-                    .tag = tag,
+                    .constants = constants,
+                    .constant_count = constant_count,
                     .inputs = inputs,
                     .outputs = outputs,
                     .input_count = input_count,

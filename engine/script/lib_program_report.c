@@ -106,6 +106,7 @@ static void push_step(lua_State *L, const mvg_program *program, uint32_t number)
   set_number(L, "end_ns", profile->last[number].end_ns);
   set_count(L, "read_bytes", cost.read_bytes);
   set_count(L, "write_bytes", cost.write_bytes);
+  set_count(L, "live_bytes", plan->step_live_bytes[number]);
   if (cost.operations >= 0) set_number(L, "operations", cost.operations);
   lua_pushboolean(L, mvg_program_is_on_host(program, number));
   lua_setfield(L, -2, "is_on_host");

@@ -84,6 +84,11 @@ function Joint:fit_starts(epoch)
   end
 end
 
+function Joint:make_programs()
+  inter_view.class.make_programs(self)
+  self:intra().fits:fitter()
+end
+
 function Joint:state()
   local state = inter_view.class.state(self)
   for name, array in pairs(self:intra().fits:state "single") do

@@ -202,6 +202,11 @@ function Stage:run_predict(split, indices)
   }
 end
 
+---What rounds of SMPLify run, for whoever wants to know its memory before.
+function Stage:make_programs()
+  self.fits:fitter()
+end
+
 ---Refits every `every` epochs; the first time from scratch.
 function Stage:epoch_begin(epoch)
   if (epoch - 1) % self.config.smplify.every ~= 0 then

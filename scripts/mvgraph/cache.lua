@@ -38,7 +38,8 @@ local function code(module)
   local texts = {}
   for name in pairs(package.loaded) do
     if name == module or name:sub(1, #module + 1) == module .. "." then
-      texts[#texts + 1] = model_script.module_text(name)
+      local _, text = model_script.module_path(name)
+      texts[#texts + 1] = text
     end
   end
   return texts

@@ -26,6 +26,7 @@
 --   train_begin(self)                  optional; before the first step of a new or resumed stage: what steps need that
 --                                      follows from the model as it is loaded and need not be kept
 --   epoch_begin(self, epoch)           optional; true when it did so much that a checkpoint should follow at once
+--   make_programs(self)                optional; makes what it would make at a later need, for `mvgraph plan` to count
 --   predict(self, split, indices)      predictions of samples: table of arrays [#indices, ...]; `joints` [n, J, 3] in
 --                                      metres is evaluated, `reprojection` [n, V, K, 2] in crop coordinates too
 --   joints                             names of the J joints

@@ -30,7 +30,7 @@ function graph_svg.parse(text)
     local target, name, value = line:match '^%s+(%a+) "(.-)" %%(%d+)'
     if id then
       local node = {
-        id = id, kind = kind, path = rest:match "; [^;]-:%d+ ([%w_.]*)$" or "",
+        id = id, kind = kind, path = rest:match "; [^;]-:%d+ ?([%w_.]*)$" or "",
         label = (kind == "input" or kind == "state") and rest:match '"(.-)"' or op,
         shape = rest:match "^(%w+%[.-%])" or "", place = rest:match "; ([^;]-:%d+.*)$" or "", inputs = {},
       }

@@ -43,7 +43,7 @@ end
 
 ---@class Forecast
 ---@field programs ProgramForecast[] the largest first
----@field states {name: string, bytes: integer}[] the largest first
+---@field states {state: State, name: string, bytes: integer}[] the largest first
 ---@field state_bytes integer
 ---@field bytes integer in all
 
@@ -68,7 +68,7 @@ function memory_forecast.new(programs)
       if not seen[state] then
         seen[state] = true
         local bytes = bytes_of(state)
-        table.insert(forecast.states, { name = state:path(), bytes = bytes })
+        table.insert(forecast.states, { state = state, name = state:path(), bytes = bytes })
         forecast.state_bytes, forecast.bytes = forecast.state_bytes + bytes, forecast.bytes + bytes
       end
     end
@@ -77,6 +77,33 @@ function memory_forecast.new(programs)
   table.sort(forecast.programs, by_size)
   table.sort(forecast.states, by_size)
   return forecast
+end
+
+---What a run holds while each stage of an experiment trains: the model, the stage's programs and their states. Programs
+---of no stage are the model's.
+---@param stages ScriptStage[]
+---@param model_states integer states up to this number are the model's
+---@param forecast Forecast of the programs of all stages
+---@return {name: string, bytes: integer}[] in the order of the stages
+function memory_forecast.by_stage(stages, model_states, forecast)
+  local rows, stage_of = {}, {}
+  for _, stage in ipairs(stages) do
+    for _, program in ipairs(stage.programs) do stage_of[program] = stage end
+  end
+  for i, stage in ipairs(stages) do
+    local own, row = {}, { name = stage.name, bytes = 0 }
+    for _, one in ipairs(forecast.programs) do
+      if (stage_of[one.program] or stage) == stage then
+        row.bytes = row.bytes + one.bytes
+        for _, state in ipairs(one.program.tracer.states) do own[state] = true end
+      end
+    end
+    for _, one in ipairs(forecast.states) do
+      if own[one.state] or one.state.number <= model_states then row.bytes = row.bytes + one.bytes end
+    end
+    rows[i] = row
+  end
+  return rows
 end
 
 ---Bytes by module path of what a program's arena holds at its peak.

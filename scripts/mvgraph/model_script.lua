@@ -33,15 +33,18 @@ local function loaded_names()
   return names
 end
 
----The text of a module as `require` finds it, and its path below the folder it was found in; nil where there is none.
+---The file of a module as `require` finds it, its text, and its path below the folder it was found in; nil where there
+---is none.
 ---@param name string
----@return string? text
 ---@return string? path
-function model_script.module_text(name)
+---@return string? text
+---@return string? relative
+function model_script.module_path(name)
   local relative = name:gsub("%.", "/")
   for template in package.path:gmatch "[^;]+" do
-    local text = read_text((template:gsub("%?", relative)))
-    if text then return text, relative .. ".lua" end
+    local path = template:gsub("%?", relative)
+    local text = read_text(path)
+    if text then return path, text, relative .. ".lua" end
   end
   return nil
 end
@@ -55,7 +58,7 @@ local function scripts_used(script, before)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    local text, path = model_script.module_text(name)
+    local _, text, path = model_script.module_path(name)
     if text then used[#used + 1] = { name = path, text = text } end
   end
   return used

@@ -117,30 +117,47 @@ end
 
 local HOST_TRACK <const>, DEVICE_TRACK <const> = 1, 2
 
----The last run of each program in the trace format of Chrome, which Perfetto opens: one process a program, one track
----for what the host runs and one for the device.
+local function name_tracks(events, process, name)
+  local function name_one(kind, track, text)
+    events[#events + 1] = {
+      ph = "M", name = kind, cat = "__metadata", pid = process, tid = track, ts = 0, args = { name = text },
+    }
+  end
+  name_one("process_name", 0, name)
+  name_one("thread_name", HOST_TRACK, "host")
+  name_one("thread_name", DEVICE_TRACK, "device")
+end
+
+local function add_counter(events, process, ns, bytes)
+  events[#events + 1] = {
+    ph = "C", name = "temporaries", cat = "memory", pid = process, tid = 0, ts = ns / 1000, args = { bytes = bytes },
+  }
+end
+
+-- A span and the memory that its step holds. Times are whole nanoseconds, so that a step ends where the next begins.
+local function add_step(events, process, start_ns, number, step)
+  local first = step.results[1] or { path = "" }
+  local begin_ns, end_ns = start_ns + step.begin_ns // 1, start_ns + step.end_ns // 1
+  add_counter(events, process, begin_ns, step.live_bytes)
+  events[#events + 1] = {
+    ph = "X", name = step.name, cat = step.is_on_host and "host" or "device", pid = process,
+    tid = step.is_on_host and HOST_TRACK or DEVICE_TRACK, ts = begin_ns / 1000, dur = (end_ns - begin_ns) / 1000,
+    args = { step = number, script = place_of(first)[1], module = first.path, read_bytes = step.read_bytes,
+      write_bytes = step.write_bytes, operations = step.operations },
+  }
+end
+
+---The last run of each program in the Trace Event Format, which Perfetto opens: one process a program, one track for
+---what the host runs, one for the device, and a counter of the memory of temporaries. Times in microseconds.
 ---@param programs {name: string, timed: table}[]
 ---@return string JSON
 function profile.trace(programs)
-  local events, start = {}, 0
-  local function name_track(kind, process, track, name)
-    events[#events + 1] = { ph = "M", name = kind, pid = process, tid = track, args = { name = name } }
-  end
+  local events, start_ns = {}, 0
   for process, one in ipairs(programs) do
-    name_track("process_name", process, 0, one.name)
-    name_track("thread_name", process, HOST_TRACK, "host")
-    name_track("thread_name", process, DEVICE_TRACK, "device")
-    for i, step in ipairs(one.timed.steps) do
-      local first = step.results[1] or { path = "" }
-      events[#events + 1] = {
-        ph = "X", name = step.name, cat = step.is_on_host and "host" or "device", pid = process,
-        tid = step.is_on_host and HOST_TRACK or DEVICE_TRACK, ts = start + step.begin_ns * 1e-3,
-        dur = (step.end_ns - step.begin_ns) * 1e-3,
-        args = { step = i - 1, script = place_of(first)[1], module = first.path, read_bytes = step.read_bytes,
-          write_bytes = step.write_bytes, operations = step.operations },
-      }
-    end
-    start = start + one.timed.last_wall_ns * 1e-3
+    name_tracks(events, process, one.name)
+    for i, step in ipairs(one.timed.steps) do add_step(events, process, start_ns, i - 1, step) end
+    start_ns = start_ns + one.timed.last_wall_ns // 1 + 1
+    add_counter(events, process, start_ns, 0)
   end
   return core.json.encode { displayTimeUnit = "ms", traceEvents = core.json.array(events) }
 end

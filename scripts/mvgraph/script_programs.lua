@@ -3,6 +3,7 @@ local model_script = require "mvgraph.model_script"
 local mv = require "mvgraph"
 local options = require "mvgraph.core.options"
 local program = require "mvgraph.program"
+local state = require "mvgraph.state"
 
 local script_programs = {}
 
@@ -16,15 +17,41 @@ script_programs.options = {
 
 ---@class ScriptStage
 ---@field name string
+---@field programs Program[] made by its setup and its steps
 ---@field step fun() takes one training step
+---@field make_rest fun() makes the programs that only later parts of the stage need
 
 ---@class ScriptPrograms
 ---@field stages ScriptStage[] of an experiment; empty for a plain script
+---@field model_states integer? states up to this number are the model's and live in every stage
 ---@field config table? of an experiment
 ---@field preset string?
 
+-- What a body makes is appended to a list, too.
+local function collect(made, list, body)
+  local first = #made + 1
+  local result = body()
+  table.move(made, first, #made, #list + 1, list)
+  return result
+end
+
+local function open_stage(runner, stage, made, batch)
+  local opened, indices, taken = { name = stage.name, programs = {} }, {}, 0
+  for k = 1, batch do indices[k] = (k - 1) % runner.dataset.train.count end
+  local object = collect(made, opened.programs, function() return runner:prepare(stage) end)
+  function opened.step()
+    taken = taken + 1
+    collect(made, opened.programs, function() return object:step(indices, 1e-4, taken) end)
+  end
+  function opened.make_rest()
+    if object.make_programs then collect(made, opened.programs, function() return object:make_programs() end) end
+  end
+  opened.step()
+  return opened
+end
+
 -- Sets up an experiment's stages and takes one step of each, so that every program of the steps has been made.
-local function open_experiment(experiment, given)
+local function open_experiment(experiment, given, made)
   local progress = require "mvgraph.progress"
   local stages = require "mvgraph.stages"
   experiment:check()
@@ -36,16 +63,10 @@ local function open_experiment(experiment, given)
   local model = experiment.build(values, dataset)
   local runner = stages.new { experiment = experiment, config = values, dataset = dataset, model = model,
     progress = quiet }
-  local found = { stages = {}, config = values, preset = preset }
+  local found = { stages = {}, config = values, preset = preset, model_states = state.count() }
   for i, stage in ipairs(experiment.stages) do
-    local object, indices, taken = runner:prepare(stage), {}, 0
     local batch = type(stage.batch) == "function" and stage.batch(values) or stage.batch or values.batch or 1
-    for k = 1, batch do indices[k] = (k - 1) % dataset.train.count end
-    found.stages[i] = { name = stage.name, step = function()
-      taken = taken + 1
-      object:step(indices, 1e-4, taken)
-    end }
-    found.stages[i].step()
+    found.stages[i] = open_stage(runner, stage, made, batch)
   end
   return found
 end
@@ -61,7 +82,9 @@ function script_programs.with(path, given, body)
   program.settings.on_new = function(new) made[#made + 1] = new end
   local result = model_script.with(path, function(returned)
     local about = { stages = {} }
-    if #made == 0 and type(returned) == "table" and returned.stages then about = open_experiment(returned, given) end
+    if #made == 0 and type(returned) == "table" and returned.stages then
+      about = open_experiment(returned, given, made)
+    end
     if #made == 0 then
       error(("%s: the script makes no program; mv.program(name, inputs, body) does, or an experiment's stage"):format(
         path), 0)

@@ -10,11 +10,14 @@ local trace = require "mvgraph.trace"
 ---@field is_parameter boolean
 ---@field requires_grad boolean a hint for whoever collects parameters; see nn.Module:requires_grad_
 ---@field owner Module? the first module it was given to
+---@field number integer states are numbered from 1 as they are made
 local State = { is_state = true, __name = "State" }
 
 local state = {}
 
 local METHODS <const> = {}
+
+local count = 0 -- made so far
 
 function State:__index(key)
   local own = METHODS[key]
@@ -66,10 +69,16 @@ local function make(name, array, is_parameter)
     error(("a %s needs a name and an array, got %s and %s"):format(is_parameter and "parameter" or "buffer",
       type(name), type(array)), 3)
   end
+  count = count + 1
   return setmetatable({
-    name = name, handle = core.state(name, array), shape = array.shape, dtype = array.dtype,
+    number = count, name = name, handle = core.state(name, array), shape = array.shape, dtype = array.dtype,
     is_parameter = is_parameter, requires_grad = is_parameter,
   }, State)
+end
+
+---@return integer how many states this process has made
+function state.count()
+  return count
 end
 
 ---@param name string

@@ -104,3 +104,15 @@ t.test("the stubs tell parameters with their shapes and defaults", function()
     .. "function Tensor:gather_rows(index) end")
   has(text, "function Tensor:roll(shifts, axes) end")
 end)
+
+t.test("a rule of make names the scripts that the reference was made of", function()
+  local core = require "mvgraph.core"
+  local out = command.script("operators.md.d", "")
+  local printed, code = command.run("ops", "--markdown", "--depfile", out)
+  t.equal({ code, printed }, { 0, (command.run("ops", "--markdown")) })
+  local rule = core.file.read(out)
+  has(rule, out:gsub("%.d$", "") .. ": ")
+  for _, name in ipairs { "ops/map", "ops/define", "op_reference", "cli/ops" } do
+    has(rule, (" %s/mvgraph/%s.lua"):format(core.script_dir, name))
+  end
+end)

@@ -6,6 +6,7 @@ local command = require "command"
 local profile = require "mvgraph.profile"
 local program = require "mvgraph.program"
 local roofline = require "mvgraph.roofline"
+local trace_format = require "trace_format"
 local script = command.script("small.lua", require "small_experiment")
 
 local function has(text, part) t.is_true(text:find(part, 1, true), ("no '%s' in: %s"):format(part, text)) end
@@ -14,10 +15,10 @@ local function has(text, part) t.is_true(text:find(part, 1, true), ("no '%s' in:
 local TIMED <const> = {
   runs = 2, wall_ns = 5e6, last_wall_ns = 2.5e6, steps = {
     { name = "bound matmul", ns = 2e6, begin_ns = 0, end_ns = 1e6, read_bytes = 600, write_bytes = 400,
-      operations = 4e6, is_on_host = true,
+      live_bytes = 400, operations = 4e6, is_on_host = true,
       results = { { op = "matmul", file = "model.lua", line = 4, path = "net.head", bytes = 400 } } },
     { name = "fused add+mul", ns = 2e6, begin_ns = 1.2e6, end_ns = 2e6, read_bytes = 400, write_bytes = 400,
-      is_on_host = false,
+      live_bytes = 800, is_on_host = false,
       results = { { op = "add", file = "model.lua", line = 4, path = "net.body", bytes = 300 },
         { op = "mul", file = "model.lua", line = 9, path = "", bytes = 100 } } },
   },
@@ -52,15 +53,50 @@ t.test("the share of the roofline is of what limits, and unknown where something
 end)
 
 t.test("a trace has one event a step, in order, on the track of who ran it", function()
-  local trace = core.json.decode(profile.trace { { name = "a", timed = TIMED }, { name = "b", timed = TIMED } })
-  local spans = {}
-  for _, event in ipairs(trace.traceEvents) do
-    if event.ph == "X" then spans[#spans + 1] = event end
-  end
+  local text = profile.trace { { name = "a", timed = TIMED }, { name = "b", timed = TIMED } }
+  local spans, names = trace_format.check(text)
   t.equal(#spans, 4)
-  t.near({ spans[1].ts, spans[1].dur, spans[2].ts, spans[3].ts }, { 0, 1000, 1200, 2500 })
+  t.near({ spans[1].ts, spans[1].dur, spans[2].ts, spans[3].ts }, { 0, 1000, 1200, 2500.001 })
+  t.equal(names, { "a", "b", ["1/1"] = "host", ["1/2"] = "device", ["2/1"] = "host", ["2/2"] = "device" })
   t.equal({ spans[1].tid, spans[2].tid, spans[1].pid, spans[3].pid }, { 1, 2, 1, 2 })
   t.equal({ spans[1].args.script, spans[1].args.module }, { "model.lua:4", "net.head" })
+end)
+
+t.test("a trace counts the memory of temporaries, step by step", function()
+  local counts = {}
+  for _, event in ipairs(core.json.decode(profile.trace { { name = "a", timed = TIMED } }).traceEvents) do
+    if event.ph == "C" then table.move({ event.ts, event.args.bytes }, 1, 2, #counts + 1, counts) end
+  end
+  t.near(counts, { 0, 400, 1200, 800, 2500.001, 0 })
+end)
+
+t.test("steps that follow each other closely do not overlap in a trace", function()
+  local timed, now = { runs = 1, wall_ns = 1, last_wall_ns = 1e7, steps = {} }, 12345.6789
+  for i = 1, 1000 do
+    local after = now + i * 0.7 + 1 / 3
+    timed.steps[i] = { name = "step", ns = after - now, begin_ns = now, end_ns = after, read_bytes = 0, write_bytes = 0,
+      live_bytes = 0, is_on_host = false, results = {} }
+    now = after
+  end
+  t.equal(#trace_format.check(profile.trace { { name = "a", timed = timed }, { name = "b", timed = timed } }), 2000)
+end)
+
+t.test("the check of traces refuses what breaks the format", function()
+  local good = profile.trace { { name = "a", timed = TIMED } }
+  for _, case in ipairs {
+    { '"ph":"X"', '"ph":"Z"', "ph is not one of" }, { '"ts":1200', '"ts":-1', "ts is no time" },
+    { '"ts":1200', '"ts":"1200"', "ts is no time" }, { '"dur":1000', '"dur":null', "dur is no time" },
+    { '"dur":1000', '"dur":0.0001', "finer than a nanosecond" }, { '"pid":1', '"pid":"1"', "pid and tid" },
+    { '"process_name"', '"other_name"', "names neither" }, { '"bytes":400', '"bytes":"400"', "no number" },
+    { '"tid":2,"ts":1200', '"tid":1,"ts":900', "stands before" }, { '"traceEvents"', '"events"', "no array" },
+    { '"tid":2,"ts":1200', '"tid":3,"ts":1200', "has no name" }, { "]}$", "]", "" },
+  } do
+    local broken, count = good:gsub(case[1], case[2], 1)
+    t.equal(count, 1)
+    t.error_matches(function() trace_format.check(broken) end, case[3])
+  end
+  local overlapping = good:gsub('"dur":1000', '"dur":1300'):gsub('"tid":2,"ts":1200', '"tid":1,"ts":1200')
+  t.error_matches(function() trace_format.check(overlapping) end, "overlaps a span of its track in part")
 end)
 
 t.test("a profile of an experiment's stage times every step", function()
@@ -71,15 +107,7 @@ t.test("a profile of an experiment's stage times every step", function()
   for _, part in ipairs { "fit_train: 2 runs of ", "batched_matmul", "small.lua:", "modules, with what is in them",
     "GB/s elementwise", "optimizer" } do has(printed, part) end
   local steps = tonumber(printed:match "fit_train: 2 runs of [%d.]+ ms, [%d.]+ ms of them in (%d+) steps")
-  local trace, spans, last = core.json.decode(core.file.read(out)), 0, -1
-  for _, event in ipairs(trace.traceEvents) do
-    if event.ph == "X" then
-      spans = spans + 1
-      t.is_true(event.dur >= 0 and event.ts >= last, "events are not in order")
-      last = event.ts
-    end
-  end
-  t.equal(spans, steps)
+  t.equal(#trace_format.check(core.file.read(out)), steps)
 end)
 
 -- Operations of a program's steps by the operator that each begins with; -1: unknown.

@@ -49,7 +49,7 @@ t.test("a program outlives its graph and operators", function()
     local x = g:leaf("input", "x", 0, "f32", { 2 })
     local function run(_, inputs, outputs) outputs[1]:copy_(inputs[1]):scale_(2) end
     local double = core.opdef { name = "double", kind = "host", differentiable = false, run = run }
-    g:target("y", (g:host(double, { x }, { { shape = { 2 } } }, 0)), false, 0)
+    g:target("y", (g:host(double, { x }, { { shape = { 2 } } }, {})), false, 0)
     program = core.compile(g, {})
   end
   collectgarbage()
@@ -63,7 +63,7 @@ t.test("an error in a host operator reaches the caller", function()
   local x = g:leaf("input", "x", 0, "f32", { 2 })
   local function run() error("no idea", 0) end
   local op = core.opdef { name = "picky", kind = "host", differentiable = false, run = run }
-  g:target("y", (g:host(op, { x }, { { shape = { 2 } } }, 0)), false, 0)
+  g:target("y", (g:host(op, { x }, { { shape = { 2 } } }, {})), false, 0)
   local program = core.compile(g, {})
   t.error_matches(function() program:run { array({ 2 }) } end, "host operator 'picky': no idea")
 end)

@@ -175,7 +175,7 @@ static void test_passes_remove_what_they_say(void **state) {
   mvg_str text = {0};
   mvg_graph_print(optimised, false, &text);
   assert_string_equal(text.text, "graph \"test\"\n"
-                                 "  %0 = input input() f32[4] \"x\"\n"
+                                 "  %0 = input input() f32[4] \"x\" slot 0\n"
                                  "  %1 = map map(%0) f32[4] { (v0 * 2) }\n"
                                  "  %2 = map add(%1, %1) f32[4] { (v0 + v1) }\n"
                                  "  output \"out\" %2\n");

@@ -168,6 +168,29 @@ static void test_text_is_stable_and_names_the_peak(void **state) {
   mvg_str_deinit(&texts[1]);
 }
 
+// The next value of one state is read after the other state has changed: it waits in the arena.
+static void test_holders_of_the_peak_are_all_that_live_then(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value s = make_state(&f, DIMS(32, 32)), t = make_state(&f, DIMS(32, 32));
+  add_update(&f, 0, MAP(&f, "a + 1", VIEW(&f, t, DIMS(32, 32), NULL, "j", "i")));
+  add_update(&f, 1, MAP(&f, "a + 1", VIEW(&f, s, DIMS(32, 32), NULL, "j", "i")));
+  add_output(&f, "y", add_chain(&f, make_input(&f, DIMS(32, 32)), 3));
+  mvg_plan *plan = make_plan(&f, &caps);
+  assert_true(count_steps(plan, MVG_STEP_COPY) > 0);
+  for (uint32_t i = 0; i < plan->step_count; ++i)
+    assert_true(plan->step_live_bytes[i] <= plan->live_bytes);
+  assert_int_equal(plan->step_live_bytes[plan->peak_step], plan->live_bytes);
+  mvg_holder holders[16];
+  uint64_t held = 0;
+  for (uint32_t i = mvg_plan_find_holders(plan, holders, 16); i-- > 0;)
+    held += holders[i].bytes;
+  assert_int_equal(held, plan->live_bytes);
+  mvg_plan_destroy(plan);
+  fixture_close(&f);
+}
+
 static void test_too_large_an_arena_says_who_holds_it(void **state) {
   (void)state;
   fixture f;
@@ -226,6 +249,7 @@ int main(void) {
       cmocka_unit_test(test_swapped_states_need_at_most_one_copy_each),
       cmocka_unit_test(test_arena_of_a_chain_does_not_grow_with_its_length),
       cmocka_unit_test(test_text_is_stable_and_names_the_peak),
+      cmocka_unit_test(test_holders_of_the_peak_are_all_that_live_then),
       cmocka_unit_test(test_too_large_an_arena_says_who_holds_it),
       cmocka_unit_test(test_planning_survives_any_failing_allocation),
   };

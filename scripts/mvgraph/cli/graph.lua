@@ -1,12 +1,13 @@
--- mvgraph graph: the graphs of a script's programs, as text or as a drawing for Graphviz.
+-- mvgraph graph: the graphs of a script's programs, or of a file with their text, as text or as a drawing.
 local cli = require "mvgraph.cli"
 local core = require "mvgraph.core"
+local graph_file = require "mvgraph.graph_file"
 local graph_svg = require "mvgraph.graph_svg"
 local script_programs = require "mvgraph.script_programs"
 
 local graph = {
-  summary = "print the graphs that a script builds",
-  usage = "FILE.lua",
+  summary = "print the graphs that a script builds, or that this command printed before",
+  usage = "FILE.lua or FILE.txt",
   options = {
     { "after", "PASS", "after this pass instead of as written; a wrong name lists the passes" },
     { "program", "NAME", "only this program" },
@@ -61,8 +62,19 @@ local function print_program(program, given)
   print((text:gsub("\n$", "")))
 end
 
+local function print_programs(programs, given)
+  local chosen = script_programs.choose(programs, given.program)
+  if given.svg and #chosen > 1 then
+    local names = {}
+    for i, program in ipairs(chosen) do names[i] = program.name end
+    cli.usage_error("a picture has one graph; choose with --program: %s", table.concat(names, ", "))
+  end
+  for _, program in ipairs(chosen) do print_program(program, given) end
+  return 0
+end
+
 local function check_usage(given)
-  if #given.files ~= 1 then cli.usage_error("graph needs one script") end
+  if #given.files ~= 1 then cli.usage_error("graph needs one script, or one file with the text of graphs") end
   if given.svg and given.dot then cli.usage_error("--svg and --dot are two drawings; choose one") end
   if given.plan and (given.svg or given.dot) then cli.usage_error("--plan is text; leave out --%s",
     given.svg and "svg" or "dot") end
@@ -71,16 +83,10 @@ end
 function graph.run(given)
   check_usage(given)
   if not given.device then pcall(core.select_device, "null") end -- one that is open does as well
-  return script_programs.with(given.files[1], given, function(programs)
-    local chosen = script_programs.choose(programs, given.program)
-    if given.svg and #chosen > 1 then
-      local names = {}
-      for i, program in ipairs(chosen) do names[i] = program.name end
-      cli.usage_error("a picture has one graph; choose with --program: %s", table.concat(names, ", "))
-    end
-    for _, program in ipairs(chosen) do print_program(program, given) end
-    return 0
-  end)
+  local path = given.files[1]
+  local read = graph_file.open(path)
+  if read then return print_programs(read, given) end
+  return script_programs.with(path, given, function(programs) return print_programs(programs, given) end)
 end
 
 return graph

@@ -1,5 +1,6 @@
 -- mvgraph ops: the reference of operators, from their declarations.
 local cli = require "mvgraph.cli"
+local core = require "mvgraph.core"
 local define = require "mvgraph.ops.define"
 local model_script = require "mvgraph.model_script"
 local op_reference = require "mvgraph.op_reference"
@@ -11,6 +12,7 @@ local ops = {
   options = {
     { "markdown", false, "the whole reference as Markdown" },
     { "stubs", false, "stubs for the editor's language server (LuaLS)" },
+    { "depfile", "FILE.d", "also write, as a rule of make for FILE, which scripts this was made of" },
   },
 }
 
@@ -37,6 +39,21 @@ local function print_script(path)
   end
 end
 
+---A rule of make: `target` depends on every script that is loaded.
+---@param target string
+---@return string
+function ops.rule(target)
+  local paths = {}
+  for name in pairs(package.loaded) do
+    local path = model_script.module_path(name)
+    if path then paths[#paths + 1] = path end
+  end
+  table.sort(paths)
+  table.insert(paths, 1, target)
+  for i, path in ipairs(paths) do paths[i] = path:gsub("[ #]", "\\%0"):gsub("%$", "$$") end
+  return paths[1] .. ": " .. table.concat(paths, " ", 2) .. "\n"
+end
+
 function ops.run(given)
   if given.markdown and given.stubs then cli.usage_error("--markdown and --stubs are two outputs; choose one") end
   if (given.markdown or given.stubs) and #given.files > 0 then
@@ -54,6 +71,7 @@ function ops.run(given)
     if i > 1 then print "" end
     if name:match "%.lua$" then print_script(name) else print(op_reference.find(name)) end
   end
+  if given.depfile then core.file.write(given.depfile, ops.rule((given.depfile:gsub("%.d$", "")))) end
   return 0
 end
 

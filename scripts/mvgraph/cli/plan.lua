@@ -23,7 +23,17 @@ local function row(label, bytes, text)
   print(("  %-28s %11s  %s"):format(label, format(bytes), text))
 end
 
-local function print_forecast(forecast)
+-- What the programs of a script hold, stage by stage, and at most at a time.
+local function forecast_run(programs, about, only)
+  for _, stage in ipairs(about.stages) do stage.make_rest() end
+  local forecast = memory_forecast.new(script_programs.choose(programs, only))
+  local stages = about.model_states and memory_forecast.by_stage(about.stages, about.model_states, forecast) or {}
+  local peak = #stages > 0 and 0 or forecast.bytes
+  for _, stage in ipairs(stages) do peak = math.max(peak, stage.bytes) end
+  return forecast, peak, stages
+end
+
+local function print_forecast(forecast, peak, stages)
   row("states", forecast.state_bytes, ("%d tensors: parameters, buffers, moments"):format(#forecast.states))
   for _, one in ipairs(forecast.programs) do
     local stats = one.stats
@@ -31,7 +41,12 @@ local function print_forecast(forecast)
       format(stats.arena_bytes), format(stats.arena_bytes_without_reuse), format(stats.input_bytes),
       format(stats.output_bytes), format(stats.constant_bytes)))
   end
-  row("in all", forecast.bytes, "")
+  if #stages > 1 then
+    for _, stage in ipairs(stages) do
+      row("stage " .. stage.name, stage.bytes, "the model, its programs, their states")
+    end
+  end
+  row("in all", peak, #stages > 1 and "at most: one stage after the other" or "")
 end
 
 local function print_holders(one, top)
@@ -79,15 +94,17 @@ local function print_smaller(path, given, about, limit)
   for _ = 1, MAX_TRIALS do
     batch = batch // 2
     if batch < 1 then break end
-    local forecast = script_programs.with(path, with_batch(given, batch), function(programs)
-      return memory_forecast.new(script_programs.choose(programs, given.program))
+    local bytes = script_programs.with(path, with_batch(given, batch), function(programs, smaller)
+      return select(2, forecast_run(programs, smaller, given.program))
     end)
-    print(("  --set batch=%-5d %11s  %s"):format(batch, format(forecast.bytes),
-      forecast.bytes <= limit and "fits" or "too much"))
-    if forecast.bytes <= limit then return end
+    print(("  --set batch=%-5d %11s  %s"):format(batch, format(bytes), bytes <= limit and "fits" or "too much"))
+    if bytes <= limit then return end
   end
   print "no batch is small enough: choose a smaller image size, fewer views or a smaller model"
 end
+
+-- What would shrink it, one remedy after the other; each says what it gives.
+local REMEDIES <const> = { { "with a smaller batch:", print_smaller } }
 
 -- Bytes that living arrays of the device take.
 local function measure()
@@ -97,10 +114,10 @@ local function measure()
   return held + transfer
 end
 
-local function print_measured(forecast, before)
+local function print_measured(forecast, before, has_stages)
   local measured = measure() - before
-  print(("\nallocated on the device: %s, %+.2f %% of the forecast"):format(format(measured),
-    100 * (measured - forecast.bytes) / forecast.bytes))
+  print(("\nallocated on the device: %s, %+.2f %% of the forecast%s"):format(format(measured),
+    100 * (measured - forecast.bytes) / forecast.bytes, has_stages and " for all stages at once" or ""))
 end
 
 -- A device that plans as the one asked for and computes nothing; the plain null device where there is no Vulkan.
@@ -128,21 +145,22 @@ function plan.run(given)
   if given.measure and device.is_null then cli.usage_error("--measure needs a device that computes, not null") end
   local before = given.measure and measure()
   return script_programs.with(path, given, function(programs, about)
-    local forecast = memory_forecast.new(script_programs.choose(programs, given.program))
+    local forecast, peak, stages = forecast_run(programs, about, given.program)
     print(("%s%s on %s%s"):format(path, about.preset and ", preset " .. about.preset or "", device.name,
       device.is_null and ", planned without allocating" or ""))
-    print_forecast(forecast)
-    if about.config then print "  (what stages make later, such as fits between epochs, comes on top)" end
+    print_forecast(forecast, peak, stages)
     print_holders(forecast.programs[1], top)
     print_states(forecast, top)
-    if given.measure then print_measured(forecast, before) end
-    if not limit or forecast.bytes <= limit then
-      if limit then print(("\nfits in %s with %s to spare"):format(format(limit), format(limit - forecast.bytes))) end
+    if given.measure then print_measured(forecast, before, #stages > 1) end
+    if not limit or peak <= limit then
+      if limit then print(("\nfits in %s with %s to spare"):format(format(limit), format(limit - peak))) end
       return 0
     end
-    print(("\n%s more than the %s there are; with a smaller batch:"):format(format(forecast.bytes - limit),
-      format(limit)))
-    print_smaller(path, given, about, limit)
+    print(("\n%s more than the %s there are"):format(format(peak - limit), format(limit)))
+    for _, remedy in ipairs(REMEDIES) do
+      print(remedy[1])
+      remedy[2](path, given, about, limit)
+    end
     return 1
   end)
 end

@@ -45,7 +45,7 @@
 ---@field reshape fun(self, op: Opdef?, value: Value, shape: Shape): Value
 ---@field reduce fun(self, op: Opdef, value: Value, axes: integer[]): Value reduced axes are dropped
 ---@field kernel fun(self, op: Opdef, values: Value[], outputs: table[], constants: table<string, number>, launch: table): Value ...
----@field host fun(self, op: Opdef, values: Value[], outputs: table[], tag: integer): Value ...
+---@field host fun(self, op: Opdef, values: Value[], outputs: table[], constants: table<string, number>): Value ...
 ---@field backward fun(self, loss: Value, wrt: Value[]): Value[]
 ---@field type fun(self, value: Value): Dtype, Shape
 ---@field inputs fun(self, node: integer): Value[]
@@ -53,8 +53,11 @@
 ---@field set_origin fun(self, file: string, line: integer, module_path: string?)
 ---@field target fun(self, name: string, value: Value, is_update: boolean, slot: integer?)
 ---@field eval fun(self, inputs: Array[], states: Array[], values: Value[]): Array[] in double precision, f64
----@field text fun(self): string
+---@field text fun(self): string reads back as an equal graph, see core.read_graph
 ---@field text_after fun(self, pass: string, options: table?): string
+---@field is_equal fun(self, other: Graph): boolean everything but the definitions of operators
+---@field states fun(self): table<integer, {name: string, dtype: Dtype, shape: Shape}> by slot + 1
+---@field name fun(self): string
 ---@field node_count fun(self): integer
 
 ---@class StateHandle a named tensor on the device
@@ -100,12 +103,19 @@ function core.generator(seed) end
 function core.graph(name) end
 ---`expr` of a map sees the inputs, `index` and the attributes; `combine` of a reduce sees `acc` and its input's name,
 ---`finish` sees `acc` and `count`. vjp(graph, node, dys, needed) returns a value or false for each input;
----run(tag, inputs, outputs) fills the outputs of a host operator.
+---run(constants, inputs, outputs) fills the outputs of a host operator.
 ---@param declaration {name: string, kind: string, inputs: string[]?, attributes: string[]?, expr: string?, init: string?, combine: string?, finish: string?, differentiable: boolean?, vjp: function?, run: function?}
 ---@return Opdef
 function core.opdef(declaration) end
 ---@return string[] names of the passes in the order they run
 function core.passes() end
+---A graph from its text form. `operators` run its host nodes; without them it can be planned.
+---@param text string one graph
+---@param file string how messages name the text
+---@param first_line integer? number of the text's first line in the file
+---@param operators Opdef[]? of host operators, found by their names
+---@return Graph
+function core.read_graph(text, file, first_line, operators) end
 
 ---@return StateHandle
 function core.state(name, array) end

@@ -382,7 +382,6 @@ end
 ---filled in place.
 function define.host(name)
   return function(declaration)
-    local tags = {}
     if not declaration.vjp then declaration.differentiable = false end
     return declare("host", name, declaration, function(self, given)
       local inputs, values = read_inputs(self, given)
@@ -392,10 +391,9 @@ function define.host(name)
       for i, output in ipairs(describe_outputs(self, sizes)) do
         types[i] = { dtype = output.dtype or "f32", shape = output.shape }
       end
-      tags[#tags + 1] = chosen
-      local made = table.pack(trace.current().graph:host(self.opdef, values, types, #tags))
+      local made = table.pack(trace.current().graph:host(self.opdef, values, types, chosen))
       return record(self, { inputs = inputs, options = chosen, sizes = sizes }, made)
-    end, function(tag, inputs, outputs) return declaration.run(inputs, outputs, tags[tag]) end)
+    end, function(chosen, inputs, outputs) return declaration.run(inputs, outputs, chosen) end)
   end
 end
 
