@@ -20,13 +20,8 @@
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 
-typedef struct {
-  int64_t m, n, k;
-  int64_t a_row, a_column, b_row, b_column; // element strides of op(a), op(b)
-} product;
-
-static product get_product(const mvg_matmul *s) {
-  product p = {.m = s->m, .n = s->n, .k = s->k};
+static mvg_product get_product(const mvg_matmul *s) {
+  mvg_product p = {.m = s->m, .n = s->n, .k = s->k, .y_row = s->n};
   p.a_row = s->transpose_a ? 1 : s->k;
   p.a_column = s->transpose_a ? s->m : 1;
   p.b_row = s->transpose_b ? 1 : s->n;
@@ -38,11 +33,9 @@ static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-static void multiply_tiny(const product *p, const float *a, const float *b, float *y,
-                          int64_t stride) {
+static void multiply_tiny(const mvg_product *p, const float *a, const float *b, float *y) {
   for (int64_t i = 0; i < p->m; ++i) {
-    float *row = y + i * stride;
-    memset(row, 0, (size_t)p->n * sizeof *y);
+    float *row = y + i * p->y_row;
     for (int64_t l = 0; l < p->k; ++l) {
       float x = a[i * p->a_row + l * p->a_column];
       const float *from = b + l * p->b_row;
@@ -53,7 +46,7 @@ static void multiply_tiny(const product *p, const float *a, const float *b, floa
 }
 
 // panel[l][j] = b[l][j] for j below `columns`, else 0.
-MVG_HOST_INLINE void pack(const product *p, const float *b, int64_t depth, int64_t columns,
+MVG_HOST_INLINE void pack(const mvg_product *p, const float *b, int64_t depth, int64_t columns,
                           int64_t width, float *panel) {
   if (columns < width) memset(panel, 0, (size_t)(depth * width) * sizeof *panel);
   if (p->b_column == 1) {
@@ -69,12 +62,13 @@ MVG_HOST_INLINE void pack(const product *p, const float *b, int64_t depth, int64
 
 // y[rows][columns] += a[rows][depth] panel[depth][vectors * LANES], summed in order over the depth:
 // an element's bits do not depend on the tile it falls into.
-MVG_HOST_INLINE void multiply_tile(const product *p, const float *a, const float *panel,
-                                   int64_t depth, float *y, int64_t stride, int64_t columns,
-                                   const int rows, const int vectors) {
+MVG_HOST_INLINE void multiply_tile(const mvg_product *p, const float *a, const float *panel,
+                                   int64_t depth, float *y, int64_t columns, const int rows,
+                                   const int vectors) {
   vector sum[MAX_ROWS][MAX_VECTORS];
   float edge[MAX_ROWS][MAX_VECTORS * LANES] = {{0}};
   bool is_whole = columns == vectors * LANES;
+  int64_t stride = p->y_row;
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i) {
     if (!is_whole) memcpy(edge[i], y + i * stride, (size_t)columns * sizeof *y);
@@ -105,12 +99,10 @@ MVG_HOST_INLINE void multiply_tile(const product *p, const float *a, const float
   }
 }
 
-MVG_HOST_INLINE void multiply_strips(const product *p, const float *a, const float *b, float *y,
-                                     int64_t stride, const int rows, const int vectors) {
+MVG_HOST_INLINE void multiply_strips(const mvg_product *p, const float *a, const float *b, float *y,
+                                     const int rows, const int vectors) {
   float panel[DEPTH * MAX_VECTORS * LANES];
   const int64_t width = vectors * LANES;
-  for (int64_t i = 0; i < p->m; ++i)
-    memset(y + i * stride, 0, (size_t)p->n * sizeof *y);
   for (int64_t column = 0; column < p->n; column += width) {
     int64_t columns = smaller(width, p->n - column);
     for (int64_t l = 0; l < p->k; l += DEPTH) {
@@ -119,48 +111,50 @@ MVG_HOST_INLINE void multiply_strips(const product *p, const float *a, const flo
       const float *from = a + l * p->a_column;
       float *to = y + column;
       for (; i + rows <= p->m; i += rows)
-        multiply_tile(p, from + i * p->a_row, panel, depth, to + i * stride, stride, columns, rows,
+        multiply_tile(p, from + i * p->a_row, panel, depth, to + i * p->y_row, columns, rows,
                       vectors);
       for (; i < p->m; ++i)
-        multiply_tile(p, from + i * p->a_row, panel, depth, to + i * stride, stride, columns, 1,
-                      vectors);
+        multiply_tile(p, from + i * p->a_row, panel, depth, to + i * p->y_row, columns, 1, vectors);
     }
   }
 }
 
 // Tiles for 16, 16 and 32 registers of 4, 8 and 16 lanes.
-static void multiply_plain(const product *p, const float *a, const float *b, float *y,
-                           int64_t stride) {
-  multiply_strips(p, a, b, y, stride, 3, 1);
+static void multiply_plain(const mvg_product *p, const float *a, const float *b, float *y) {
+  multiply_strips(p, a, b, y, 3, 1);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
 __attribute__((target("avx2,fma"))) static void
-multiply_avx2(const product *p, const float *a, const float *b, float *y, int64_t stride) {
-  multiply_strips(p, a, b, y, stride, 6, 1);
+multiply_avx2(const mvg_product *p, const float *a, const float *b, float *y) {
+  multiply_strips(p, a, b, y, 6, 1);
 }
 
 __attribute__((target("avx512f"))) static void
-multiply_avx512(const product *p, const float *a, const float *b, float *y, int64_t stride) {
+multiply_avx512(const mvg_product *p, const float *a, const float *b, float *y) {
   if (p->n <= LANES) {
-    multiply_strips(p, a, b, y, stride, 8, 1);
+    multiply_strips(p, a, b, y, 8, 1);
   } else {
-    multiply_strips(p, a, b, y, stride, 8, 2);
+    multiply_strips(p, a, b, y, 8, 2);
   }
 }
 
-static void multiply(const product *p, const float *a, const float *b, float *y, int64_t stride) {
+static void multiply(const mvg_product *p, const float *a, const float *b, float *y) {
   if (__builtin_cpu_supports("avx512f")) {
-    multiply_avx512(p, a, b, y, stride);
+    multiply_avx512(p, a, b, y);
   } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    multiply_avx2(p, a, b, y, stride);
+    multiply_avx2(p, a, b, y);
   } else {
-    multiply_plain(p, a, b, y, stride);
+    multiply_plain(p, a, b, y);
   }
 }
 #else
 #define multiply multiply_plain
 #endif
+
+void mvg_host_multiply_add(const mvg_product *p, const float *a, const float *b, float *y) {
+  (p->m * p->n * p->k <= TINY ? multiply_tiny : multiply)(p, a, b, y);
+}
 
 // The product is cut into blocks of rows or columns of each matrix.
 typedef struct {
@@ -174,7 +168,7 @@ typedef struct {
 
 static void multiply_block(const job *j, int64_t matrix, int64_t block) {
   const mvg_matmul *s = j->shape;
-  product p = get_product(s);
+  mvg_product p = get_product(s);
   int64_t row = j->rows < s->m ? block * j->rows : 0,
           column = j->rows < s->m ? 0 : block * j->columns;
   const float *a = j->a + (s->broadcast_a ? 0 : matrix * s->m * s->k) + row * p.a_row;
@@ -182,7 +176,9 @@ static void multiply_block(const job *j, int64_t matrix, int64_t block) {
   float *y = j->y + matrix * s->m * s->n + row * s->n + column;
   p.m = smaller(j->rows, s->m - row);
   p.n = smaller(j->columns, s->n - column);
-  (s->m * s->n * s->k <= TINY ? multiply_tiny : multiply)(&p, a, b, y, s->n);
+  for (int64_t i = 0; i < p.m; ++i)
+    memset(y + i * p.y_row, 0, (size_t)p.n * sizeof *y);
+  mvg_host_multiply_add(&p, a, b, y);
 }
 
 static void run_task(void *context, int64_t index) {

@@ -16,4 +16,13 @@ typedef struct {
 // The same bits at every call, whatever the number of threads. Overwrites y.
 void mvg_host_matmul(const mvg_matmul *shape, const float *a, const float *b, float *y);
 
+// One product by its element strides: of op(a), of op(b), from row to row of y.
+typedef struct {
+  int64_t m, n, k;
+  int64_t a_row, a_column, b_row, b_column, y_row;
+} mvg_product;
+
+// y += op(a) op(b), on the calling thread alone; each sum in the order of k.
+void mvg_host_multiply_add(const mvg_product *product, const float *a, const float *b, float *y);
+
 #endif // MVGRAPH_PROGRAM_HOST_MATMUL_H_

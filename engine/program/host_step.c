@@ -1,33 +1,10 @@
 #include "program/host_step.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/alloc.h"
-#include "program/host_matmul.h"
-
-static int64_t get_constant(const mvg_node *node, const char *name) {
-  for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {
-    if (strcmp(node->kernel.constants[i].name, name) == 0) return node->kernel.constants[i].integer;
-  }
-  return 0;
-}
-
-static mvg_matmul get_matmul(const mvg_node *node) {
-  return (mvg_matmul){
-      .batch = get_constant(node, "B"),
-      .m = get_constant(node, "M"),
-      .n = get_constant(node, "N"),
-      .k = get_constant(node, "K"),
-      .transpose_a = get_constant(node, "TRANSPOSE_A") != 0,
-      .transpose_b = get_constant(node, "TRANSPOSE_B") != 0,
-      .broadcast_a = get_constant(node, "BROADCAST_A") != 0,
-      .broadcast_b = get_constant(node, "BROADCAST_B") != 0,
-  };
-}
+#include "program/host_binding.h"
 
 bool mvg_host_step_accepts(const mvg_node *node) {
-  return node->kernel.binding && strcmp(node->kernel.binding, "matmul") == 0;
+  return mvg_host_binding_find(node) != NULL;
 }
 
 // One operand as host memory: in place where the buffer is mapped, else a copy.
@@ -95,8 +72,7 @@ static mvg_status run_node(const mvg_node *node, operand *operands) {
     outputs[i] = &operands[node->input_count + i].array;
   }
   if (node->kind == MVG_KIND_KERNEL) {
-    mvg_matmul shape = get_matmul(node);
-    mvg_host_matmul(&shape, inputs[0]->data, inputs[1]->data, outputs[0]->data);
+    mvg_host_binding_find(node)(node, inputs, outputs);
     return NULL;
   }
   if (!node->def || !node->def->run) {
