@@ -59,16 +59,36 @@ MVG_HOST_INLINE void finish_scores(const mvg_attention *a, const mvg_attention_i
     s[j] = -INFINITY;
 }
 
-typedef struct {
-  float lane[LANES];
-} lanes;
+typedef float wide __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+typedef int32_t wide_bits __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 
-MVG_HOST_INLINE float add_lanes(lanes *sum) {
-  for (int width = LANES / 2; width > 0; width /= 2) {
-    for (int k = 0; k < width; ++k)
-      sum->lane[k] += sum->lane[k + width];
-  }
-  return sum->lane[0];
+// *a = the larger of both; a NaN of b is passed over.
+MVG_HOST_INLINE void take_larger(wide *a, const wide *b) {
+  wide_bits is_larger = *b > *a;
+  *a = (wide)(((wide_bits)*b & is_larger) | ((wide_bits)*a & ~is_larger));
+}
+
+MVG_HOST_INLINE void add_to(wide *a, const wide *b) {
+  *a += *b;
+}
+
+// Folds all lanes into each by `combine`.
+#define FOLD_LANES(x, combine)                                                                     \
+  do {                                                                                             \
+    wide y_ = __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7); \
+    combine(&x, &y_);                                                                              \
+    y_ = __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);      \
+    combine(&x, &y_);                                                                              \
+    y_ = __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);      \
+    combine(&x, &y_);                                                                              \
+    y_ = __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);      \
+    combine(&x, &y_);                                                                              \
+  } while (0)
+
+// 0 where the exponential is next to nothing: processors are slow at numbers below the normal ones.
+MVG_HOST_INLINE float exponential(float x) {
+  float e = mvg_host_exp(x);
+  return x < -87.0f ? 0.0f : e;
 }
 
 // Scores of a row to exponentials below the row's peak so far; *fade is what earlier ones shrink
@@ -78,24 +98,22 @@ MVG_HOST_INLINE void exponentiate(float *s, int64_t columns, float *peak, float 
   int64_t whole = (columns + LANES - 1) / LANES * LANES;
   for (int64_t j = columns; j < whole; ++j)
     s[j] = -INFINITY;
-  lanes most, sum = {{0}};
-  for (int k = 0; k < LANES; ++k)
-    most.lane[k] = *peak;
+  wide most = (wide){0} + *peak, sum = {0}, x;
+  for (int64_t j = 0; j < whole; j += LANES) {
+    memcpy(&x, s + j, sizeof x);
+    take_larger(&most, &x);
+  }
+  FOLD_LANES(most, take_larger);
+  float found = most[0];
   for (int64_t j = 0; j < whole; j += LANES) {
     for (int k = 0; k < LANES; ++k)
-      most.lane[k] = s[j + k] > most.lane[k] ? s[j + k] : most.lane[k];
+      s[j + k] = exponential(s[j + k] - found);
+    memcpy(&x, s + j, sizeof x);
+    sum += x;
   }
-  float found = most.lane[0];
-  for (int k = 1; k < LANES; ++k)
-    found = most.lane[k] > found ? most.lane[k] : found;
-  for (int64_t j = 0; j < whole; ++j)
-    s[j] = mvg_host_exp(s[j] - found);
-  for (int64_t j = 0; j < whole; j += LANES) {
-    for (int k = 0; k < LANES; ++k)
-      sum.lane[k] += s[j + k];
-  }
-  *fade = mvg_host_exp(*peak - found);
-  *total = *total * *fade + add_lanes(&sum);
+  FOLD_LANES(sum, add_to);
+  *fade = exponential(*peak - found);
+  *total = *total * *fade + sum[0];
   *peak = found;
 }
 
@@ -127,10 +145,15 @@ MVG_HOST_INLINE void backward_rows_body(rows_job *w) {
     float *p = w->scores + i * TILE, *ds = w->slopes + i * TILE;
     float lse = w->lse[i * w->row_step], delta = w->delta[i * w->row_step];
     finish_scores(w->a, w->in, w->t, i, p);
-    for (int64_t j = 0; j < whole; ++j)
-      p[j] = mvg_host_exp(p[j] - lse);
-    for (int64_t j = 0; j < whole; ++j)
-      ds[j] = p[j] * (ds[j] - delta);
+    for (int64_t j = 0; j < whole; j += LANES) {
+      for (int k = 0; k < LANES; ++k)
+        p[j + k] = exponential(p[j + k] - lse);
+      wide weight, slope;
+      memcpy(&weight, p + j, sizeof weight);
+      memcpy(&slope, ds + j, sizeof slope);
+      slope = weight * (slope - delta);
+      memcpy(ds + j, &slope, sizeof slope);
+    }
     float *to = w->dbias ? w->dbias + i * b->row : NULL;
     for (int64_t j = 0; to && b->column && j < columns; ++j)
       to[j] += ds[j];
@@ -170,15 +193,42 @@ VARIANTS(backward_rows)
 
 // ---- products of a tile ----
 
+typedef float four __attribute__((vector_size(16), aligned(4)));
+
+// to[c][j] = y[j][c] for 4 channels of 4 keys.
+MVG_HOST_INLINE void transpose_four(const float *y, int64_t y_row, float *to) {
+  four x[4];
+  for (int i = 0; i < 4; ++i)
+    memcpy(&x[i], y + i * y_row, sizeof x[i]);
+  four ab_low = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5);
+  four ab_high = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7);
+  four cd_low = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5);
+  four cd_high = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
+  four rows[4] = {__builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5),
+                  __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7),
+                  __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5),
+                  __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7)};
+  for (int i = 0; i < 4; ++i)
+    memcpy(to + i * TILE, &rows[i], sizeof rows[i]);
+}
+
 // to[c][j] = y[j][c] for the tile's keys and `depth` channels; 0 for keys up to whole vectors.
 static void transpose(const tile *t, int64_t depth, const float *y, int64_t y_row, int64_t whole,
                       float *to) {
-  for (int64_t j = 0; j < t->columns; ++j) {
-    for (int64_t c = 0; c < depth; ++c)
-      to[c * TILE + j] = y[j * y_row + c];
+  int64_t j = 0;
+  for (; j + 4 <= t->columns; j += 4) {
+    int64_t c = 0;
+    for (; c + 4 <= depth; c += 4)
+      transpose_four(y + j * y_row + c, y_row, to + c * TILE + j);
+    for (; c < depth; ++c) {
+      for (int k = 0; k < 4; ++k)
+        to[c * TILE + j + k] = y[(j + k) * y_row + c];
+    }
   }
-  for (int64_t c = 0; c < depth; ++c)
-    memset(to + c * TILE + t->columns, 0, (size_t)(whole - t->columns) * sizeof *to);
+  for (; j < whole; ++j) {
+    for (int64_t c = 0; c < depth; ++c)
+      to[c * TILE + j] = j < t->columns ? y[j * y_row + c] : 0;
+  }
 }
 
 // scores = x y^T over `depth` channels, x of the tile's queries, y of its keys; whole vectors are
@@ -269,12 +319,12 @@ static void run_forward_block(const forward_job *j, int64_t index) {
                      j->in->value + find_place(&a->value, t.g, t.h, t.j0), a->value.row, y,
                      a->y.row);
   }
-  float factors[TILE];
+  float factors[TILE], *lse = j->lse + y_at / a->value_width;
+  int64_t row_step = a->y.row / a->value_width;
   for (int64_t i = 0; i < t.rows; ++i) {
     bool is_empty = w.total[i] == 0;
     factors[i] = is_empty ? 0 : 1 / w.total[i];
-    j->lse[(y_at + i * a->y.row) / a->value_width] =
-        is_empty ? MASKED : w.peak[i] + mvg_host_log(w.total[i]);
+    lse[i * row_step] = is_empty ? MASKED : w.peak[i] + mvg_host_log(w.total[i]);
   }
   scale_rows(y, a->y.row, &t, a->value_width, factors);
 }

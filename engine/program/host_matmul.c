@@ -47,8 +47,13 @@ static void multiply_tiny(const mvg_product *p, const float *a, const float *b, 
 
 // panel[l][j] = b[l][j] for j below `columns`, else 0.
 MVG_HOST_INLINE void pack(const mvg_product *p, const float *b, int64_t depth, int64_t columns,
-                          int64_t width, float *panel) {
+                          const int width, float *panel) {
   if (columns < width) memset(panel, 0, (size_t)(depth * width) * sizeof *panel);
+  if (p->b_column == 1 && columns == width) { // a size known here is copied by vectors
+    for (int64_t l = 0; l < depth; ++l)
+      memcpy(panel + l * width, b + l * p->b_row, (size_t)width * sizeof *b);
+    return;
+  }
   if (p->b_column == 1) {
     for (int64_t l = 0; l < depth; ++l)
       memcpy(panel + l * width, b + l * p->b_row, (size_t)columns * sizeof *b);
@@ -66,9 +71,10 @@ MVG_HOST_INLINE void multiply_tile(const mvg_product *p, const float *a, const f
                                    int64_t depth, float *y, int64_t columns, const int rows,
                                    const int vectors) {
   vector sum[MAX_ROWS][MAX_VECTORS];
-  float edge[MAX_ROWS][MAX_VECTORS * LANES] = {{0}};
+  float edge[MAX_ROWS][MAX_VECTORS * LANES];
   bool is_whole = columns == vectors * LANES;
   int64_t stride = p->y_row;
+  if (!is_whole) memset(edge, 0, sizeof edge);
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i) {
     if (!is_whole) memcpy(edge[i], y + i * stride, (size_t)columns * sizeof *y);
@@ -102,7 +108,7 @@ MVG_HOST_INLINE void multiply_tile(const mvg_product *p, const float *a, const f
 MVG_HOST_INLINE void multiply_strips(const mvg_product *p, const float *a, const float *b, float *y,
                                      const int rows, const int vectors) {
   float panel[DEPTH * MAX_VECTORS * LANES];
-  const int64_t width = vectors * LANES;
+  const int width = vectors * LANES;
   for (int64_t column = 0; column < p->n; column += width) {
     int64_t columns = smaller(width, p->n - column);
     for (int64_t l = 0; l < p->k; l += DEPTH) {
