@@ -140,8 +140,8 @@ end
 
 ---Mixed values [B, L, E], without weights in memory.
 function MultiheadAttention:mix(q, k, v, attn, padding)
-  local none = ops.zeros { 1, 1, 1, 1 }
-  return (ops.attention(q, k, v, attn or none, padding or none, self.num_heads, (self.embed_dim // self.num_heads) ^ -0.5))
+  local none, scale = ops.zeros { 1, 1, 1, 1 }, (self.embed_dim // self.num_heads) ^ -0.5
+  return (ops.attention(q, k, v, attn or none, padding or none, self.num_heads, scale))
 end
 
 local FORWARD_DEFAULTS <const> = { need_weights = true, average_attn_weights = true }
@@ -159,7 +159,7 @@ function MultiheadAttention:forward(query, key, value, given)
   query = trace.as_tensor(query, "MultiheadAttention: query")
   local q, k, v = self:project_all(query, key, value)
   if not self.batch_first then q, k, v = q:transpose(0, 1), k:transpose(0, 1), v:transpose(0, 1) end
-  local b, l, e = table.unpack(q.shape)
+  local b, l = table.unpack(q.shape)
   local added
   k, v, added = self:extend(k, v)
   local attn, padding = self:masks(b, l, k.shape[2] - added, chosen, added)

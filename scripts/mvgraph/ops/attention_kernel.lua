@@ -1,19 +1,14 @@
--- Attention as kernels that keep no scores in memory (Dao 2023): of three tensors, or of one that holds queries, keys
--- and values side by side. `bias` [a, b, c, d] and `mask` alike are added to the scores [g, heads, queries, keys]: batch
--- g reads g % a, the other axes are whole or 1. Rows of y: [g, queries, heads e] by token, [g, heads queries, e] by head.
+-- Attention as kernels that keep no scores in memory (Dao 2023): of three tensors, [g, rows, heads channels] by token
+-- or [g, heads rows, channels] by head, or of one, [g, tokens, 3, channels]. The bias [a, b, c, d] and the mask are
+-- added to the scores [g, heads, queries, keys]: batch g reads g % a, other axes are whole or 1.
 local op = require "mvgraph.ops.define"
-local constant = require "mvgraph.ops.constant"
-local matmul = require "mvgraph.ops.matmul"
-local pool = require "mvgraph.ops.pool"
+local reference = require "mvgraph.ops.attention_reference"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
-local view = require "mvgraph.ops.view"
 
 local attention_kernel = {}
 local methods = tensor.methods
 
-local KEEP <const> = { keepdim = true }
-local MASKED <const> = 3e38 -- log-sum-exp of a row without any key, as in kernels/attention/places.glsl
 local COLUMNS <const> = 8 -- of the bias's gradient an invocation, as in kernels/attention/attention_grad.glsl
 local MAX_PARTS <const>, MAX_PART_ELEMENTS <const> = 16, 1 << 20 -- of the bias's gradient before its last sum
 
@@ -42,7 +37,9 @@ local function check_sizes(name, s, bias, mask)
 end
 
 local function divide(name, what, size, heads)
-  if heads < 1 or size % heads ~= 0 then trace.fail("%s: %d %s do not divide into %d heads", name, size, what, heads) end
+  if math.type(heads) ~= "integer" or heads < 1 or size % heads ~= 0 then
+    trace.fail("%s: %d %s do not divide into %s heads", name, size, what, heads)
+  end
   return size // heads
 end
 
@@ -63,6 +60,23 @@ local function size_one(name, s, bias, mask)
   s.d = divide(name, "channels", s.c, s.heads)
   s.e = s.d
   check_sizes(name, s, bias, mask)
+end
+
+---Rows and channels of y; lse and delta have one number for each `e` of these channels.
+local function shape_output(s)
+  if s.by_head ~= 0 then return s.heads * s.queries, s.e end
+  return s.queries, s.heads * s.e
+end
+
+---The kernel reads y's gradient and the rows' numbers where y's shape says.
+local function check_saved(name, s, dy, lse)
+  local rows, channels = shape_output(s)
+  local wanted = { dy = { s.g, rows, channels }, lse = { s.g, rows, channels // s.e } }
+  for argument, given in pairs { dy = dy, lse = lse } do
+    local expected, got = tensor.format_shape(wanted[argument]), tensor.format_shape(given.shape)
+    if expected ~= got then trace.fail("%s: argument '%s' should be %s, is %s", name, argument, expected, got) end
+  end
+  if math.type(s.parts) ~= "integer" or s.parts < 0 then trace.fail("%s: %s parts", name, s.parts) end
 end
 
 local function add_layout(constants, name, s, rows, width, offset, columns)
@@ -95,9 +109,8 @@ local function make_constants(s)
 end
 
 local function describe_forward(s)
-  local rows, width = s.queries, s.heads
-  if s.by_head ~= 0 then rows, width = s.heads * s.queries, 1 end
-  return { { name = "y", shape = { s.g, rows, width * s.e } }, { name = "lse", shape = { s.g, rows, width } } }
+  local rows, channels = shape_output(s)
+  return { { name = "y", shape = { s.g, rows, channels } }, { name = "lse", shape = { s.g, rows, channels // s.e } } }
 end
 
 local function count_forward(s)
@@ -108,113 +121,6 @@ local function count_backward(s)
   local b = s.bias_shape
   local of_bias = s.parts * b[1] * b[2] * b[3] * ((b[4] + COLUMNS - 1) // COLUMNS)
   return s.g * s.heads * (s.queries + s.keys) + of_bias
-end
-
--- ---- the reference: [g, heads, rows, channels] throughout ----
-
-local function split(x, heads, by_head)
-  local g, rows, width = table.unpack(x.shape)
-  if by_head ~= 0 then return methods.reshape(x, { g, heads, rows // heads, width }) end
-  return methods.permute(methods.reshape(x, { g, rows, heads, width // heads }), { 0, 2, 1, 3 })
-end
-
-local function join(x, by_head)
-  local g, heads, rows, width = table.unpack(x.shape)
-  if by_head ~= 0 then return methods.reshape(x, { g, heads * rows, width }) end
-  return methods.reshape(methods.permute(x, { 0, 2, 1, 3 }), { g, rows, heads * width })
-end
-
----scores + added: [g, heads, queries, keys], the table's batches repeat
-local function add(scores, added)
-  local g, heads, rows, columns = table.unpack(scores.shape)
-  local count = added.shape[1]
-  return methods.reshape(methods.reshape(scores, { g // count, count, heads, rows, columns }) + added, scores.shape)
-end
-
-local function compose_scores(q, k, bias, mask, given)
-  local scores = matmul.matmul(q, k, { transpose_b = true }) * given.scale
-  scores = add(add(scores, bias), mask)
-  if given.causal == 0 then return scores end
-  local rows, columns = scores.shape[3], scores.shape[4]
-  return pool.fill_absent(scores,
-    methods.ge(methods.reshape(constant.arange(rows), { rows, 1 }), constant.arange(columns)))
-end
-
----@return Tensor y
----@return Tensor lse [g, heads, queries, 1]
-local function compose(q, k, v, bias, mask, given)
-  local scores = compose_scores(q, k, bias, mask, given)
-  local peak = methods.stop_gradient(methods.max(scores, -1, KEEP))
-  peak = methods.where(methods.eq(peak, -math.huge), 0, peak)
-  local e = methods.exp(scores - peak)
-  local total = methods.sum(e, -1, KEEP)
-  local is_empty = methods.eq(total, 0)
-  local divisor = methods.where(is_empty, 1, total)
-  return matmul.matmul(e / divisor, v), methods.where(is_empty, MASKED, peak + methods.log(divisor))
-end
-
----Sum of x [g, heads, queries, keys] over what a table of this shape is broadcast along, in `parts` shares of the
----batches: [parts, a, b, c, d].
-local function share_sum(x, shape, parts)
-  local g, heads, rows, columns = table.unpack(x.shape)
-  local outer, count = g // shape[1], shape[1]
-  local share, axes = parts > 0 and (outer + parts - 1) // parts or 0, { 1 }
-  if parts == 0 then return constant.zeros { 0, table.unpack(shape) } end
-  x = methods.reshape(x, { outer, count, heads, rows, columns })
-  if parts * share > outer then x = methods.pad(x, { { 0, parts * share - outer } }) end
-  x = methods.reshape(x, { parts, share, count, heads, rows, columns })
-  for axis = 2, 4 do
-    if shape[axis] == 1 and x.shape[axis + 2] ~= 1 then axes[#axes + 1] = axis + 1 end
-  end
-  return methods.reshape(methods.sum(x, axes), { parts, table.unpack(shape) })
-end
-
----Gradient of the scores after the scale: p (dy v^T - delta).
-local function compose_slopes(dy, q, k, v, bias, mask, lse, delta, given)
-  local p = methods.exp(compose_scores(q, k, bias, mask, given) - lse)
-  return p * (matmul.matmul(dy, v, { transpose_b = true }) - delta), p
-end
-
-local function compose_grad(dy, q, k, v, bias, mask, lse, delta, given)
-  local slopes, p = compose_slopes(dy, q, k, v, bias, mask, lse, delta, given)
-  local scaled = slopes * given.scale
-  return matmul.matmul(scaled, k), matmul.matmul(scaled, q, { transpose_a = true }),
-    matmul.matmul(p, dy, { transpose_a = true }), share_sum(slopes, bias.shape, given.parts)
-end
-
----Query, key and value of one tensor [g, n, 3, channels].
-local function unpack_one(qkv)
-  return methods.select(qkv, 2, 0), methods.select(qkv, 2, 1), methods.select(qkv, 2, 2)
-end
-
-local function reference_three(q, k, v, bias, mask, given)
-  local heads, by_head = given.heads, given.by_head
-  local y, lse = compose(split(q, heads, by_head), split(k, heads, by_head), split(v, heads, by_head), bias, mask, given)
-  return join(y, by_head), join(lse, by_head)
-end
-
-local function reference_grad_three(dy, q, k, v, bias, mask, lse, delta, given)
-  local heads, by_head, parts = given.heads, given.by_head, {}
-  for i, x in ipairs { dy, q, k, v, lse, delta } do parts[i] = split(x, heads, by_head) end
-  local dq, dk, dv, dbias = compose_grad(parts[1], parts[2], parts[3], parts[4], bias, mask, parts[5], parts[6], given)
-  return join(dq, by_head), join(dk, by_head), join(dv, by_head), dbias
-end
-
-local function by_token(given)
-  local chosen = { by_head = 0 }
-  for name, value in pairs(given) do chosen[name] = value end
-  return chosen
-end
-
-local function reference_one(qkv, bias, mask, given)
-  local q, k, v = unpack_one(qkv)
-  return reference_three(q, k, v, bias, mask, by_token(given))
-end
-
-local function reference_grad_one(dy, qkv, bias, mask, lse, delta, given)
-  local q, k, v = unpack_one(qkv)
-  local dq, dk, dv, dbias = reference_grad_three(dy, q, k, v, bias, mask, lse, delta, by_token(given))
-  return view.stack({ dq, dk, dv }, 2), dbias
 end
 
 -- ---- gradients ----
@@ -235,19 +141,8 @@ local function make_delta(dy, call)
   return call.dys[2] and delta - call.dys[2] or delta
 end
 
----The mask's gradient, composed: masks are constants as a rule.
-local function mask_grad(dy, q, k, v, bias, mask, delta, call)
-  local given = { scale = call.sizes.scale, causal = call.sizes.causal }
-  local parts = {}
-  for i, x in ipairs { dy, q, k, v, call.outputs[2], delta } do
-    parts[i] = split(x, call.sizes.heads, call.sizes.by_head)
-  end
-  local slopes = compose_slopes(parts[1], parts[2], parts[3], parts[4], bias, mask, parts[5], parts[6], given)
-  return methods.squeeze(share_sum(slopes, mask.shape, 1), 0)
-end
-
 ---A rule for second derivatives: those of the composed form, taken apart from what the inputs are made of.
-local function composed_rule(reference)
+local function composed_rule(compose)
   return function(_, ...)
     local given = table.pack(...)
     local call = given[given.n]
@@ -255,7 +150,7 @@ local function composed_rule(reference)
     for i = 1, given.n - 1 do leaves[i] = methods.stop_gradient(given[i]) end
     local arguments = table.move(leaves, 1, #leaves, 1, {})
     arguments[#arguments + 1] = call.options
-    local outputs = { reference(table.unpack(arguments)) }
+    local outputs = { compose(table.unpack(arguments)) }
     for o, output in ipairs(outputs) do
       if call.dys[o] then
         local part = methods.sum(output * call.dys[o])
@@ -266,7 +161,7 @@ local function composed_rule(reference)
   end
 end
 
--- heads 1 and more, one row, one key, tiles of 64 and what is left of them, broadcasts of both tables, nothing at all
+-- Heads 1 and more, one row, one key, tiles of 64 and what is left of them, broadcasts of both tables, nothing at all.
 local SHAPES <const> = {
   { query = { 2, 3, 4 }, key = { 2, 5, 4 }, value = { 2, 5, 6 }, bias = { 1, 2, 3, 5 }, mask = { 2, 1, 1, 5 },
     args = { 2, 0.7 } },
@@ -316,21 +211,25 @@ local function with(first, ...)
   return list
 end
 
+---Gradients of `attention` in its first four inputs, from its second output and delta; the bias's in shares of the
+---batches.
 local three_grad = op.kernel "attention_grad" {
   inputs = with({ "dy [g, i, x]", "query [g, i, q]", "key [g, j, q]", "value [g, j, w]" }, TABLES, SAVED),
   attributes = { "heads", "scale", "by_head = 0", "causal = 0", "parts = 0" },
   outputs = function(s)
     return {
       { name = "dquery", shape = { s.g, s.i, s.q } }, { name = "dkey", shape = { s.g, s.j, s.q } },
-      { name = "dvalue", shape = { s.g, s.j, s.w } }, { name = "dbias", shape = { s.parts, table.unpack(s.bias_shape) } },
+      { name = "dvalue", shape = { s.g, s.j, s.w } },
+      { name = "dbias", shape = { s.parts, table.unpack(s.bias_shape) } },
     }
   end,
   source = "attention/attention_grad.comp", binding = "attention_grad",
   validate = function(s, inputs)
     size_three("attention_grad", s, inputs[2].shape, inputs[3].shape, inputs[4].shape, inputs[5], inputs[6])
+    check_saved("attention_grad", s, inputs[1], inputs[7])
   end,
   constants = make_constants, dispatch = count_backward,
-  reference = reference_grad_three, vjp = composed_rule(reference_grad_three),
+  reference = reference.three_grad, vjp = composed_rule(reference.three_grad),
   examples = {
     {
       dy = { { { 1 } } }, query = { { { 0 } } }, key = { { { 5 }, { 7 } } }, value = { { { 1 }, { 3 } } },
@@ -341,18 +240,23 @@ local three_grad = op.kernel "attention_grad" {
   check = { low = -1, high = 1, shapes = GRAD_SHAPES },
 }
 
+---Gradients of `self_attention` in its first two inputs, as those of `attention`.
 local one_grad = op.kernel "self_attention_grad" {
   inputs = with({ "dy [g, n, c]", "qkv [g, n, 3, c]" }, TABLES, { "lse [g, n, r]", "delta [g, n, r]" }),
   attributes = { "heads", "scale", "causal = 0", "parts = 0" },
   outputs = function(s)
     return {
-      { name = "dqkv", shape = { s.g, s.n, 3, s.c } }, { name = "dbias", shape = { s.parts, table.unpack(s.bias_shape) } },
+      { name = "dqkv", shape = { s.g, s.n, 3, s.c } },
+      { name = "dbias", shape = { s.parts, table.unpack(s.bias_shape) } },
     }
   end,
   source = "attention/self_attention_grad.comp", binding = "attention_grad",
-  validate = function(s, inputs) size_one("self_attention_grad", s, inputs[3], inputs[4]) end,
+  validate = function(s, inputs)
+    size_one("self_attention_grad", s, inputs[3], inputs[4])
+    check_saved("self_attention_grad", s, inputs[1], inputs[5])
+  end,
   constants = make_constants, dispatch = count_backward,
-  reference = reference_grad_one, vjp = composed_rule(reference_grad_one),
+  reference = reference.one_grad, vjp = composed_rule(reference.one_grad),
   examples = {
     {
       dy = { { { 1 }, { 0 } } }, qkv = { { { { 0 }, { 5 }, { 1 } }, { { 0 }, { 7 }, { 3 } } } },
@@ -374,14 +278,14 @@ attention_kernel.attention = op.kernel "attention" {
     size_three("attention", s, inputs[1].shape, inputs[2].shape, inputs[3].shape, inputs[4], inputs[5])
   end,
   constants = make_constants, dispatch = count_forward,
-  reference = reference_three,
+  reference = reference.three,
   vjp = function(dy, q, k, v, bias, mask, call)
     local s, delta = call.sizes, make_delta(dy, call)
     local parts = call.needed[4] and count_parts(s) or 0
     local dq, dk, dv, dbias = three_grad(dy, q, k, v, bias, mask, call.outputs[2], delta, s.heads, s.scale, s.by_head,
       s.causal, parts)
     return dq, dk, dv, call.needed[4] and methods.sum(dbias, 0),
-      call.needed[5] and mask_grad(dy, q, k, v, bias, mask, delta, call)
+      call.needed[5] and reference.mask_grad(dy, q, k, v, bias, mask, call.outputs[2], delta, s)
   end,
   examples = {
     {
@@ -400,7 +304,7 @@ attention_kernel.attention = op.kernel "attention" {
   check = { low = -1, high = 1, second = true, shapes = SHAPES },
 }
 
----The same of one tensor that holds queries, keys and values.
+---As `attention`, of one tensor that holds queries, keys and values side by side.
 attention_kernel.self_attention = op.kernel "self_attention" {
   inputs = with({ "qkv [g, n, 3, c]" }, TABLES),
   attributes = { "heads", "scale", "causal = 0" },
@@ -408,15 +312,15 @@ attention_kernel.self_attention = op.kernel "self_attention" {
   source = "attention/self_attention.comp", binding = "attention",
   validate = function(s, inputs) size_one("self_attention", s, inputs[2], inputs[3]) end,
   constants = make_constants, dispatch = count_forward,
-  reference = reference_one,
+  reference = reference.one,
   vjp = function(dy, qkv, bias, mask, call)
     local s, delta = call.sizes, make_delta(dy, call)
     local parts = call.needed[2] and count_parts(s) or 0
     local dqkv, dbias = one_grad(dy, qkv, bias, mask, call.outputs[2], delta, s.heads, s.scale, s.causal, parts)
     local dmask
     if call.needed[3] then
-      local q, k, v = unpack_one(qkv)
-      dmask = mask_grad(dy, q, k, v, bias, mask, delta, call)
+      local q, k, v = reference.unpack(qkv)
+      dmask = reference.mask_grad(dy, q, k, v, bias, mask, call.outputs[2], delta, s)
     end
     return dqkv, call.needed[2] and methods.sum(dbias, 0), dmask
   end,
