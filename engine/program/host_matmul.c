@@ -131,13 +131,13 @@ static void multiply_plain(const mvg_product *p, const float *a, const float *b,
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("avx2,fma"))) static void
-multiply_avx2(const mvg_product *p, const float *a, const float *b, float *y) {
+__attribute__((target("avx2,fma"))) static void multiply_avx2(const mvg_product *p, const float *a,
+                                                              const float *b, float *y) {
   multiply_strips(p, a, b, y, 6, 1);
 }
 
-__attribute__((target("avx512f"))) static void
-multiply_avx512(const mvg_product *p, const float *a, const float *b, float *y) {
+__attribute__((target("avx512f"))) static void multiply_avx512(const mvg_product *p, const float *a,
+                                                               const float *b, float *y) {
   if (p->n <= LANES) {
     multiply_strips(p, a, b, y, 8, 1);
   } else {

@@ -1,5 +1,6 @@
-// Attention on the host against plain loops in double precision: layouts, broadcast tables, tiles and what is left of
-// them, causal rows, rows without keys, and the same bits on one thread and on many.
+// Attention on the host against plain loops in double precision: layouts, broadcast tables, tiles
+// and what is left of them, causal rows, rows without keys, and the same bits on one thread and on
+// many.
 #include "support/graph_fixture.h"
 
 #include "base/threads.h"
@@ -143,8 +144,10 @@ static void add_row(const job *j, expectation *e, int64_t g, int64_t h, int64_t 
     total += p[k] = isinf(peak) ? 0 : exp(p[k] - peak);
   int64_t q = place(&a->query, g, h, i), y = place(&a->y, g, h, i);
   double lse = peak + log(total);
-  if (total > 0) assert_true(fabs((double)j->lse[y / a->value_width] - lse) <= 1e-5 * fabs(lse) + 1e-5);
-  int64_t outer = a->batches / a->bias.count, share = (outer + a->parts - 1) / (a->parts ? a->parts : 1);
+  if (total > 0)
+    assert_true(fabs((double)j->lse[y / a->value_width] - lse) <= 1e-5 * fabs(lse) + 1e-5);
+  int64_t outer = a->batches / a->bias.count,
+          share = (outer + a->parts - 1) / (a->parts ? a->parts : 1);
   int64_t part = share ? g / a->bias.count / share : 0;
   for (int64_t k = 0; k < a->keys && total > 0; ++k) {
     int64_t from = place(&a->key, g, h, k), v = place(&a->value, g, h, k);
