@@ -57,8 +57,8 @@ uint16_t mvg_emit_unsupported(mvg_tape_emitter *e, const char *what);
 // host_emit_index.c
 mvg_index_motion mvg_emit_get_motion(mvg_tape_emitter *e, const mvg_index *index);
 uint16_t mvg_emit_index(mvg_tape_emitter *e, const mvg_index *index, uint16_t width);
-uint16_t mvg_emit_load(mvg_tape_emitter *e, uint32_t read, mvg_dtype dtype,
-                       const mvg_index *linear, const mvg_index *guard);
+uint16_t mvg_emit_load(mvg_tape_emitter *e, uint32_t read, mvg_dtype dtype, const mvg_index *linear,
+                       const mvg_index *guard);
 uint16_t mvg_emit_valid(mvg_tape_emitter *e, const mvg_index *valid); // lanes or uniform
 
 #endif // MVGRAPH_PROGRAM_HOST_EMIT_H_

@@ -370,8 +370,8 @@ static void choose_pattern(mvg_tape_emitter *e, const mvg_index *lanes, const mv
   load->valid = mvg_emit_widen(e, mvg_emit_index(e, guard, load->valid_width), load->valid_width);
 }
 
-uint16_t mvg_emit_load(mvg_tape_emitter *e, uint32_t read, mvg_dtype dtype,
-                       const mvg_index *linear, const mvg_index *guard) {
+uint16_t mvg_emit_load(mvg_tape_emitter *e, uint32_t read, mvg_dtype dtype, const mvg_index *linear,
+                       const mvg_index *guard) {
   mvg_tape_load load = {.read = read,
                         .dtype = dtype,
                         .index = MVG_TAPE_NONE,

@@ -22,19 +22,13 @@
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 
-typedef struct {
-  int64_t m, n, k;
-  int64_t a_row, a_column, b_row, b_column; // element strides of op(a), op(b)
-  mvg_dtype a_type, b_type, y_type;
-} product;
-
 // Element `index` of an array of `dtype`.
 static const void *at(const void *array, mvg_dtype dtype, int64_t index) {
   return (const char *)array + index * (int64_t)mvg_dtype_get_size(dtype);
 }
 
-static product get_product(const mvg_matmul *s) {
-  product p = {.m = s->m, .n = s->n, .k = s->k, .a_type = s->a, .b_type = s->b, .y_type = s->y};
+static mvg_product get_product(const mvg_matmul *s) {
+  mvg_product p = {.m = s->m, .n = s->n, .k = s->k, .y_row = s->n, .a = s->a, .b = s->b, .y = s->y};
   p.a_row = s->transpose_a ? 1 : s->k;
   p.a_column = s->transpose_a ? s->m : 1;
   p.b_row = s->transpose_b ? 1 : s->n;
@@ -46,16 +40,13 @@ static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-static bool has_halves(const product *p) {
-  return mvg_dtype_is_half(p->a_type) || mvg_dtype_is_half(p->b_type) ||
-         mvg_dtype_is_half(p->y_type);
+static bool has_halves(const mvg_product *p) {
+  return mvg_dtype_is_half(p->a) || mvg_dtype_is_half(p->b) || mvg_dtype_is_half(p->y);
 }
 
-static void multiply_tiny(const product *p, const float *a, const float *b, float *y,
-                          int64_t stride) {
+static void multiply_tiny(const mvg_product *p, const float *a, const float *b, float *y) {
   for (int64_t i = 0; i < p->m; ++i) {
-    float *row = y + i * stride;
-    memset(row, 0, (size_t)p->n * sizeof *y);
+    float *row = y + i * p->y_row;
     for (int64_t l = 0; l < p->k; ++l) {
       float x = a[i * p->a_row + l * p->a_column];
       const float *from = b + l * p->b_row;
@@ -66,16 +57,20 @@ static void multiply_tiny(const product *p, const float *a, const float *b, floa
 }
 
 // panel[l][j] = b[l][j] for j below `columns`, else 0.
-MVG_HOST_INLINE void pack(const product *p, const void *matrix, int64_t depth, int64_t columns,
-                          int64_t width, float *panel) {
+MVG_HOST_INLINE void pack(const mvg_product *p, const void *matrix, int64_t depth, int64_t columns,
+                          const int width, float *panel) {
   if (columns < width) memset(panel, 0, (size_t)(depth * width) * sizeof *panel);
-  if (mvg_dtype_is_half(p->b_type)) {
+  if (mvg_dtype_is_half(p->b)) {
     for (int64_t l = 0; l < depth; ++l)
-      mvg_host_widen(p->b_type, at(matrix, p->b_type, l * p->b_row), p->b_column, columns,
-                     panel + l * width);
+      mvg_host_widen(p->b, at(matrix, p->b, l * p->b_row), p->b_column, columns, panel + l * width);
     return;
   }
   const float *b = matrix;
+  if (p->b_column == 1 && columns == width) { // a size known here is copied by vectors
+    for (int64_t l = 0; l < depth; ++l)
+      memcpy(panel + l * width, b + l * p->b_row, (size_t)width * sizeof *b);
+    return;
+  }
   if (p->b_column == 1) {
     for (int64_t l = 0; l < depth; ++l)
       memcpy(panel + l * width, b + l * p->b_row, (size_t)columns * sizeof *b);
@@ -89,12 +84,14 @@ MVG_HOST_INLINE void pack(const product *p, const void *matrix, int64_t depth, i
 
 // y[rows][columns] += a[rows][depth] panel[depth][vectors * LANES], summed in order over the depth:
 // an element's bits do not depend on the tile it falls into.
-MVG_HOST_INLINE void multiply_tile(const product *p, const float *a, const float *panel,
-                                   int64_t depth, float *y, int64_t stride, int64_t columns,
-                                   const int rows, const int vectors) {
+MVG_HOST_INLINE void multiply_tile(const mvg_product *p, const float *a, const float *panel,
+                                   int64_t depth, float *y, int64_t columns, const int rows,
+                                   const int vectors) {
   vector sum[MAX_ROWS][MAX_VECTORS];
-  float edge[MAX_ROWS][MAX_VECTORS * LANES] = {{0}};
+  float edge[MAX_ROWS][MAX_VECTORS * LANES];
   bool is_whole = columns == vectors * LANES;
+  int64_t stride = p->y_row;
+  if (!is_whole) memset(edge, 0, sizeof edge);
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i) {
     if (!is_whole) memcpy(edge[i], y + i * stride, (size_t)columns * sizeof *y);
@@ -125,105 +122,110 @@ MVG_HOST_INLINE void multiply_tile(const product *p, const float *a, const float
   }
 }
 
-// Rows of a, and of y, that one tile of `rows` takes: as they lie, or widened to `tile`.
-MVG_HOST_INLINE const float *widen_rows(const product *p, const void *a, int64_t rows,
+// The rows of a that one tile takes: as they lie, or widened to `tile`.
+MVG_HOST_INLINE const float *widen_rows(const mvg_product *p, const void *a, int64_t rows,
                                         int64_t depth, float *tile) {
-  if (!mvg_dtype_is_half(p->a_type)) return a;
+  if (!mvg_dtype_is_half(p->a)) return a;
   for (int64_t i = 0; i < rows; ++i)
-    mvg_host_widen(p->a_type, at(a, p->a_type, i * p->a_row), p->a_column, depth, tile + i * DEPTH);
+    mvg_host_widen(p->a, at(a, p->a, i * p->a_row), p->a_column, depth, tile + i * DEPTH);
   return tile;
 }
 
-// One strip of columns: y[m][columns] = a[m][k] b[k][columns].
-MVG_HOST_INLINE void multiply_strip(const product *p, const void *a, const void *b, float *y,
-                                    int64_t stride, int64_t columns, const int rows,
-                                    const int vectors) {
+// One strip of columns: y[m][columns] += a[m][k] b[k][columns].
+MVG_HOST_INLINE void multiply_strip(const mvg_product *p, const void *a, const void *b, float *y,
+                                    int64_t columns, const int rows, const int vectors) {
   float panel[DEPTH * MAX_VECTORS * LANES], tile[MAX_ROWS * DEPTH];
-  product widened = *p;
-  if (mvg_dtype_is_half(p->a_type)) {
+  mvg_product widened = *p;
+  if (mvg_dtype_is_half(p->a)) {
     widened.a_row = DEPTH;
     widened.a_column = 1;
   }
-  for (int64_t i = 0; i < p->m; ++i)
-    memset(y + i * stride, 0, (size_t)columns * sizeof *y);
   for (int64_t l = 0; l < p->k; l += DEPTH) {
     int64_t depth = smaller(DEPTH, p->k - l), i = 0;
-    pack(p, at(b, p->b_type, l * p->b_row), depth, columns, vectors * LANES, panel);
+    pack(p, at(b, p->b, l * p->b_row), depth, columns, vectors * LANES, panel);
     for (; i + rows <= p->m; i += rows) {
-      const void *from = at(a, p->a_type, l * p->a_column + i * p->a_row);
-      multiply_tile(&widened, widen_rows(p, from, rows, depth, tile), panel, depth, y + i * stride,
-                    stride, columns, rows, vectors);
+      const void *from = at(a, p->a, l * p->a_column + i * p->a_row);
+      multiply_tile(&widened, widen_rows(p, from, rows, depth, tile), panel, depth,
+                    y + i * p->y_row, columns, rows, vectors);
     }
     for (; i < p->m; ++i) {
-      const void *from = at(a, p->a_type, l * p->a_column + i * p->a_row);
-      multiply_tile(&widened, widen_rows(p, from, 1, depth, tile), panel, depth, y + i * stride,
-                    stride, columns, 1, vectors);
+      const void *from = at(a, p->a, l * p->a_column + i * p->a_row);
+      multiply_tile(&widened, widen_rows(p, from, 1, depth, tile), panel, depth, y + i * p->y_row,
+                    columns, 1, vectors);
     }
   }
 }
 
 // Halves of y are summed up in a part of a strip, and rounded from there.
-MVG_HOST_INLINE void multiply_rounded_strip(const product *p, const void *a, const void *b, void *y,
-                                            int64_t stride, int64_t columns, const int rows,
+MVG_HOST_INLINE void multiply_rounded_strip(const mvg_product *p, const void *a, const void *b,
+                                            uint16_t *y, int64_t columns, const int rows,
                                             const int vectors) {
   float sums[STRIP_ROWS * MAX_VECTORS * LANES];
   for (int64_t row = 0; row < p->m; row += STRIP_ROWS) {
-    product part = *p;
+    mvg_product part = *p;
     part.m = smaller(STRIP_ROWS, p->m - row);
-    multiply_strip(&part, at(a, p->a_type, row * p->a_row), b, sums, columns, columns, rows,
-                   vectors);
+    part.y_row = columns;
+    memset(sums, 0, (size_t)(part.m * columns) * sizeof *sums);
+    multiply_strip(&part, at(a, p->a, row * p->a_row), b, sums, columns, rows, vectors);
     for (int64_t i = 0; i < part.m; ++i)
-      mvg_host_narrow(p->y_type, sums + i * columns, columns, (uint16_t *)y + (row + i) * stride);
+      mvg_host_narrow(p->y, sums + i * columns, columns, y + (row + i) * p->y_row);
   }
 }
 
-MVG_HOST_INLINE void multiply_strips(const product *p, const void *a, const void *b, void *y,
-                                     int64_t stride, const int rows, const int vectors) {
-  const int64_t width = vectors * LANES;
+MVG_HOST_INLINE void multiply_strips(const mvg_product *p, const void *a, const void *b, void *y,
+                                     const int rows, const int vectors) {
+  const int width = vectors * LANES;
   for (int64_t column = 0; column < p->n; column += width) {
     int64_t columns = smaller(width, p->n - column);
-    const void *from = at(b, p->b_type, column * p->b_column);
-    if (mvg_dtype_is_half(p->y_type)) {
-      multiply_rounded_strip(p, a, from, (uint16_t *)y + column, stride, columns, rows, vectors);
+    const void *from = at(b, p->b, column * p->b_column);
+    if (mvg_dtype_is_half(p->y)) {
+      multiply_rounded_strip(p, a, from, (uint16_t *)y + column, columns, rows, vectors);
     } else {
-      multiply_strip(p, a, from, (float *)y + column, stride, columns, rows, vectors);
+      multiply_strip(p, a, from, (float *)y + column, columns, rows, vectors);
     }
   }
 }
 
 // Tiles for 16, 16 and 32 registers of 4, 8 and 16 lanes.
-static void multiply_plain(const product *p, const void *a, const void *b, void *y,
-                           int64_t stride) {
-  multiply_strips(p, a, b, y, stride, 3, 1);
+static void multiply_plain(const mvg_product *p, const void *a, const void *b, void *y) {
+  multiply_strips(p, a, b, y, 3, 1);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("avx2,fma"))) static void
-multiply_avx2(const product *p, const void *a, const void *b, void *y, int64_t stride) {
-  multiply_strips(p, a, b, y, stride, 6, 1);
+__attribute__((target("avx2,fma"))) static void multiply_avx2(const mvg_product *p, const void *a,
+                                                              const void *b, void *y) {
+  multiply_strips(p, a, b, y, 6, 1);
 }
 
-__attribute__((target("avx512f"))) static void
-multiply_avx512(const product *p, const void *a, const void *b, void *y, int64_t stride) {
+__attribute__((target("avx512f"))) static void multiply_avx512(const mvg_product *p, const void *a,
+                                                               const void *b, void *y) {
   if (p->n <= LANES) {
-    multiply_strips(p, a, b, y, stride, 8, 1);
+    multiply_strips(p, a, b, y, 8, 1);
   } else {
-    multiply_strips(p, a, b, y, stride, 8, 2);
+    multiply_strips(p, a, b, y, 8, 2);
   }
 }
 
-static void multiply(const product *p, const void *a, const void *b, void *y, int64_t stride) {
+static void multiply(const mvg_product *p, const void *a, const void *b, void *y) {
   if (__builtin_cpu_supports("avx512f")) {
-    multiply_avx512(p, a, b, y, stride);
+    multiply_avx512(p, a, b, y);
   } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    multiply_avx2(p, a, b, y, stride);
+    multiply_avx2(p, a, b, y);
   } else {
-    multiply_plain(p, a, b, y, stride);
+    multiply_plain(p, a, b, y);
   }
 }
 #else
 #define multiply multiply_plain
 #endif
+
+void mvg_host_multiply_add(const mvg_product *p, const void *a, const void *b, void *y) {
+  if (p->m * p->n * p->k <= TINY && !has_halves(p)) {
+    multiply_tiny(p, a, b, y);
+  } else {
+    multiply(p, a, b, y);
+  }
+}
 
 // The product is cut into blocks of rows or columns of each matrix.
 typedef struct {
@@ -237,7 +239,7 @@ typedef struct {
 
 static void multiply_block(const job *j, int64_t matrix, int64_t block) {
   const mvg_matmul *s = j->shape;
-  product p = get_product(s);
+  mvg_product p = get_product(s);
   int64_t row = j->rows < s->m ? block * j->rows : 0,
           column = j->rows < s->m ? 0 : block * j->columns;
   const void *a = at(j->a, s->a, (s->broadcast_a ? 0 : matrix * s->m * s->k) + row * p.a_row);
@@ -246,11 +248,11 @@ static void multiply_block(const job *j, int64_t matrix, int64_t block) {
   void *y = (char *)j->y + first * (int64_t)mvg_dtype_get_size(s->y);
   p.m = smaller(j->rows, s->m - row);
   p.n = smaller(j->columns, s->n - column);
-  if (s->m * s->n * s->k <= TINY && !has_halves(&p)) {
-    multiply_tiny(&p, a, b, y, s->n);
-  } else {
-    multiply(&p, a, b, y, s->n);
+  if (!mvg_dtype_is_half(p.y)) {
+    for (int64_t i = 0; i < p.m; ++i)
+      memset((float *)y + i * p.y_row, 0, (size_t)p.n * sizeof(float));
   }
+  mvg_host_multiply_add(&p, a, b, y);
 }
 
 static void run_task(void *context, int64_t index) {

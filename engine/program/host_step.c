@@ -1,36 +1,11 @@
 #include "program/host_step.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/alloc.h"
-#include "program/host_matmul.h"
-
-static int64_t get_constant(const mvg_node *node, const char *name) {
-  for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {
-    if (strcmp(node->kernel.constants[i].name, name) == 0) return node->kernel.constants[i].integer;
-  }
-  return 0;
-}
-
-static mvg_matmul get_matmul(const mvg_node *node, const mvg_ndarray *const *inputs) {
-  return (mvg_matmul){
-      .batch = get_constant(node, "B"),
-      .m = get_constant(node, "M"),
-      .n = get_constant(node, "N"),
-      .k = get_constant(node, "K"),
-      .transpose_a = get_constant(node, "TRANSPOSE_A") != 0,
-      .transpose_b = get_constant(node, "TRANSPOSE_B") != 0,
-      .broadcast_a = get_constant(node, "BROADCAST_A") != 0,
-      .broadcast_b = get_constant(node, "BROADCAST_B") != 0,
-      .a = inputs[0]->dtype,
-      .b = inputs[1]->dtype,
-      .y = node->outputs[0].dtype,
-  };
-}
+#include "program/host_binding.h"
+#include "program/host_half.h"
 
 bool mvg_host_step_accepts(const mvg_node *node) {
-  return node->kernel.binding && strcmp(node->kernel.binding, "matmul") == 0;
+  return mvg_host_binding_find(node) != NULL;
 }
 
 // One operand as host memory: in place where the buffer is mapped, else a copy.
@@ -39,7 +14,32 @@ typedef struct {
   mvg_buffer *buffer;
   uint64_t offset;
   bool is_copy;
+  void *halves; // what the array was before its elements were widened; NULL: they were not
+  mvg_dtype halves_dtype;
 } operand;
+
+// For host code that knows floats alone.
+static mvg_status widen_operand(operand *o, bool is_read) {
+  if (!mvg_dtype_is_half(o->array.dtype)) return NULL;
+  size_t count = (size_t)mvg_shape_get_size(&o->array.shape);
+  void *floats;
+  MVG_RETURN_IF_ERROR(mvg_alloc_zeroed(count ? count : 1, sizeof(float), &floats));
+  if (is_read) mvg_host_widen(o->array.dtype, o->array.data, 1, (int64_t)count, floats);
+  o->halves = o->array.data;
+  o->halves_dtype = o->array.dtype;
+  o->array.data = floats;
+  o->array.dtype = MVG_DTYPE_F32;
+  return NULL;
+}
+
+static void narrow_operand(operand *o, bool is_written) {
+  if (!o->halves) return;
+  int64_t count = mvg_shape_get_size(&o->array.shape);
+  if (is_written) mvg_host_narrow(o->halves_dtype, o->array.data, count, o->halves);
+  mvg_free(o->array.data);
+  o->array.data = o->halves;
+  o->halves = NULL;
+}
 
 static mvg_status open_operand(const mvg_type *type, mvg_buffer *buffer, const mvg_span *span,
                                bool is_read, operand *out) {
@@ -59,6 +59,7 @@ static mvg_status open_operand(const mvg_type *type, mvg_buffer *buffer, const m
 
 static mvg_status close_operand(operand *o, bool is_written) {
   mvg_status status = NULL;
+  narrow_operand(o, is_written);
   if (o->is_copy && is_written && o->array.size_bytes && o->array.data) {
     status = mvg_buffer_write(o->buffer, o->offset, o->array.data, o->array.size_bytes);
   }
@@ -98,8 +99,7 @@ static mvg_status run_node(const mvg_node *node, operand *operands) {
     outputs[i] = &operands[node->input_count + i].array;
   }
   if (node->kind == MVG_KIND_KERNEL) {
-    mvg_matmul shape = get_matmul(node, inputs);
-    mvg_host_matmul(&shape, inputs[0]->data, inputs[1]->data, outputs[0]->data);
+    mvg_host_binding_find(node)(node, inputs, outputs);
     return NULL;
   }
   if (!node->def || !node->def->run) {
@@ -125,6 +125,9 @@ mvg_status mvg_host_step_run(const mvg_plan *plan, const mvg_step *step,
     status = open_operand(&node->outputs[i], buffers[at], &step->spans[at], false,
                           &operands[node->input_count + i]);
   }
+  bool knows_halves = node->kind == MVG_KIND_KERNEL && mvg_host_binding_knows_halves(node);
+  for (uint32_t i = 0; i < count && !status && !knows_halves; ++i)
+    status = widen_operand(&operands[i], i < node->input_count);
   if (!status) status = run_node(node, operands);
   for (uint32_t i = 0; i < count; ++i) {
     bool is_written = i >= node->input_count && !status;

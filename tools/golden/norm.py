@@ -1,4 +1,4 @@
-"""Normalisation by statistics, softmax and attention."""
+"""Normalisation by statistics, and softmax."""
 import torch
 import torch.nn.functional as F
 
@@ -43,30 +43,5 @@ def softmax_cases():
     return made
 
 
-def attention_cases():
-    def dot(q, k, v, mask=None):
-        scores = q @ k.mT * q.shape[-1] ** -0.5
-        return torch.softmax(scores if mask is None else scores + mask, -1) @ v
-
-    name = "scaled_dot_product_attention"
-    qkv = [waves([2, 3, 4, 5]), waves([2, 3, 6, 5], 2.0), waves([2, 3, 6, 2], 3.0)]
-    flags = [[1, 0, 1, 1, 0, 1], [1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0], [1, 1, 0, 0, 0, 0]]
-
-    def hide(q, k, v, mask):
-        return dot(q, k, v, torch.zeros(mask.shape).masked_fill(mask == 0, float("-inf")))
-
-    def past(q, k, v):
-        hidden = torch.ones(q.shape[-2], k.shape[-2]).tril() == 0
-        return dot(q, k, v, torch.zeros(hidden.shape).masked_fill(hidden, float("-inf")))
-    return [
-        case(name, f"F.{name}", qkv, dot),
-        case(f"{name}, one key", f"F.{name}", [waves([3, 2]), waves([1, 2], 2.0), waves([1, 4], 3.0)], dot),
-        case(f"{name}, scale", f"F.{name}", qkv, lambda q, k, v: dot(q * 0.3 * 5 ** 0.5, k, v), [None, {"scale": 0.3}]),
-        case(f"{name}, added mask", f"F.{name}", qkv + [waves([3, 4, 6], 4.0)], dot),
-        case(f"{name}, flags", f"F.{name}", qkv + [given(flags, "i32")], hide),
-        case(f"{name}, causal", f"F.{name}", qkv, past, [None, {"is_causal": True}]),
-    ]
-
-
 def cases():
-    return norm_cases() + softmax_cases() + attention_cases()
+    return norm_cases() + softmax_cases()

@@ -93,7 +93,6 @@ end
 ---A mask with room for the rows added after the keys: nothing is hidden there.
 local function widen(mask, added)
   if added == 0 then return mask end
-  if mask.dtype == "i32" then mask = ops.fill_absent(ops.zeros(mask.shape), ops.eq(mask, 0)) end
   local pads = {}
   for axis = 1, #mask.shape do pads[axis] = { 0, axis == #mask.shape and added or 0 } end
   return ops.pad(mask, pads)
@@ -109,23 +108,40 @@ local function check_mask(name, mask, shapes)
   trace.fail("MultiheadAttention: %s should be %s, is %s", name, table.concat(texts, " or "), got)
 end
 
----Scores with both masks applied; scores [B, heads, L, S + added].
-function MultiheadAttention:mask(scores, chosen, added)
-  local b, heads, l, s = table.unpack(scores.shape)
-  s = s - added
-  if chosen.attn_mask then
-    local mask = trace.as_tensor(chosen.attn_mask, "MultiheadAttention: attn_mask")
-    check_mask("attn_mask", mask, { { l, s }, { b * heads, l, s } })
-    mask = widen(mask, added)
-    if #mask.shape == 3 then mask = ops.reshape(mask, { b, heads, l, s + added }) end
-    scores = ops.mask_scores(scores, mask, true)
+---The masks as numbers to add, each broadcastable to [B, heads, L, S + added]; nil where there is none.
+function MultiheadAttention:masks(b, l, s, chosen, added)
+  local heads = self.num_heads
+  local attn, padding = chosen.attn_mask, chosen.key_padding_mask
+  if attn then
+    attn = trace.as_tensor(attn, "MultiheadAttention: attn_mask")
+    check_mask("attn_mask", attn, { { l, s }, { b * heads, l, s } })
+    attn = widen(ops.additive_mask(attn, true), added)
+    attn = ops.reshape(attn, #attn.shape == 3 and { b, heads, l, s + added } or { 1, 1, l, s + added })
   end
-  if chosen.key_padding_mask then
-    local mask = trace.as_tensor(chosen.key_padding_mask, "MultiheadAttention: key_padding_mask")
-    check_mask("key_padding_mask", mask, { { b, s } })
-    scores = ops.mask_scores(scores, ops.reshape(widen(mask, added), { b, 1, 1, s + added }), true)
+  if padding then
+    padding = trace.as_tensor(padding, "MultiheadAttention: key_padding_mask")
+    check_mask("key_padding_mask", padding, { { b, s } })
+    padding = ops.reshape(widen(ops.additive_mask(padding, true), added), { b, 1, 1, s + added })
   end
-  return scores
+  return attn, padding
+end
+
+---Mixed values and their weights [B, heads, L, S], composed.
+function MultiheadAttention:weigh(q, k, v, attn, padding)
+  local b, l, e = table.unpack(q.shape)
+  q, k, v = self:split(q), self:split(k), self:split(v)
+  local scores = ops.matmul(q * (e // self.num_heads) ^ -0.5, k, { transpose_b = true })
+  if attn then scores = scores + attn end
+  if padding then scores = scores + padding end
+  local weights = ops.softmax(scores, -1)
+  if self.training then weights = ops.dropout(weights, self.dropout) end
+  return ops.matmul(weights, v):permute({ 0, 2, 1, 3 }):reshape { b, l, e }, weights
+end
+
+---Mixed values [B, L, E], without weights in memory.
+function MultiheadAttention:mix(q, k, v, attn, padding)
+  local none, scale = ops.zeros { 1, 1, 1, 1 }, (self.embed_dim // self.num_heads) ^ -0.5
+  return (ops.attention(q, k, v, attn or none, padding or none, self.num_heads, scale))
 end
 
 local FORWARD_DEFAULTS <const> = { need_weights = true, average_attn_weights = true }
@@ -134,7 +150,7 @@ local FORWARD_DEFAULTS <const> = { need_weights = true, average_attn_weights = t
 ---@param key Tensor [S, N, kdim], or [N, S, kdim]
 ---@param value Tensor [S, N, vdim], or [N, S, vdim]
 ---@param given table? key_padding_mask [N, S] and attn_mask [L, S] or [N heads, L, S]: f32 is added to the scores, i32
----  not 0 is left out; need_weights true, average_attn_weights true
+---  not 0 is left out; need_weights true, average_attn_weights true. Without weights none are in memory.
 ---@return Tensor output of the query's shape
 ---@return Tensor? weights [N, L, S], or [N, heads, L, S] where they are not averaged
 function MultiheadAttention:forward(query, key, value, given)
@@ -143,15 +159,13 @@ function MultiheadAttention:forward(query, key, value, given)
   query = trace.as_tensor(query, "MultiheadAttention: query")
   local q, k, v = self:project_all(query, key, value)
   if not self.batch_first then q, k, v = q:transpose(0, 1), k:transpose(0, 1), v:transpose(0, 1) end
-  local b, l, e = table.unpack(q.shape)
+  local b, l = table.unpack(q.shape)
   local added
   k, v, added = self:extend(k, v)
-  q, k, v = self:split(q), self:split(k), self:split(v)
-  local scores = ops.matmul(q * (e // self.num_heads) ^ -0.5, k, { transpose_b = true })
-  local weights = ops.softmax(self:mask(scores, chosen, added), -1)
-  if self.training then weights = ops.dropout(weights, self.dropout) end
-  local mixed = ops.matmul(weights, v):permute { 0, 2, 1, 3 }
-  mixed = self.out_proj(mixed:reshape { b, l, e })
+  local attn, padding = self:masks(b, l, k.shape[2] - added, chosen, added)
+  local is_composed = chosen.need_weights or (self.training and self.dropout > 0)
+  local mixed, weights = (is_composed and self.weigh or self.mix)(self, q, k, v, attn, padding)
+  mixed = self.out_proj(mixed)
   if not self.batch_first then mixed = mixed:transpose(0, 1) end
   if not chosen.need_weights then return mixed end
   return mixed, chosen.average_attn_weights and weights:mean(1) or weights

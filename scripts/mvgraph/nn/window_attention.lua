@@ -77,26 +77,40 @@ local function regions(h, w, window, shift)
   return ids
 end
 
+---What is added to the scores of tokens by the regions they are in.
+---@param ids userdata? regions [windows, N] of shifted windows
+---@return Tensor [windows or 1, 1, N or 1, N or 1]
+local function shift_mask(ids)
+  if not ids then return ops.zeros { 1, 1, 1, 1 } end
+  local windows, n = table.unpack(ids.shape)
+  local region_of = ops.constant(ids)
+  return ops.ne(region_of:reshape { windows, 1, n, 1 }, region_of:reshape { windows, 1, 1, n }) * MASKED
+end
+
+---@param qkv Tensor [B * windows, N, 3, C]
+---@param bias Tensor [1, heads, N, N]
+---@param mask Tensor as shift_mask makes it
+---@return Tensor [B * windows, N, C]
+function ShiftedWindowAttention:mix(qkv, bias, mask)
+  local count, n, _, c = table.unpack(qkv.shape)
+  local heads, windows = self.num_heads, mask.shape[1]
+  local scale = (c // heads) ^ -0.5
+  if not self.training or self.attention_dropout == 0 then
+    return (ops.self_attention(qkv, bias, mask, heads, scale))
+  end
+  local split = qkv:reshape { count // windows, windows, n, 3, heads, c // heads }:permute { 3, 0, 1, 4, 2, 5 }
+  local mixed = ops.scaled_dot_product_attention(split:select(0, 0), split:select(0, 1), split:select(0, 2),
+    bias + mask, { dropout_p = self.attention_dropout }) -- [B, windows, heads, N, d]
+  return mixed:permute { 0, 1, 3, 2, 4 }:reshape { count, n, c }
+end
+
 ---@param x Tensor tokens by window, [B * windows, N, C]
 ---@param ids userdata? regions [windows, N] of shifted windows
 ---@return Tensor [B * windows, N, C]
 function ShiftedWindowAttention:attend(x, ids)
   local count, n, c = table.unpack(x.shape)
-  local heads = self.num_heads
-  local qkv = self.qkv(x):reshape { count, n, 3, heads, c // heads }:permute { 2, 0, 3, 1, 4 }
-  local q, k, v = qkv:select(0, 0), qkv:select(0, 1), qkv:select(0, 2) -- [count, heads, N, d]
-  local scores = ops.matmul(q * (c // heads) ^ -0.5, k, { transpose_b = true })
-  scores = scores + ops.relative_position_bias(self.relative_position_bias_table, self.window[1], self.window[2])
-  if ids then
-    local windows = ids.shape[1]
-    local region_of = ops.constant(ids)
-    local differs = ops.ne(region_of:reshape { windows, 1, n, 1 }, region_of:reshape { windows, 1, 1, n })
-    scores = scores:reshape { count // windows, windows, heads, n, n } + differs * MASKED
-    scores = scores:reshape { count, heads, n, n }
-  end
-  local weights = ops.softmax(scores, -1)
-  if self.training then weights = ops.dropout(weights, self.attention_dropout) end
-  local mixed = ops.matmul(weights, v):permute { 0, 2, 1, 3 }:reshape { count, n, c }
+  local bias = ops.relative_position_bias(self.relative_position_bias_table, self.window[1], self.window[2])
+  local mixed = self:mix(self.qkv(x):reshape { count, n, 3, c }, bias:unsqueeze(0), shift_mask(ids))
   mixed = self.proj(mixed)
   return self.training and ops.dropout(mixed, self.dropout) or mixed
 end

@@ -1,9 +1,10 @@
--- Attention, composed; and the view that spreads a relative position bias table over a window's token pairs.
+-- Attention as PyTorch's; and the view that spreads a relative position bias table over a window's token pairs.
 local op = require "mvgraph.ops.define"
 local options = require "mvgraph.core.options"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
 local constant = require "mvgraph.ops.constant"
+local kernel = require "mvgraph.ops.attention_kernel"
 local matmul = require "mvgraph.ops.matmul"
 local norm = require "mvgraph.ops.norm"
 local pool = require "mvgraph.ops.pool"
@@ -73,7 +74,93 @@ function attention.mask_scores(scores, mask, excludes)
   return pool.fill_absent(scores, excludes and methods.eq(mask, 0) or methods.ne(mask, 0))
 end
 
----softmax(q k^T / sqrt(d) + mask) v, as PyTorch's.
+local function check_arguments(name, q, k, v)
+  local shapes = { q = q.shape, k = k.shape, v = v.shape }
+  for argument, shape in pairs(shapes) do
+    if #shape < 2 then
+      trace.fail("%s: argument '%s' needs at least 2 axes, is %s", name, argument, tensor.format_shape(shape))
+    end
+  end
+  local dims, keys = q.shape[#q.shape], k.shape[#k.shape - 1]
+  if k.shape[#k.shape] ~= dims or dims < 1 then
+    trace.fail("%s: argument 'k' %s has %d channels, expected %d as in 'q' %s", name, tensor.format_shape(k.shape),
+      k.shape[#k.shape], dims, tensor.format_shape(q.shape))
+  elseif v.shape[#v.shape - 1] ~= keys then
+    trace.fail("%s: argument 'v' %s has %d rows, expected %d as in 'k' %s", name, tensor.format_shape(v.shape),
+      v.shape[#v.shape - 1], keys, tensor.format_shape(k.shape))
+  end
+end
+
+---Leading axes that the arguments share by broadcasting.
+local function broadcast_leading(name, shapes)
+  local rank, leading = 0, {}
+  for _, shape in ipairs(shapes) do rank = math.max(rank, #shape - 2) end
+  for axis = 1, rank do
+    leading[axis] = 1
+    for _, shape in ipairs(shapes) do
+      local size = shape[#shape - 2 - rank + axis] or 1
+      if size ~= 1 and leading[axis] ~= 1 and size ~= leading[axis] then
+        trace.fail("%s: the leading axes of %s do not broadcast with the others'", name, tensor.format_shape(shape))
+      end
+      if size ~= 1 then leading[axis] = size end
+    end
+  end
+  return leading
+end
+
+local function count_of(list)
+  local count = 1
+  for _, size in ipairs(list) do count = count * size end
+  return count
+end
+
+---x [..., r, c] with these leading axes, all but the last of them as one: [g, heads r, c]
+local function fold_leading(x, leading)
+  local r, c = x.shape[#x.shape - 1], x.shape[#x.shape]
+  local full = table.move(leading, 1, #leading, 1, {})
+  full[#full + 1], full[#full + 2] = r, c
+  local heads = leading[#leading] or 1
+  return methods.reshape(methods.expand(x, full), { count_of { table.unpack(leading, 1, #leading - 1) }, heads * r, c })
+end
+
+---A mask of at most these leading axes as the kernel adds it: [1 or g, 1 or heads, 1 or rows, 1 or columns].
+local function fold_mask(mask, leading)
+  local rank, own = #leading + 2, {}
+  for axis = 1, rank do own[axis] = mask.shape[#mask.shape - rank + axis] or 1 end
+  local heads, r, c = own[rank - 2] or 1, own[rank - 1], own[rank]
+  local outer, is_single = { table.unpack(own, 1, rank - 3) }, true
+  for _, size in ipairs(outer) do is_single = is_single and size == 1 end
+  if is_single then return methods.reshape(mask, { 1, heads, r, c }) end
+  local full = { table.unpack(leading, 1, #leading - 1) }
+  local count = count_of(full)
+  table.move({ heads, r, c }, 1, 3, #full + 1, full)
+  return methods.reshape(methods.expand(methods.reshape(mask, own), full), { count, heads, r, c })
+end
+
+---As additive numbers: those of an i32 mask are 0 and -inf, by `excludes` as in mask_scores.
+---@param mask Tensor
+---@param excludes boolean?
+---@return Tensor
+function attention.additive_mask(mask, excludes)
+  if mask.dtype ~= "i32" then return mask end
+  return attention.mask_scores(constant.zeros(mask.shape), mask, excludes)
+end
+
+-- The composed form, for what the kernel does not do: dropout of the weights.
+local function compose(q, k, v, attn_mask, chosen)
+  local scores = matmul.matmul(q * chosen.scale, k, { transpose_b = true })
+  if chosen.is_causal then
+    local rows, columns = q.shape[#q.shape - 1], k.shape[#k.shape - 1]
+    local is_past = methods.ge(methods.reshape(constant.arange(rows), { rows, 1 }), constant.arange(columns))
+    scores = pool.fill_absent(scores, is_past)
+  elseif attn_mask then
+    scores = attention.mask_scores(scores, attn_mask)
+  end
+  return matmul.matmul(random.dropout(norm.softmax(scores, -1), chosen.dropout_p), v)
+end
+
+---softmax(q k^T / sqrt(d) + mask) v, as PyTorch's, without scores in memory (with dropout they are). A row whose keys
+---are all masked is 0.
 ---@param q Tensor [..., Nq, D]
 ---@param k Tensor [..., Nk, D]
 ---@param v Tensor [..., Nk, Dv]
@@ -83,17 +170,23 @@ end
 function attention.scaled_dot_product_attention(q, k, v, attn_mask, given)
   local name <const> = "scaled_dot_product_attention"
   local chosen = options.read(name, given, { dropout_p = 0, is_causal = false }, { "scale" })
+  if chosen.is_causal and attn_mask then trace.fail("%s: give either attn_mask or is_causal", name) end
   q, k = trace.as_tensor(q, name .. ": argument 'q'"), trace.as_tensor(k, name .. ": argument 'k'")
-  local scores = matmul.matmul(q * (chosen.scale or q.shape[#q.shape] ^ -0.5), k, { transpose_b = true })
-  if chosen.is_causal then
-    if attn_mask then trace.fail("%s: give either attn_mask or is_causal", name) end
-    local rows, columns = q.shape[#q.shape - 1], k.shape[#k.shape - 1]
-    local is_past = methods.ge(methods.reshape(constant.arange(rows), { rows, 1 }), constant.arange(columns))
-    scores = pool.fill_absent(scores, is_past)
-  elseif attn_mask then
-    scores = attention.mask_scores(scores, attn_mask)
-  end
-  return matmul.matmul(random.dropout(norm.softmax(scores, -1), chosen.dropout_p), v)
+  v = trace.as_tensor(v, name .. ": argument 'v'")
+  check_arguments(name, q, k, v)
+  attn_mask = attn_mask and trace.as_tensor(attn_mask, name .. ": argument 'attn_mask'")
+  chosen.scale = chosen.scale or q.shape[#q.shape] ^ -0.5
+  if chosen.dropout_p > 0 then return compose(q, k, v, attn_mask, chosen) end
+  local leading = broadcast_leading(name, { q.shape, k.shape, v.shape, attn_mask and attn_mask.shape })
+  local rows, width = q.shape[#q.shape - 1], v.shape[#v.shape]
+  local shape = table.move(leading, 1, #leading, 1, {})
+  shape[#shape + 1], shape[#shape + 2] = rows, width
+  if count_of(shape) == 0 or k.shape[#k.shape - 1] == 0 then return constant.zeros(shape) end
+  local none = constant.zeros { 1, 1, 1, 1 }
+  local bias = attn_mask and fold_mask(attention.additive_mask(attn_mask), leading) or none
+  local y = kernel.attention(fold_leading(q, leading), fold_leading(k, leading), fold_leading(v, leading), bias, none,
+    { heads = leading[#leading] or 1, scale = chosen.scale, by_head = 1, causal = chosen.is_causal and 1 or 0 })
+  return methods.reshape(y, shape)
 end
 
 return attention

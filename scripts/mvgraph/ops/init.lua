@@ -3,8 +3,9 @@ local ops = { op = require "mvgraph.ops.define" }
 
 for _, family in ipairs {
   "map", "activation", "special", "logic", "reduce", "statistics", "order", "view", "arrange", "padding", "patches",
-  "constant", "matmul", "norm", "index", "random", "unfold", "conv", "pool", "resize", "batch_norm", "attention",
-  "scatter", "sample", "heatmap", "color", "small_linalg", "alignment", "assignment", "peaks", "consensus", "skinning",
+  "constant", "matmul", "norm", "index", "random", "unfold", "conv", "pool", "resize", "batch_norm",
+  "attention_kernel", "attention", "scatter", "sample", "heatmap", "color", "small_linalg", "alignment", "assignment",
+  "peaks", "consensus", "skinning",
 } do
   for name, operator in pairs(require("mvgraph.ops." .. family)) do ops[name] = operator end
 end

@@ -1,0 +1,149 @@
+#include "program/host_binding.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "graph/ndarray.h"
+#include "program/host_attention.h"
+#include "program/host_matmul.h"
+
+static const mvg_constant *find_constant(const mvg_node *node, const char *name) {
+  for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {
+    if (strcmp(node->kernel.constants[i].name, name) == 0) return &node->kernel.constants[i];
+  }
+  return NULL;
+}
+
+static int64_t get_constant(const mvg_node *node, const char *name) {
+  const mvg_constant *found = find_constant(node, name);
+  return found ? found->integer : 0;
+}
+
+static void run_matmul(const mvg_node *node, const mvg_ndarray *const *inputs,
+                       mvg_ndarray *const *outputs) {
+  mvg_matmul shape = {
+      .batch = get_constant(node, "B"),
+      .m = get_constant(node, "M"),
+      .n = get_constant(node, "N"),
+      .k = get_constant(node, "K"),
+      .transpose_a = get_constant(node, "TRANSPOSE_A") != 0,
+      .transpose_b = get_constant(node, "TRANSPOSE_B") != 0,
+      .broadcast_a = get_constant(node, "BROADCAST_A") != 0,
+      .broadcast_b = get_constant(node, "BROADCAST_B") != 0,
+      .a = inputs[0]->dtype,
+      .b = inputs[1]->dtype,
+      .y = outputs[0]->dtype,
+  };
+  mvg_host_matmul(&shape, inputs[0]->data, inputs[1]->data, outputs[0]->data);
+}
+
+// ---- attention: the constants of kernels/attention ----
+
+static int64_t get_stride(const mvg_node *node, const char *tensor, const char *axis) {
+  char name[32];
+  snprintf(name, sizeof name, "%s_%s", tensor, axis);
+  return get_constant(node, name);
+}
+
+static mvg_attention_layout get_layout(const mvg_node *node, const char *tensor) {
+  return (mvg_attention_layout){
+      .batch = get_stride(node, tensor, "BATCH"),
+      .head = get_stride(node, tensor, "HEAD"),
+      .row = get_stride(node, tensor, "ROW"),
+      .at = get_stride(node, tensor, "AT"),
+  };
+}
+
+static mvg_attention_table get_table(const mvg_node *node, const char *tensor) {
+  return (mvg_attention_table){
+      .count = get_stride(node, tensor, "COUNT"),
+      .batch = get_stride(node, tensor, "BATCH"),
+      .head = get_stride(node, tensor, "HEAD"),
+      .row = get_stride(node, tensor, "ROW"),
+      .column = get_stride(node, tensor, "COLUMN"),
+  };
+}
+
+static mvg_attention get_attention(const mvg_node *node) {
+  const mvg_constant *scale = find_constant(node, "SCALE");
+  mvg_attention shape = {
+      .batches = get_constant(node, "G"),
+      .heads = get_constant(node, "HEADS"),
+      .queries = get_constant(node, "L"),
+      .keys = get_constant(node, "S"),
+      .width = get_constant(node, "D"),
+      .value_width = get_constant(node, "E"),
+      .is_causal = get_constant(node, "CAUSAL") != 0,
+      .query = get_layout(node, "QUERY"),
+      .key = get_layout(node, "KEY"),
+      .value = get_layout(node, "VALUE"),
+      .y = get_layout(node, "Y"),
+      .bias = get_table(node, "BIAS"),
+      .mask = get_table(node, "MASK"),
+      .parts = get_constant(node, "PARTS"),
+  };
+  if (scale) shape.scale = (float)(scale->is_integer ? (double)scale->integer : scale->number);
+  return shape;
+}
+
+// Query, key and value are `sources` tensors: three, or one that holds all.
+static mvg_attention_inputs get_inputs(const mvg_ndarray *const *inputs, uint32_t sources) {
+  return (mvg_attention_inputs){
+      .query = inputs[0]->data,
+      .key = inputs[sources == 3 ? 1 : 0]->data,
+      .value = inputs[sources == 3 ? 2 : 0]->data,
+      .bias = inputs[sources]->data,
+      .mask = inputs[sources + 1]->data,
+  };
+}
+
+static void run_attention(const mvg_node *node, const mvg_ndarray *const *inputs,
+                          mvg_ndarray *const *outputs) {
+  mvg_attention shape = get_attention(node);
+  mvg_attention_inputs in = get_inputs(inputs, node->input_count - 2);
+  mvg_host_attention(&shape, &in, outputs[0]->data, outputs[1]->data);
+}
+
+static void run_attention_grad(const mvg_node *node, const mvg_ndarray *const *inputs,
+                               mvg_ndarray *const *outputs) {
+  mvg_attention shape = get_attention(node);
+  uint32_t sources = node->input_count - 5;
+  mvg_attention_inputs in = get_inputs(inputs + 1, sources);
+  mvg_attention_gradients gradients = {
+      .dy = inputs[0]->data,
+      .lse = inputs[sources + 3]->data,
+      .delta = inputs[sources + 4]->data,
+      .dquery = outputs[0]->data,
+      .dkey = outputs[sources == 3 ? 1 : 0]->data,
+      .dvalue = outputs[sources == 3 ? 2 : 0]->data,
+      .dbias = outputs[sources]->data,
+  };
+  mvg_host_attention_grad(&shape, &in, &gradients);
+}
+
+static const struct binding {
+  const char *name;
+  mvg_host_binding run;
+  bool knows_halves;
+} bindings[] = {
+    {"matmul", run_matmul, true},
+    {"attention", run_attention, false},
+    {"attention_grad", run_attention_grad, false},
+};
+
+static const struct binding *find(const mvg_node *node) {
+  for (size_t i = 0; node->kernel.binding && i < sizeof bindings / sizeof bindings[0]; ++i) {
+    if (strcmp(node->kernel.binding, bindings[i].name) == 0) return &bindings[i];
+  }
+  return NULL;
+}
+
+mvg_host_binding mvg_host_binding_find(const mvg_node *node) {
+  const struct binding *found = find(node);
+  return found ? found->run : NULL;
+}
+
+bool mvg_host_binding_knows_halves(const mvg_node *node) {
+  const struct binding *found = find(node);
+  return found && found->knows_halves;
+}

@@ -1,0 +1,2 @@
+// Attention of queries, keys and values in three tensors.
+#include "attention/attention.glsl"
