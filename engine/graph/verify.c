@@ -130,8 +130,9 @@ static mvg_status verify_reduce(const mvg_graph *graph, const mvg_node *node) {
       !knows_vars(node->reduce.finish, 2)) {
     return fail(node, "a reduction reads the accumulator and one more variable, init neither");
   }
-  if (type->dtype != node->outputs[0].dtype) {
-    return fail(node, "a reduction keeps the element type");
+  mvg_dtype sum = mvg_dtype_is_half(type->dtype) ? MVG_DTYPE_F32 : type->dtype;
+  if (sum != node->outputs[0].dtype) {
+    return fail(node, "a reduction keeps the element type, and makes f32 of halves");
   }
   return mvg_shape_is_equal(&kept, &node->outputs[0].shape)
              ? NULL
@@ -202,7 +203,9 @@ mvg_status mvg_verify_node(const mvg_graph *graph, const mvg_node *node) {
     mvg_dtype dtype = node->outputs[i].dtype;
     bool is_leaf = node->kind <= MVG_KIND_CONST;
     if (dtype > (is_leaf ? MVG_DTYPE_I32 : MVG_DTYPE_BF16)) {
-      return fail(node, "graphs hold f32 and i32, and f16 and bf16 within");
+      return fail(node, "%s",
+                  is_leaf ? "leaves hold f32 and i32 only"
+                          : "graphs hold f32, i32, f16 and bf16 only");
     }
   }
   if (node->kind < MVG_KIND_KERNEL && node->output_count != 1) {

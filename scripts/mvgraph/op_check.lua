@@ -1,7 +1,7 @@
 -- Holds one declared operator against its worked examples, the double-precision reference and central differences, over
 -- its own shapes and those of its kind: one element, primes, unaligned and aligned sizes, broadcasts, nothing at all.
--- Maps meet what is not finite, too. Rules are differentiated once more, and second derivatives held against the device;
--- of an operator that says `check.second = false`, whose gradient is a kernel without one, they must be an error.
+-- Maps meet what is not finite, too. Rules are differentiated once more, and second derivatives held against the
+-- device; where `check.second = false` says that the gradient is a kernel without one, they must be an error.
 local core = require "mvgraph.core"
 local op_cases = require "mvgraph.op_cases"
 local program = require "mvgraph.program"

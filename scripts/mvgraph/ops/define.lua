@@ -7,7 +7,7 @@
 --   vjp         function(dy, inputs..., call) -> gradient of each input (nil: none). call.outputs, call.options,
 --               call.needed[i], call.dys[o]. Maps derive theirs when there is none.
 --   differentiable = false   says so explicitly: no gradient flows to its inputs, as of floor or stop_gradient
---   gradient_of = "softmax"  of a kernel that serves a gradient rule and has none itself: second derivatives are an error
+--   gradient_of = "softmax"  of a kernel that serves a gradient rule and has none: second derivatives are an error
 --   examples    { { x = values, args = {...}, y = values } }: worked by hand
 --   flops       of a kernel: floating-point operations, an expression of its dimensions, `batch` (the product of "...")
 --               and attributes, with Lua's math functions: "2 * batch * c". A transcendental function counts 8 and a
