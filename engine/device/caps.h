@@ -11,6 +11,7 @@ typedef struct {
   bool is_cpu;           // buffers are host memory; dense nodes may be bound to host code
   bool is_null;          // records everything, computes nothing
   bool is_rehearsal;     // of a null device: plans what the device it is named after would do
+  bool is_validated;     // the validation layers watch it
   bool has_timestamps;   // the queue can time what it runs
   uint64_t memory_bytes; // device-local heap
   uint64_t max_storage_range_bytes; // largest storage-buffer binding

@@ -1,5 +1,6 @@
 // Compiled programs against the double-precision reference, on a real device.
 #include "support/graph_fixture.h"
+#include "support/validation.h"
 
 static mvg_device *device;
 
@@ -369,6 +370,7 @@ static int pretend_short_bindings(void **state) {
 }
 
 int main(void) {
+  if (skips_without_layers()) return 0;
   device = open_device();
   if (!device) {
     printf("1..0 # SKIP no Vulkan device\n");
@@ -398,7 +400,9 @@ int main(void) {
   struct CMUnitTest all[3 * COUNT];
   char names[2 * COUNT][96];
   for (int i = 0; i < COUNT; ++i) {
-    all[i] = all[COUNT + i] = all[2 * COUNT + i] = tests[i];
+    all[i] = tests[i];
+    all[i].teardown_func = expect_silence;
+    all[COUNT + i] = all[2 * COUNT + i] = all[i];
     snprintf(names[i], sizeof names[i], "%s_with_short_bindings", tests[i].name);
     snprintf(names[COUNT + i], sizeof names[i], "%s_as_a_gpu", tests[i].name);
     all[COUNT + i].name = names[i];
@@ -408,7 +412,6 @@ int main(void) {
   }
   int runs = mvg_device_get_caps(device)->is_cpu ? 3 : 2;
   int failed = _cmocka_run_group_tests("program", all, (size_t)(runs * COUNT), NULL, NULL);
-  if (mvg_device_get_validation_count(device)) failed = 1;
   mvg_device_release(device);
-  return failed;
+  return expect_silence(NULL) ? 1 : failed;
 }

@@ -14,10 +14,6 @@ static const char no_driver[] =
 static const char no_loader[] =
     "no Vulkan loader (libvulkan.so.1) was found; install mesa-vulkan-drivers or your GPU's driver";
 
-static uint64_t get_validation_count(const mvg_device *base) {
-  return atomic_load(&((const mvg_vk_device *)base)->instance->validation_count);
-}
-
 static void device_destroy(mvg_device *base) {
   mvg_vk_device *device = (mvg_vk_device *)base;
   if (device->handle) {
@@ -36,7 +32,6 @@ static void device_destroy(mvg_device *base) {
 
 static const mvg_device_vtable vtable = {
     .destroy = device_destroy,
-    .get_validation_count = get_validation_count,
     .buffer_create = mvg_vk_buffer_create,
     .buffer_destroy = mvg_vk_buffer_destroy,
     .buffer_write = mvg_vk_buffer_write,
