@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/status.h"
+
 typedef struct {
   char name[256];        // "llvmpipe (LLVM 15.0.6, 256 bits)"
   char driver[256];      // "llvmpipe Mesa 22.3.6", also part of cache keys
@@ -24,5 +26,9 @@ typedef struct {
   uint32_t max_shared_bytes;
   uint32_t subgroup_size; // 0: no subgroup operations
 } mvg_caps;
+
+// Lowers limits to what MVGRAPH_LIMITS=floor in the environment asks for: the least that Vulkan's
+// specification lets a device have. INVALID_ARGUMENT for another word than "floor".
+mvg_status mvg_caps_lower(mvg_caps *caps) MVG_MUST_USE;
 
 #endif // MVGRAPH_DEVICE_CAPS_H_

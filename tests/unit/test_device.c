@@ -647,6 +647,26 @@ static void test_a_rehearsal_has_the_limits_of_the_device_and_computes_nothing(v
                "mvgraph devices");
 }
 
+static void test_limits_can_be_lowered_to_the_floor(void **state) {
+  (void)state;
+  const char *given = getenv("MVGRAPH_LIMITS"); // restored: the whole program may run at the floor
+  mvg_device *device = NULL;
+  setenv("MVGRAPH_LIMITS", "floor", 1);
+  assert_ok(mvg_device_create(NULL, &device));
+  const mvg_caps *caps = mvg_device_get_caps(device);
+  assert_true(caps->max_storage_range_bytes <= 128u << 20);
+  assert_true(caps->max_shared_bytes <= 16384 && caps->max_local_size <= 128);
+  assert_true(caps->max_push_bytes <= 128 && caps->subgroup_size == 0);
+  mvg_device_release(device);
+  setenv("MVGRAPH_LIMITS", "ceiling", 1);
+  assert_fails(mvg_device_create(NULL, &device), MVG_INVALID_ARGUMENT, "may be 'floor'");
+  if (given) {
+    setenv("MVGRAPH_LIMITS", given, 1);
+  } else {
+    unsetenv("MVGRAPH_LIMITS");
+  }
+}
+
 #define TEST(prefix, name, setup_function)                                                         \
   { prefix ": " #name, name, setup_function, teardown, NULL }
 
@@ -682,6 +702,7 @@ int main(void) {
       cmocka_unit_test(test_damaged_pipeline_cache_is_replaced),
       cmocka_unit_test(test_unknown_device_names_what_there_is),
       cmocka_unit_test(test_a_rehearsal_has_the_limits_of_the_device_and_computes_nothing),
+      cmocka_unit_test(test_limits_can_be_lowered_to_the_floor),
   };
   char names[sizeof tests / sizeof *tests][SKIPPED_NAME_SIZE];
   const bool is_skipping = !has_real_device();
@@ -691,6 +712,7 @@ int main(void) {
         tests[i].test_func == test_every_failed_allocation_is_a_status ||
         tests[i].test_func == test_damaged_pipeline_cache_is_replaced ||
         tests[i].test_func == test_unknown_device_names_what_there_is ||
+        tests[i].test_func == test_limits_can_be_lowered_to_the_floor ||
         tests[i].test_func == test_a_rehearsal_has_the_limits_of_the_device_and_computes_nothing;
     const bool needs_layers = tests[i].test_func == test_the_layers_see_a_missing_barrier;
     if (is_skipping && needs_device) {
