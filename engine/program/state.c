@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "plan/plan.h"
 
 struct mvg_state {
   atomic_uint references;
@@ -24,6 +25,7 @@ mvg_status mvg_state_create(mvg_device *device, const char *name, const mvg_type
   state->size_bytes = (uint64_t)mvg_shape_get_size(&type->shape) * mvg_dtype_get_size(type->dtype);
   mvg_status status = mvg_alloc_string(name, &state->name);
   uint64_t bytes = state->size_bytes ? state->size_bytes : mvg_dtype_get_size(type->dtype);
+  bytes += MVG_GUARD_BYTES; // for the band of guarded programs
   if (!status) status = mvg_buffer_create(device, MVG_MEMORY_DEVICE, bytes, &state->buffer);
   if (status) {
     mvg_state_release(state);

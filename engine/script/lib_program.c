@@ -102,8 +102,8 @@ static program_handle *push_program(lua_State *L, const mvg_graph *graph) {
   return handle;
 }
 
-// compile(graph, states by slot + 1, {host_bindings = bool, is_timed = bool, is_checked = bool} or
-// nil)
+// compile(graph, states by slot + 1, {host_bindings = bool, is_timed = bool, is_checked = bool,
+// is_guarded = bool} or nil)
 static int program_compile(lua_State *L) {
   const mvg_graph *graph = mvg_arg_graph(L, 1);
   size_t count = (size_t)mvg_arg_list(L, 2, MAX_LIST, "the states");
@@ -112,6 +112,7 @@ static int program_compile(lua_State *L) {
     options.keep_host_bindings_off = !mvg_arg_boolean_field(L, 3, "host_bindings", true);
     options.program.is_timed = mvg_arg_boolean_field(L, 3, "is_timed", false);
     options.program.is_checked = mvg_arg_boolean_field(L, 3, "is_checked", false);
+    options.program.is_guarded = mvg_arg_boolean_field(L, 3, "is_guarded", false);
   }
   mvg_device *device = mvg_vm_get_device(L);
   mvg_state **states = lua_newuserdatauv(L, (count + 1) * sizeof *states, 0);

@@ -14,7 +14,7 @@ static mvg_plan *make_plan(fixture *f, const mvg_caps *limits) {
   mvg_fusion *fusion;
   mvg_plan *plan;
   check(mvg_fusion_create(f->graph, limits, &no_options, &fusion));
-  check(mvg_plan_create(fusion, limits, &plan));
+  check(mvg_plan_create(fusion, limits, false, &plan));
   return plan;
 }
 
@@ -180,7 +180,7 @@ static void test_too_large_an_arena_says_who_holds_it(void **state) {
   mvg_fusion *fusion;
   mvg_plan *plan;
   check(mvg_fusion_create(f.graph, &small, &no_options, &fusion));
-  mvg_status status = mvg_plan_create(fusion, &small, &plan);
+  mvg_status status = mvg_plan_create(fusion, &small, false, &plan);
   assert_int_equal(mvg_status_get_code(status), MVG_OUT_OF_MEMORY);
   assert_non_null(strstr(mvg_status_get_message(status), "held by"));
   assert_non_null(strstr(mvg_status_get_message(status), "smaller batch"));
@@ -203,7 +203,7 @@ static void test_planning_survives_any_failing_allocation(void **state) {
     mvg_plan *plan = NULL;
     mvg_alloc_fail_nth(n);
     mvg_status status = mvg_fusion_create(f.graph, &caps, &no_options, &fusion);
-    if (!status) status = mvg_plan_create(fusion, &caps, &plan);
+    if (!status) status = mvg_plan_create(fusion, &caps, false, &plan);
     mvg_alloc_fail_nth(0);
     if (!status) {
       mvg_plan_destroy(plan);

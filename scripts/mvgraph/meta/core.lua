@@ -109,7 +109,8 @@ function core.passes() end
 
 ---@return StateHandle
 function core.state(name, array) end
----@param options {host_bindings: boolean?, is_timed: boolean?, is_checked: boolean?}?
+---@param options {host_bindings: boolean?, is_timed: boolean?, is_checked: boolean?,
+---  is_guarded: boolean?}?
 ---@return ProgramHandle
 function core.compile(graph, states, options) end
 
