@@ -1,6 +1,6 @@
 -- A tiny test runner: tests run as they are declared and print TAP. A message of the Vulkan validation layers fails the
 -- test that caused it.
-local core = require "mvgraph.core"
+local engine <const> = require "mvgraph.core"
 
 local spec = {}
 
@@ -43,9 +43,9 @@ function spec.test(name, body)
     if type(problem) == "table" and problem[skip_mark] then return problem end
     return debug.traceback(tostring(problem), 2)
   end
-  local heard = core.validation_count()
+  local heard = engine.validation_count()
   local passed, problem = xpcall(body, trace)
-  heard = core.validation_count() - heard
+  heard = engine.validation_count() - heard
   if passed and heard > 0 then
     passed, problem = false, ("%d messages of the validation layers, on standard error"):format(heard)
   end
@@ -130,7 +130,7 @@ end
 
 -- Why nothing is to run: layers are wanted and not there.
 local function find_reason_to_skip()
-  local is_missing = core.getenv "MVGRAPH_VALIDATION" == "1" and not core.devices()[1].is_validated
+  local is_missing = engine.getenv "MVGRAPH_VALIDATION" == "1" and not engine.devices()[1].is_validated
   return is_missing and "no validation layers (package vulkan-validationlayers)" or nil
 end
 
