@@ -37,10 +37,13 @@ static void make_band(const mvg_guard *guard, size_t number, side which,
     words[i] = 0x7F800001u + (first + i) % 0x3FFFFFu;
 }
 
-// The band behind begins at a whole word.
+// The band behind begins at a whole word; that of an empty tensor, whose span has room for one
+// element, at once.
 static uint64_t get_offset(const mvg_guarded *value, side which) {
-  uint64_t words = (value->span.size_bytes + 3) / 4;
-  return which == BEHIND ? value->span.offset + 4 * words : value->span.offset - MVG_GUARD_BYTES;
+  uint64_t bytes =
+      (uint64_t)mvg_shape_get_size(&value->type.shape) * mvg_dtype_get_size(value->type.dtype);
+  return which == BEHIND ? value->span.offset + (bytes + 3) / 4 * 4
+                         : value->span.offset - MVG_GUARD_BYTES;
 }
 
 static bool has_band(const mvg_guarded *value, side which) {
