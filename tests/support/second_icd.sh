@@ -13,7 +13,7 @@ driver_of() {
     VK_DRIVER_FILES=$1 VK_ICD_FILENAMES=$1 "$mvgraph" devices 2>/dev/null
   else
     "$mvgraph" devices 2>/dev/null
-  fi | grep -v '^null ' | sed -n '1s/.*  (\(.*\))$/\1/p'
+  fi | grep -v '^null ' | sed -n '1s/.*  (\(.*[^ ]\) *)$/\1/p'
 }
 
 find_icd() {
@@ -66,6 +66,6 @@ for name in device program guard; do
   [ ! -x "$tests/test_$name" ] || run "$name" "$tests/test_$name"
 done
 for name in ops golden nn program; do
-  run "$name" "$mvgraph" test "tests/spec/${name}_spec.lua"
+  run "${name}_spec" "$mvgraph" test "tests/spec/${name}_spec.lua"
 done
 echo "1..$count"
