@@ -98,6 +98,7 @@ static mvg_status take_survey(const uint32_t *words, size_t count, survey *s) {
 mvg_status mvg_spirv_check_limits(const char *name, const uint32_t *words, size_t count,
                                   const mvg_caps *caps) {
   survey s;
+  if (count < HEADER_WORDS) return NULL; // not a module; the device will say so
   MVG_RETURN_IF_ERROR(take_survey(words, count, &s));
   if (s.has_subgroups && caps->subgroup_size == 0) {
     return MVG_ERROR(MVG_UNSUPPORTED,

@@ -47,7 +47,9 @@ static uint64_t get_offset(const mvg_guarded *value, side which) {
 }
 
 static bool has_band(const mvg_guarded *value, side which) {
-  return which == BEHIND || value->span.region != MVG_REGION_STATE;
+  if (value->span.region != MVG_REGION_STATE) return true;
+  uint64_t end = get_offset(value, BEHIND) + MVG_GUARD_BYTES;
+  return which == BEHIND && end <= mvg_buffer_get_size(value->buffer);
 }
 
 // ---- filling ----

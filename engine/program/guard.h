@@ -1,5 +1,6 @@
 // Guard bands: what lies on both sides of every value of a guarded program, filled with a pattern
-// that is NaN to who reads it and is looked at after every step. A state has one, behind it.
+// that is NaN to who reads it and is looked at after every step. A state has one, behind it, if it
+// was made for that.
 #ifndef MVGRAPH_PROGRAM_GUARD_H_
 #define MVGRAPH_PROGRAM_GUARD_H_
 

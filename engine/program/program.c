@@ -217,6 +217,10 @@ static mvg_status list_bindings(const mvg_program *p, const mvg_step *step, mvg_
   *out_count = 0;
   for (uint32_t i = 0; i < step->read_count + step->write_count; ++i) {
     const mvg_span *span = &step->spans[i];
+    mvg_buffer *buffer = get_buffer(p, span);
+    uint64_t room = mvg_buffer_get_size(buffer) - span->offset - span->size_bytes;
+    uint64_t band = p->is_guarded ? MVG_GUARD_BYTES : 0;
+    if (band > room) band = room;
     for (uint64_t done = 0; done < span->size_bytes; done += piece) {
       if (*out_count == MAX_STEP_BINDINGS) {
         return MVG_ERROR(MVG_UNSUPPORTED,
@@ -225,9 +229,8 @@ static mvg_status list_bindings(const mvg_program *p, const mvg_step *step, mvg_
                          MAX_STEP_BINDINGS, piece);
       }
       uint64_t rest = span->size_bytes - done;
-      uint64_t bound = rest + (p->is_guarded ? MVG_GUARD_BYTES : 0);
-      bindings[(*out_count)++] =
-          (mvg_binding){get_buffer(p, span), span->offset + done, bound < piece ? bound : piece};
+      uint64_t bound = rest + band < piece ? rest + band : piece;
+      bindings[(*out_count)++] = (mvg_binding){buffer, span->offset + done, bound};
       if (rest <= piece) break;
     }
   }

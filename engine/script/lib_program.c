@@ -15,7 +15,7 @@ static mvg_state *get_state(lua_State *L, int index) {
   return *handle;
 }
 
-// state(name, array): a tensor on the device with these values
+// state(name, array, is_guarded or nil): a tensor on the device with these values
 static int state_new(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const mvg_ndarray *array = mvg_arg_array(L, 2);
@@ -28,7 +28,8 @@ static int state_new(lua_State *L) {
   mvg_state **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;
   luaL_setmetatable(L, STATE_CLASS);
-  mvg_lua_check(L, mvg_state_create(device, name, &type, handle));
+  mvg_lua_check(L, lua_toboolean(L, 3) ? mvg_state_create_guarded(device, name, &type, handle)
+                                       : mvg_state_create(device, name, &type, handle));
   mvg_lua_check(L, mvg_state_write(*handle, array));
   return 1;
 }

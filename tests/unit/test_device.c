@@ -660,6 +660,9 @@ static void test_limits_can_be_lowered_to_the_floor(void **state) {
   mvg_device_release(device);
   setenv("MVGRAPH_LIMITS", "ceiling", 1);
   assert_fails(mvg_device_create(NULL, &device), MVG_INVALID_ARGUMENT, "may be 'floor'");
+  mvg_device_info *infos = NULL;
+  size_t count = 0;
+  assert_fails(mvg_device_list(&infos, &count, NULL), MVG_INVALID_ARGUMENT, "may be 'floor'");
   if (given) {
     setenv("MVGRAPH_LIMITS", given, 1);
   } else {

@@ -10,7 +10,7 @@ static mvg_device *device;
 static mvg_status run_guarded(fixture *f, mvg_ndarray **out) {
   mvg_state *states[FIXTURE_MAX];
   for (uint32_t i = 0; i < f->state_count; ++i) {
-    check(mvg_state_create(device, "weights", &f->state_types[i], &states[i]));
+    check(mvg_state_create_guarded(device, "weights", &f->state_types[i], &states[i]));
     check(mvg_state_write(states[i], f->state_values[i]));
   }
   mvg_program *program;

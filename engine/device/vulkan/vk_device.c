@@ -231,7 +231,8 @@ mvg_status mvg_vk_device_list(mvg_device_info **out_infos, size_t *out_count,
   mvg_status status = open_instance(&instance, out_note);
   if (!status) status = mvg_vk_snapshot_all(instance, &snapshots, &handles, &count);
   if (!status && count > 0) status = MVG_NEW_ARRAY(count, out_infos);
-  if (mvg_status_get_code(status) == MVG_OUT_OF_MEMORY) goto cleanup;
+  mvg_code code = mvg_status_get_code(status);
+  if (code == MVG_OUT_OF_MEMORY || code == MVG_INVALID_ARGUMENT) goto cleanup;
   if (status) {
     mvg_log(MVG_LOG_DEBUG, "no Vulkan devices: %s", mvg_status_get_message(status));
     if (!*out_note) *out_note = "Vulkan does not start; MVGRAPH_LOG=debug says why";

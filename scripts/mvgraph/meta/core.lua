@@ -108,7 +108,7 @@ function core.opdef(declaration) end
 function core.passes() end
 
 ---@return StateHandle
-function core.state(name, array) end
+function core.state(name, array, is_guarded) end
 ---@param options {host_bindings: boolean?, is_timed: boolean?, is_checked: boolean?,
 ---  is_guarded: boolean?}?
 ---@return ProgramHandle
