@@ -1,4 +1,7 @@
--- A tiny test runner: tests run as they are declared and print TAP.
+-- A tiny test runner: tests run as they are declared and print TAP. A message of the Vulkan validation layers fails the
+-- test that caused it.
+local engine <const> = require "mvgraph.core"
+
 local spec = {}
 
 local count, failures, only = 0, 0, nil
@@ -40,7 +43,12 @@ function spec.test(name, body)
     if type(problem) == "table" and problem[skip_mark] then return problem end
     return debug.traceback(tostring(problem), 2)
   end
+  local heard = engine.validation_count()
   local passed, problem = xpcall(body, trace)
+  heard = engine.validation_count() - heard
+  if passed and heard > 0 then
+    passed, problem = false, ("%d messages of the validation layers, on standard error"):format(heard)
+  end
   if passed then
     print(("ok %d - %s"):format(count, name))
   elseif type(problem) == "table" then
@@ -120,6 +128,12 @@ function spec.needs_device(core)
   spec.skip "no Vulkan device"
 end
 
+-- Why nothing is to run: layers are wanted and not there.
+local function find_reason_to_skip()
+  local is_missing = engine.getenv "MVGRAPH_VALIDATION" == "1" and not engine.devices()[1].is_validated
+  return is_missing and "no validation layers (package vulkan-validationlayers)" or nil
+end
+
 --- Runs spec files.
 ---@param files string[]
 ---@param options? {only: string?, writes_golden: boolean?}
@@ -127,6 +141,11 @@ end
 function spec.run(files, options)
   count, failures, only = 0, 0, options and options.only
   spec.writes_golden = options and options.writes_golden == true -- tests write what they would compare with
+  local reason = find_reason_to_skip()
+  if reason then
+    print("1..0 # SKIP " .. reason)
+    return 0
+  end
   for _, file in ipairs(files) do
     local chunk, problem = loadfile(file)
     if chunk then

@@ -1,5 +1,6 @@
 // Command line: finds the scripts, names the folders that they may touch, and hands the words to
 // mvgraph.cli.
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "device/device.h"
 #include "script/vm.h"
 
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
@@ -115,7 +117,10 @@ static int run(int count, char **words) {
   }
   mvg_status_destroy(status);
   mvg_vm_destroy(vm);
-  return result;
+  uint64_t messages = mvg_validation_get_count(); // those of closing the device, too
+  if (messages == 0 || result != EXIT_SUCCESS) return result;
+  fprintf(stderr, "mvgraph: %" PRIu64 " messages of the validation layers\n", messages);
+  return EXIT_FAILURE;
 }
 
 int main(int count, char **words) {

@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "codegen/spirv_check.h"
 #include "io/cache_file.h"
 
 #define SPIRV_MAGIC 0x07230203u
@@ -23,11 +24,12 @@
 #define MAX_WORDS (16u << 20)
 #define ZSTD_LEVEL 3
 
-static atomic_uint_fast64_t compiled_count, cached_count;
+static atomic_uint_fast64_t compiled_count, cached_count, validated_count;
 
 mvg_spirv_counts mvg_spirv_get_counts(void) {
   return (mvg_spirv_counts){.compiled = atomic_load(&compiled_count),
-                            .from_cache = atomic_load(&cached_count)};
+                            .from_cache = atomic_load(&cached_count),
+                            .validated = atomic_load(&validated_count)};
 }
 
 // ---- cache ----
@@ -246,10 +248,8 @@ cleanup:
   return status;
 }
 
-mvg_status mvg_spirv_compile(const char *name, const char *glsl, const mvg_caps *caps,
-                             uint32_t **out_words, size_t *out_count) {
-  *out_words = NULL;
-  *out_count = 0;
+static mvg_status take_or_compile(const char *name, const char *glsl, const mvg_caps *caps,
+                                  uint32_t **out_words, size_t *out_count) {
   const cache_key key = make_key(glsl, caps);
   if (read_entry(key, out_words, out_count)) {
     atomic_fetch_add(&cached_count, 1);
@@ -259,4 +259,27 @@ mvg_status mvg_spirv_compile(const char *name, const char *glsl, const mvg_caps 
   atomic_fetch_add(&compiled_count, 1);
   write_entry(key, *out_words, *out_count);
   return NULL;
+}
+
+// MVGRAPH_SPIRV_VAL=1 in the environment has every module validated, those of the cache too.
+static bool is_validation_wanted(void) {
+  const char *wanted = getenv("MVGRAPH_SPIRV_VAL");
+  return wanted && *wanted == '1';
+}
+
+mvg_status mvg_spirv_compile(const char *name, const char *glsl, const mvg_caps *caps,
+                             uint32_t **out_words, size_t *out_count) {
+  *out_words = NULL;
+  *out_count = 0;
+  mvg_status status = take_or_compile(name, glsl, caps, out_words, out_count);
+  if (!status && caps) status = mvg_spirv_check_limits(name, *out_words, *out_count, caps);
+  if (!status && is_validation_wanted()) {
+    status = mvg_spirv_validate(name, *out_words, *out_count);
+    atomic_fetch_add(&validated_count, 1);
+  }
+  if (!status) return NULL;
+  mvg_free(*out_words);
+  *out_words = NULL;
+  *out_count = 0;
+  return status;
 }

@@ -36,9 +36,9 @@ mvg_status mvg_compile(const mvg_graph *graph, mvg_device *device, mvg_state *co
   if (!status) status = mvg_fusion_create(optimised, caps, &fuse, &fusion);
   mvg_graph_destroy(optimised);
   if (!status && has_observer) options->on_pass(options->on_pass_context, "lower", fusion->graph);
-  if (!status) status = mvg_plan_create(fusion, caps, &plan);
-  if (!status) plan->prefers_host = has_bindings;
   const mvg_program_options *run = options ? &options->program : NULL;
+  if (!status) status = mvg_plan_create(fusion, caps, run && run->is_guarded, &plan);
+  if (!status) plan->prefers_host = has_bindings;
   if (!status) status = mvg_program_create(device, plan, states, state_count, run, out_program);
   return mvg_status_annotate(status, "compiling '%s'", mvg_graph_get_name(graph));
 }

@@ -5,12 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/status.h"
+
 typedef struct {
   char name[256];        // "llvmpipe (LLVM 15.0.6, 256 bits)"
   char driver[256];      // "llvmpipe Mesa 22.3.6", also part of cache keys
   bool is_cpu;           // buffers are host memory; dense nodes may be bound to host code
   bool is_null;          // records everything, computes nothing
   bool is_rehearsal;     // of a null device: plans what the device it is named after would do
+  bool is_validated;     // the validation layers watch it
   bool has_timestamps;   // the queue can time what it runs
   bool has_half_storage; // kernels write single 16-bit elements of buffers
   uint64_t memory_bytes; // device-local heap
@@ -24,5 +27,9 @@ typedef struct {
   uint32_t max_shared_bytes;
   uint32_t subgroup_size; // 0: no subgroup operations
 } mvg_caps;
+
+// Lowers limits to what MVGRAPH_LIMITS=floor in the environment asks for: the least that Vulkan's
+// specification lets a device have. INVALID_ARGUMENT for another word than "floor".
+mvg_status mvg_caps_lower(mvg_caps *caps) MVG_MUST_USE;
 
 #endif // MVGRAPH_DEVICE_CAPS_H_

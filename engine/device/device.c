@@ -54,8 +54,8 @@ const mvg_caps *mvg_device_get_caps(const mvg_device *device) {
   return &device->caps;
 }
 
-uint64_t mvg_device_get_validation_count(const mvg_device *device) {
-  return device->vtable->get_validation_count(device);
+uint64_t mvg_validation_get_count(void) {
+  return mvg_vk_get_message_count();
 }
 
 // ---- buffers ----

@@ -37,9 +37,9 @@ void mvg_device_retain(mvg_device *device);
 void mvg_device_release(mvg_device *device);
 const mvg_caps *mvg_device_get_caps(const mvg_device *device);
 
-// Number of validation-layer messages so far (layers are on when MVGRAPH_VALIDATION=1; errors are
-// logged).
-uint64_t mvg_device_get_validation_count(const mvg_device *device);
+// Warnings and errors of the validation layers since the process began, each of them logged. The
+// layers watch devices opened with MVGRAPH_VALIDATION=1 in the environment, see caps.is_validated.
+uint64_t mvg_validation_get_count(void);
 
 // ---- buffers ----
 

@@ -15,7 +15,6 @@
 // is the head below; device.c fills the head afterwards, except for what is marked.
 typedef struct {
   void (*destroy)(mvg_device *device);
-  uint64_t (*get_validation_count)(const mvg_device *device);
 
   mvg_status (*buffer_create)(mvg_device *device, mvg_memory memory, uint64_t size_bytes,
                               mvg_buffer **out_buffer);
@@ -89,5 +88,8 @@ mvg_status mvg_vk_device_list(mvg_device_info **out_infos, size_t *out_count,
 mvg_status mvg_vk_device_create(const char *selector, mvg_device **out_device) MVG_MUST_USE;
 // Limits of the device that would be created.
 mvg_status mvg_vk_device_find_caps(const char *selector, mvg_caps *out_caps) MVG_MUST_USE;
+
+// Of the validation layers, by all instances.
+uint64_t mvg_vk_get_message_count(void);
 
 #endif // MVGRAPH_DEVICE_DEVICE_IMPL_H_

@@ -41,6 +41,7 @@ static const char *const glsl_names[MVG_EXPR_OP_COUNT] = {
     [MVG_EXPR_SIN] = "sin_",         [MVG_EXPR_COS] = "cos_",
     [MVG_EXPR_TAN] = "tan_",         [MVG_EXPR_ASIN] = "asin_",
     [MVG_EXPR_ACOS] = "acos_",       [MVG_EXPR_ATAN] = "atan_",
+    [MVG_EXPR_EXP] = "exp_",         [MVG_EXPR_LOG] = "log_",
 };
 
 static bool is_comparison(mvg_expr_op op) {

@@ -17,6 +17,7 @@ typedef struct {
   const mvg_graph *graph;
   mvg_schedule schedule;
   uint64_t alignment;
+  uint64_t guard;     // bytes left free on both sides of a value, a multiple of the alignment
   mvg_span *spans;    // per value; size 0: nowhere yet
   uint32_t *block_of; // per value: its block in the arena; UINT32_MAX
   MVG_ARRAY(mvg_block) blocks;
@@ -34,8 +35,8 @@ static uint64_t get_bytes(const planner *p, mvg_value value) {
 
 static mvg_span reserve(planner *p, mvg_region region, uint64_t bytes) {
   uint64_t *total = &p->plan->region_bytes[region];
-  mvg_span span = {.region = region, .offset = *total, .size_bytes = bytes};
-  *total += (bytes + p->alignment - 1) / p->alignment * p->alignment;
+  mvg_span span = {.region = region, .offset = *total + p->guard, .size_bytes = bytes};
+  *total += (bytes + p->alignment - 1) / p->alignment * p->alignment + 2 * p->guard;
   return span;
 }
 
@@ -96,12 +97,17 @@ static mvg_status open_block(planner *p, mvg_value value, uint32_t step) {
   p->spans[number] = (mvg_span){.region = MVG_REGION_ARENA, .size_bytes = get_bytes(p, value)};
   p->plan->total_bytes += get_bytes(p, value);
   MVG_RETURN_IF_ERROR(mvg_array_push(&p->block_values, value));
-  return mvg_array_push(&p->blocks, ((mvg_block){get_bytes(p, value), step, step, 0}));
+  mvg_block block = {get_bytes(p, value) + 2 * p->guard, step, step, 0};
+  if (p->guard) { // what follows in the same memory would write over the bands
+    block.first_step = 0;
+    block.last_step = p->fusion->group_count;
+  }
+  return mvg_array_push(&p->blocks, block);
 }
 
 static void extend_block(planner *p, mvg_value value, uint32_t step) {
   uint32_t block = p->block_of[mvg_fusion_number(p->fusion, value)];
-  if (block != UINT32_MAX) p->blocks.items[block].last_step = step;
+  if (block != UINT32_MAX && !p->guard) p->blocks.items[block].last_step = step;
 }
 
 static mvg_status find_lifetimes(planner *p) {
@@ -129,7 +135,7 @@ static mvg_status assign_arena(planner *p) {
   for (uint32_t i = 0; i < count; ++i) {
     uint32_t number = mvg_fusion_number(p->fusion, p->block_values.items[i]);
     p->spans[number].slot = (uint32_t)(p->blocks.items[i].offset / piece);
-    p->spans[number].offset = p->blocks.items[i].offset % piece;
+    p->spans[number].offset = p->blocks.items[i].offset % piece + p->guard;
   }
   return NULL;
 }
@@ -241,10 +247,11 @@ static mvg_status check_limits(const planner *p) {
   return status;
 }
 
-static mvg_status make_plan(planner *p, const mvg_caps *caps) {
+static mvg_status make_plan(planner *p, const mvg_caps *caps, bool is_guarded) {
   p->graph = p->fusion->graph;
   p->alignment =
       caps->storage_alignment_bytes > MIN_ALIGNMENT ? caps->storage_alignment_bytes : MIN_ALIGNMENT;
+  if (is_guarded) p->guard = (MVG_GUARD_BYTES + p->alignment - 1) / p->alignment * p->alignment;
   uint64_t limit = caps->max_allocation_bytes ? caps->max_allocation_bytes : MAX_PIECE;
   if (limit > MAX_PIECE) limit = MAX_PIECE;
   p->plan->piece_bytes = limit < p->alignment ? p->alignment : limit - limit % p->alignment;
@@ -265,7 +272,8 @@ static mvg_status make_plan(planner *p, const mvg_caps *caps) {
   return check_limits(p);
 }
 
-mvg_status mvg_plan_create(mvg_fusion *fusion, const mvg_caps *caps, mvg_plan **out_plan) {
+mvg_status mvg_plan_create(mvg_fusion *fusion, const mvg_caps *caps, bool is_guarded,
+                           mvg_plan **out_plan) {
   *out_plan = NULL;
   mvg_plan *plan = NULL;
   mvg_status status = MVG_NEW(&plan);
@@ -275,7 +283,7 @@ mvg_status mvg_plan_create(mvg_fusion *fusion, const mvg_caps *caps, mvg_plan **
   }
   plan->fusion = fusion;
   planner p = {.plan = plan, .fusion = fusion};
-  status = make_plan(&p, caps);
+  status = make_plan(&p, caps, is_guarded);
   mvg_schedule_deinit(&p.schedule);
   mvg_array_deinit(&p.blocks);
   mvg_array_deinit(&p.block_values);

@@ -59,8 +59,12 @@ typedef struct mvg_plan {
   bool prefers_host; // steps that the host has code for run there: the device is the same CPU
 } mvg_plan;
 
-// Takes ownership of `fusion` even on failure.
-mvg_status mvg_plan_create(mvg_fusion *fusion, const mvg_caps *caps,
+#define MVG_GUARD_BYTES 256 // of a guard band
+
+// Takes ownership of `fusion` even on failure. Of a guarded plan every value has MVG_GUARD_BYTES
+// that belong to nobody on both sides (states lie alone in their buffers), and no memory is used
+// twice.
+mvg_status mvg_plan_create(mvg_fusion *fusion, const mvg_caps *caps, bool is_guarded,
                            mvg_plan **out_plan) MVG_MUST_USE;
 void mvg_plan_destroy(mvg_plan *plan);
 
@@ -79,6 +83,8 @@ uint32_t mvg_plan_find_holders(const mvg_plan *plan, mvg_holder *holders, uint32
 void mvg_plan_print(const mvg_plan *plan, mvg_str *out);
 // "fused mul+sum (4096)" of one step.
 void mvg_plan_print_step_name(const mvg_plan *plan, uint32_t step, mvg_str *out);
+// "ops.lua:12 (net.head) mul" or "input 'x'".
+void mvg_plan_print_value_name(const mvg_plan *plan, mvg_value value, mvg_str *out);
 // "peak of 12.3 MiB at step 7, held by ...": the lines that an out-of-memory error shares with the
 // text form.
 void mvg_plan_print_peak(const mvg_plan *plan, mvg_str *out);

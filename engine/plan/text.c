@@ -52,6 +52,17 @@ void mvg_plan_print_step_name(const mvg_plan *plan, uint32_t step, mvg_str *out)
   print_name(out, plan, &plan->steps[step]);
 }
 
+void mvg_plan_print_value_name(const mvg_plan *plan, mvg_value value, mvg_str *out) {
+  const mvg_node *node = mvg_graph_get_node(plan->fusion->graph, value.node);
+  char origin[MVG_ORIGIN_TEXT_SIZE];
+  bool is_leaf = node->kind == MVG_KIND_INPUT || node->kind == MVG_KIND_STATE;
+  if (is_leaf) {
+    mvg_str_appendf(out, "%s '%s'", node->op, node->leaf.name);
+  } else {
+    mvg_str_append(out, mvg_node_format_origin(node, origin));
+  }
+}
+
 static void print_step(mvg_str *out, const mvg_plan *plan, uint32_t number) {
   static const char *const hazards[] = {"", "read after write", "write after read",
                                         "write after write"};

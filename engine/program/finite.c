@@ -93,17 +93,6 @@ static void print_statistics(mvg_str *out, const mvg_ndarray *array) {
   mvg_str_appendf(out, "%" PRId64 " of %" PRId64 " not finite", bad, size);
 }
 
-static void print_value_name(mvg_str *out, const mvg_graph *graph, mvg_value value) {
-  const mvg_node *node = mvg_graph_get_node(graph, value.node);
-  char origin[MVG_ORIGIN_TEXT_SIZE];
-  bool is_leaf = node->kind == MVG_KIND_INPUT || node->kind == MVG_KIND_STATE;
-  if (is_leaf) {
-    mvg_str_appendf(out, "%s '%s'", node->op, node->leaf.name);
-  } else {
-    mvg_str_append(out, mvg_node_format_origin(node, origin));
-  }
-}
-
 typedef struct {
   const mvg_plan *plan;
   const mvg_step *step;
@@ -137,7 +126,7 @@ static mvg_status describe(const scene *s, const mvg_finite_trace *found, mvg_va
   const mvg_graph *graph = s->plan->fusion->graph;
   const mvg_type *made = mvg_graph_get_type(graph, found->culprit);
   mvg_str text = {0};
-  print_value_name(&text, graph, found->culprit);
+  mvg_plan_print_value_name(s->plan, found->culprit, &text);
   mvg_str_append(&text, found->is_read ? " holds " : " made ");
   mvg_str_appendf(&text, "%s at ", isnan(found->result) ? "NaN" : "an infinity");
   print_element(&text, &made->shape, found->element);
@@ -148,7 +137,7 @@ static mvg_status describe(const scene *s, const mvg_finite_trace *found, mvg_va
   mvg_str_appendf(&text, "\n  step %u, ", s->number);
   mvg_plan_print_step_name(s->plan, s->number, &text);
   mvg_str_append(&text, ", wrote ");
-  print_value_name(&text, graph, written);
+  mvg_plan_print_value_name(s->plan, written, &text);
   mvg_str_appendf(&text, ": %" PRId64 " of %" PRId64 " not finite, the first ", bad,
                   mvg_shape_get_size(&array->shape));
   print_number(&text, mvg_ndarray_get(array, first));
@@ -157,7 +146,7 @@ static mvg_status describe(const scene *s, const mvg_finite_trace *found, mvg_va
   for (uint32_t i = 0; i < s->step->read_count; ++i) {
     char shape[MVG_SHAPE_TEXT_SIZE];
     mvg_str_append(&text, "\n  read ");
-    print_value_name(&text, graph, s->step->group->reads[i].value);
+    mvg_plan_print_value_name(s->plan, s->step->group->reads[i].value, &text);
     mvg_str_appendf(&text, " %s%s: ", mvg_dtype_get_name(s->reads[i]->dtype),
                     mvg_shape_format(&s->reads[i]->shape, shape));
     print_statistics(&text, s->reads[i]);

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "plan/plan.h"
 #include "program/finite.h"
+#include "program/guard.h"
 #include "program/host_group.h"
 #include "program/host_step.h"
 #include "program/kernel_set.h"
@@ -39,7 +40,8 @@ struct mvg_program {
   mvg_host_scratch host_scratch;
   MVG_ARRAY(segment) segments;
   mvg_profile profile;
-  bool is_checked;
+  bool is_checked, is_guarded;
+  mvg_guard guard; // empty unless guarded
 };
 
 const mvg_plan *mvg_program_get_plan(const mvg_program *program) {
@@ -206,7 +208,8 @@ static mvg_status create_kernels(mvg_program *p) {
 
 #define MAX_STEP_BINDINGS 64
 
-// Each span in as many bindings as codegen gave it.
+// Each span in as many bindings as codegen gave it. Drivers keep kernels within their bindings, so
+// those of guarded programs take in the band behind the value.
 static mvg_status list_bindings(const mvg_program *p, const mvg_step *step, mvg_binding *bindings,
                                 uint32_t *out_count) {
   const mvg_caps *caps = mvg_device_get_caps(p->device);
@@ -214,6 +217,10 @@ static mvg_status list_bindings(const mvg_program *p, const mvg_step *step, mvg_
   *out_count = 0;
   for (uint32_t i = 0; i < step->read_count + step->write_count; ++i) {
     const mvg_span *span = &step->spans[i];
+    mvg_buffer *buffer = get_buffer(p, span);
+    uint64_t room = mvg_buffer_get_size(buffer) - span->offset - span->size_bytes;
+    uint64_t band = p->is_guarded ? MVG_GUARD_BYTES : 0;
+    if (band > room) band = room;
     for (uint64_t done = 0; done < span->size_bytes; done += piece) {
       if (*out_count == MAX_STEP_BINDINGS) {
         return MVG_ERROR(MVG_UNSUPPORTED,
@@ -222,8 +229,8 @@ static mvg_status list_bindings(const mvg_program *p, const mvg_step *step, mvg_
                          MAX_STEP_BINDINGS, piece);
       }
       uint64_t rest = span->size_bytes - done;
-      bindings[(*out_count)++] =
-          (mvg_binding){get_buffer(p, span), span->offset + done, rest < piece ? rest : piece};
+      uint64_t bound = rest + band < piece ? rest + band : piece;
+      bindings[(*out_count)++] = (mvg_binding){buffer, span->offset + done, bound};
       if (rest <= piece) break;
     }
   }
@@ -277,7 +284,7 @@ static mvg_status close_list(mvg_commands **commands) {
 // True if no other step may share the list: it is looked at, or timed by the host's clock.
 static bool runs_alone(const mvg_program *p) {
   bool has_timestamps = mvg_device_get_caps(p->device)->has_timestamps;
-  return p->is_checked || (p->profile.step_ns && !has_timestamps);
+  return p->is_checked || p->is_guarded || (p->profile.step_ns && !has_timestamps);
 }
 
 static mvg_status record_into(mvg_program *p, mvg_commands **commands, uint32_t step) {
@@ -318,6 +325,26 @@ static mvg_status record(mvg_program *p) {
   return close_list(&commands);
 }
 
+static const mvg_type *get_type(const mvg_program *p, const mvg_step *step, uint32_t i) {
+  const mvg_graph *graph = p->plan->fusion->graph;
+  if (!step->group) return mvg_state_get_type(p->states[step->spans[1].slot]); // a copy
+  return mvg_graph_get_type(graph, i < step->read_count
+                                       ? step->group->reads[i].value
+                                       : step->group->writes[i - step->read_count]);
+}
+
+static mvg_status create_guard(mvg_program *p) {
+  p->guard.plan = p->plan;
+  for (uint32_t i = 0; i < p->plan->step_count && p->is_guarded; ++i) {
+    const mvg_step *step = &p->plan->steps[i];
+    for (uint32_t k = 0; k < step->read_count + step->write_count; ++k) {
+      MVG_RETURN_IF_ERROR(
+          mvg_guard_add(&p->guard, i, k, get_type(p, step, k), get_buffer(p, &step->spans[k])));
+    }
+  }
+  return mvg_guard_fill(&p->guard, p->upload);
+}
+
 static mvg_status build(mvg_program *p, bool is_timed) {
   MVG_RETURN_IF_ERROR(check_states(p));
   if (mvg_device_get_caps(p->device)->is_null) return NULL;
@@ -325,6 +352,7 @@ static mvg_status build(mvg_program *p, bool is_timed) {
   MVG_RETURN_IF_ERROR(create_regions(p));
   MVG_RETURN_IF_ERROR(create_host_groups(p));
   MVG_RETURN_IF_ERROR(create_kernels(p));
+  MVG_RETURN_IF_ERROR(create_guard(p));
   MVG_RETURN_IF_ERROR(write_constants(p));
   return record(p);
 }
@@ -342,6 +370,7 @@ mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *con
   p->plan = plan;
   p->device = device;
   p->is_checked = options && options->is_checked;
+  p->is_guarded = options && options->is_guarded;
   mvg_device_retain(device);
   status = MVG_NEW_ARRAY(state_count, &p->states);
   for (size_t i = 0; i < state_count && !status; ++i) {
@@ -386,6 +415,7 @@ void mvg_program_destroy(mvg_program *p) {
     mvg_buffer_release(p->pieces.items[i]);
   }
   mvg_array_deinit(&p->pieces);
+  mvg_guard_deinit(&p->guard);
   if (p->upload) mvg_buffer_release(p->upload);
   if (p->download) mvg_buffer_release(p->download);
   for (size_t i = 0; i < p->state_count; ++i)
@@ -475,7 +505,7 @@ static mvg_status submit_segment(mvg_program *p, const segment *s) {
   return mvg_device_submit(p->device, &s->commands, 1);
 }
 
-static mvg_status run_segment(mvg_program *p, const segment *s) {
+static mvg_status run_checked(mvg_program *p, const segment *s) {
   if (!p->is_checked || s->step_count == 0) return submit_segment(p, s);
   const mvg_step *step = &p->plan->steps[s->first_step];
   mvg_buffer **buffers;
@@ -490,6 +520,11 @@ static mvg_status run_segment(mvg_program *p, const segment *s) {
   mvg_finite_release(&kept);
   mvg_free(buffers);
   return status;
+}
+
+static mvg_status run_segment(mvg_program *p, const segment *s) {
+  MVG_RETURN_IF_ERROR(run_checked(p, s));
+  return s->step_count ? mvg_guard_check(&p->guard, s->first_step) : NULL;
 }
 
 // Of a list in which each step is followed by a timestamp; times are since the run began.

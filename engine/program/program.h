@@ -16,6 +16,8 @@ typedef struct {
   bool is_timed;   // every step is timed; see mvg_program_get_profile
   bool is_checked; // after every step its results are searched: the first that is not finite fails
                    // the run and is explained
+  bool is_guarded; // a write outside of a value fails the run, a read there finds NaN; takes more
+                   // memory. For tests
 } mvg_program_options;
 
 // Builds kernels, allocates the arena and records. Takes ownership of `plan` even on failure;

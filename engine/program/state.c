@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "plan/plan.h"
 
 struct mvg_state {
   atomic_uint references;
@@ -13,8 +14,8 @@ struct mvg_state {
   mvg_buffer *buffer;
 };
 
-mvg_status mvg_state_create(mvg_device *device, const char *name, const mvg_type *type,
-                            mvg_state **out_state) {
+static mvg_status create(mvg_device *device, const char *name, const mvg_type *type,
+                         uint64_t room_bytes, mvg_state **out_state) {
   *out_state = NULL;
   MVG_RETURN_IF_ERROR(mvg_shape_validate(&type->shape));
   mvg_state *state;
@@ -24,6 +25,7 @@ mvg_status mvg_state_create(mvg_device *device, const char *name, const mvg_type
   state->size_bytes = (uint64_t)mvg_shape_get_size(&type->shape) * mvg_dtype_get_size(type->dtype);
   mvg_status status = mvg_alloc_string(name, &state->name);
   uint64_t bytes = state->size_bytes ? state->size_bytes : mvg_dtype_get_size(type->dtype);
+  bytes += room_bytes;
   if (!status) status = mvg_buffer_create(device, MVG_MEMORY_DEVICE, bytes, &state->buffer);
   if (status) {
     mvg_state_release(state);
@@ -31,6 +33,16 @@ mvg_status mvg_state_create(mvg_device *device, const char *name, const mvg_type
   }
   *out_state = state;
   return NULL;
+}
+
+mvg_status mvg_state_create(mvg_device *device, const char *name, const mvg_type *type,
+                            mvg_state **out_state) {
+  return create(device, name, type, 0, out_state);
+}
+
+mvg_status mvg_state_create_guarded(mvg_device *device, const char *name, const mvg_type *type,
+                                    mvg_state **out_state) {
+  return create(device, name, type, MVG_GUARD_BYTES, out_state);
 }
 
 void mvg_state_retain(mvg_state *state) {

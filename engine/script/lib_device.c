@@ -15,6 +15,8 @@ static void push_caps(lua_State *L, const mvg_caps *caps) {
   lua_setfield(L, -2, "is_null");
   lua_pushboolean(L, caps->is_rehearsal);
   lua_setfield(L, -2, "is_rehearsal");
+  lua_pushboolean(L, caps->is_validated);
+  lua_setfield(L, -2, "is_validated");
   lua_pushboolean(L, caps->has_timestamps);
   lua_setfield(L, -2, "has_timestamps");
   lua_pushinteger(L, (lua_Integer)caps->memory_bytes);
@@ -55,6 +57,12 @@ static int device_memory(lua_State *L) {
   return 2;
 }
 
+// validation_count() -> messages of the validation layers so far
+static int device_validation_count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)mvg_validation_get_count());
+  return 1;
+}
+
 // Names the device that will be opened at first use.
 static int device_select(lua_State *L) {
   const char *selector = luaL_checkstring(L, 1);
@@ -71,10 +79,13 @@ static int device_open(lua_State *L) {
 }
 
 int mvg_lua_open_device(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"device", device_get},           {"devices", device_list},
-      {"select_device", device_select}, {"open_device", device_open},
-      {"device_memory", device_memory}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"device", device_get},
+                                       {"devices", device_list},
+                                       {"select_device", device_select},
+                                       {"open_device", device_open},
+                                       {"device_memory", device_memory},
+                                       {"validation_count", device_validation_count},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   return 0;
 }

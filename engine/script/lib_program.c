@@ -15,7 +15,7 @@ static mvg_state *get_state(lua_State *L, int index) {
   return *handle;
 }
 
-// state(name, array): a tensor on the device with these values
+// state(name, array, is_guarded or nil): a tensor on the device with these values
 static int state_new(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const mvg_ndarray *array = mvg_arg_array(L, 2);
@@ -28,7 +28,8 @@ static int state_new(lua_State *L) {
   mvg_state **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;
   luaL_setmetatable(L, STATE_CLASS);
-  mvg_lua_check(L, mvg_state_create(device, name, &type, handle));
+  mvg_lua_check(L, lua_toboolean(L, 3) ? mvg_state_create_guarded(device, name, &type, handle)
+                                       : mvg_state_create(device, name, &type, handle));
   mvg_lua_check(L, mvg_state_write(*handle, array));
   return 1;
 }
@@ -102,8 +103,8 @@ static program_handle *push_program(lua_State *L, const mvg_graph *graph) {
   return handle;
 }
 
-// compile(graph, states by slot + 1, {host_bindings, is_timed, is_checked = bool, recompute, halves
-// = patterns of module paths, precision = dtype} or nil)
+// compile(graph, states by slot + 1, {host_bindings, is_timed, is_checked, is_guarded = bool,
+// recompute, halves = patterns of module paths, precision = dtype} or nil)
 static int program_compile(lua_State *L) {
   const mvg_graph *graph = mvg_arg_graph(L, 1);
   size_t count = (size_t)mvg_arg_list(L, 2, MAX_LIST, "the states");
@@ -112,6 +113,7 @@ static int program_compile(lua_State *L) {
     options.keep_host_bindings_off = !mvg_arg_boolean_field(L, 3, "host_bindings", true);
     options.program.is_timed = mvg_arg_boolean_field(L, 3, "is_timed", false);
     options.program.is_checked = mvg_arg_boolean_field(L, 3, "is_checked", false);
+    options.program.is_guarded = mvg_arg_boolean_field(L, 3, "is_guarded", false);
   }
   mvg_arg_pass_options(L, 3, &options.passes);
   mvg_device *device = mvg_vm_get_device(L);

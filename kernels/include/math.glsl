@@ -1,10 +1,18 @@
-// Elementary functions whose GLSL built-ins differ from C where it matters: NaN in min and max, negative bases of pow,
-// overflow in tanh and the logistic function, cancellation in exp(x) - 1 and log(1 + x). NaN is told by its bits: drivers
-// may take isnan for false.
+// Elementary functions whose GLSL built-ins differ from C where it matters: NaN in min and max, NaN and infinity in exp
+// and log (SwiftShader makes numbers of them), negative bases of pow, overflow in tanh and the logistic function,
+// cancellation in exp(x) - 1 and log(1 + x). NaN is told by its bits: drivers may take isnan for false.
 bool isnan_(float x) { return (floatBitsToUint(x) & 0x7FFFFFFFu) > 0x7F800000u; }
 float min_(float a, float b) { return isnan_(a) ? a : isnan_(b) ? b : min(a, b); }
 float max_(float a, float b) { return isnan_(a) ? a : isnan_(b) ? b : max(a, b); }
-float sigmoid_(float x) { return x >= 0.0 ? 1.0 / (1.0 + exp(-x)) : exp(x) / (1.0 + exp(x)); }
+float exp_(float x) { return isnan_(x) ? x : exp(x); }
+float sigmoid_(float x) { return x >= 0.0 ? 1.0 / (1.0 + exp(-x)) : exp_(x) / (1.0 + exp(x)); }
+
+float log_(float x) {
+  uint bits = floatBitsToUint(x);
+  if (bits - 1u < 0x7F7FFFFFu) return log(x); // above 0 and finite
+  if ((bits & 0x7FFFFFFFu) == 0u) return uintBitsToFloat(0xFF800000u);
+  return bits == 0x7F800000u || isnan_(x) ? x : uintBitsToFloat(0x7FC00000u);
+}
 
 // A polynomial near 0 keeps small arguments accurate; beyond 9 the result is 1 in single precision.
 float tanh_(float x) {
@@ -36,14 +44,14 @@ float pow_(float x, float y) {
 
 // Near 0 2 t / (1 - t), t = tanh(x / 2), which cancels nothing.
 float expm1_(float x) {
-  if (!(abs(x) < 0.5)) return exp(x) - 1.0;
+  if (!(abs(x) < 0.5)) return exp_(x) - 1.0;
   float t = tanh_(0.5 * x);
   return 2.0 * t / (1.0 - t);
 }
 
 // Near 0 the series of 2 artanh(s), s = x / (2 + x).
 float log1p_(float x) {
-  if (!(x > -0.3 && x < 0.42)) return log(1.0 + x);
+  if (!(x > -0.3 && x < 0.42)) return log_(1.0 + x);
   float s = x / (2.0 + x), q = s * s;
   return 2.0 * (s + s * q * (0.333333333 + q * (0.2 + q * (0.142857143 + q * 0.111111111))));
 }

@@ -3,5 +3,5 @@ void kernel_main(uint id) {
   uint base = id * C;
   float total = 0.0;
   for (uint i = 0; i < C; ++i) total += load_dy(base + i);
-  for (uint i = 0; i < C; ++i) store_dx(base + i, load_dy(base + i) - exp(load_y(base + i)) * total);
+  for (uint i = 0; i < C; ++i) store_dx(base + i, load_dy(base + i) - exp_(load_y(base + i)) * total);
 }

@@ -5,7 +5,7 @@ void kernel_main(uint id) {
   float peak = load_x(base);
   for (uint i = 1; i < C; ++i) peak = max(peak, load_x(base + i));
   float total = 0.0;
-  for (uint i = 0; i < C; ++i) total += exp(load_x(base + i) - peak);
+  for (uint i = 0; i < C; ++i) total += exp_(load_x(base + i) - peak);
   float scale = 1.0 / total;
-  for (uint i = 0; i < C; ++i) store_y(base + i, exp(load_x(base + i) - peak) * scale);
+  for (uint i = 0; i < C; ++i) store_y(base + i, exp_(load_x(base + i) - peak) * scale);
 }

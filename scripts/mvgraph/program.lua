@@ -17,8 +17,11 @@ Program.__name = "Program"
 ---@class ProgramSettings
 ---@field is_timed boolean every step is timed, see `mvgraph profile`
 ---@field is_checked boolean the first step that makes a NaN or an infinity fails the run
+---@field is_guarded boolean a kernel that writes outside of its tensors fails the run; set by MVGRAPH_GUARD=1
 ---@field on_new fun(made: Program)? sees every program as it is made
-local settings = { is_timed = false, is_checked = false, on_new = nil }
+local settings = {
+  is_timed = false, is_checked = false, is_guarded = core.getenv "MVGRAPH_GUARD" == "1", on_new = nil,
+}
 
 local SEED_LIMIT <const> = 1 << 24 -- seeds and steps travel as f32 scalars, exact below this
 
@@ -59,7 +62,10 @@ function Program:compile()
   local tracer = self:trace()
   local handles = {}
   for i, used in ipairs(tracer.states) do handles[i] = used.handle end
-  local given = { host_bindings = self.host_bindings, is_timed = settings.is_timed, is_checked = settings.is_checked }
+  local given = {
+    host_bindings = self.host_bindings, is_timed = settings.is_timed, is_checked = settings.is_checked,
+    is_guarded = settings.is_guarded,
+  }
   for name, value in pairs(self.passes) do given[name] = value end
   self.compiled = core.compile(tracer.graph, handles, given)
   return self

@@ -253,6 +253,29 @@ static void test_a_rehearsal_has_the_limits_of_the_device_and_computes_nothing(v
                "mvgraph devices");
 }
 
+static void test_limits_can_be_lowered_to_the_floor(void **state) {
+  (void)state;
+  const char *given = getenv("MVGRAPH_LIMITS"); // restored: the whole program may run at the floor
+  mvg_device *device = NULL;
+  setenv("MVGRAPH_LIMITS", "floor", 1);
+  assert_ok(mvg_device_create(NULL, &device));
+  const mvg_caps *caps = mvg_device_get_caps(device);
+  assert_true(caps->max_storage_range_bytes <= 128u << 20);
+  assert_true(caps->max_shared_bytes <= 16384 && caps->max_local_size <= 128);
+  assert_true(caps->max_push_bytes <= 128 && caps->subgroup_size == 0);
+  mvg_device_release(device);
+  setenv("MVGRAPH_LIMITS", "ceiling", 1);
+  assert_fails(mvg_device_create(NULL, &device), MVG_INVALID_ARGUMENT, "may be 'floor'");
+  mvg_device_info *infos = NULL;
+  size_t count = 0;
+  assert_fails(mvg_device_list(&infos, &count, NULL), MVG_INVALID_ARGUMENT, "may be 'floor'");
+  if (given) {
+    setenv("MVGRAPH_LIMITS", given, 1);
+  } else {
+    unsetenv("MVGRAPH_LIMITS");
+  }
+}
+
 #define COMMON_TESTS(prefix, setup_function)                                                       \
   TEST(prefix, test_buffers_start_as_zeros_and_keep_what_is_written, setup_function),              \
       TEST(prefix, test_held_bytes_are_those_of_living_buffers, setup_function),                   \
@@ -267,12 +290,14 @@ static void test_a_rehearsal_has_the_limits_of_the_device_and_computes_nothing(v
       TEST(prefix, test_objects_of_two_devices_do_not_mix, setup_function)
 
 int main(void) {
+  if (skips_without_layers()) return 0;
   struct CMUnitTest tests[] = {
       COMMON_TESTS("null", setup_null),
       cmocka_unit_test(test_list_ends_with_the_null_device),
       cmocka_unit_test(test_no_driver_says_what_to_install),
       COMMON_TESTS("vulkan", setup_real),
       REAL_TEST(test_unknown_device_names_what_there_is),
+      REAL_TEST(test_limits_can_be_lowered_to_the_floor),
       REAL_TEST(test_a_rehearsal_has_the_limits_of_the_device_and_computes_nothing),
   };
   char names[sizeof tests / sizeof *tests][SKIPPED_NAME_SIZE];

@@ -40,7 +40,7 @@ static void run_open(host_run *run, const fixture *f) {
   mvg_fusion *fusion;
   *run = (host_run){0};
   check(mvg_fusion_create(f->graph, &caps, &options, &fusion));
-  check(mvg_plan_create(fusion, &caps, &run->plan));
+  check(mvg_plan_create(fusion, &caps, false, &run->plan));
   run->groups = calloc(run->plan->step_count + 1, sizeof *run->groups);
   run->memory = calloc(fusion->value_count + 1, sizeof *run->memory);
   size_t bytes = 64;

@@ -14,7 +14,7 @@ static mvg_plan *make_plan(fixture *f, const mvg_caps *limits) {
   mvg_fusion *fusion;
   mvg_plan *plan;
   check(mvg_fusion_create(f->graph, limits, &no_options, &fusion));
-  check(mvg_plan_create(fusion, limits, &plan));
+  check(mvg_plan_create(fusion, limits, false, &plan));
   return plan;
 }
 
@@ -149,6 +149,47 @@ static void test_arena_of_a_chain_does_not_grow_with_its_length(void **state) {
   assert_int_equal(bytes[0], bytes[1]);
 }
 
+static bool is_same(const mvg_span *a, const mvg_span *b) {
+  return a->region == b->region && a->slot == b->slot && a->offset == b->offset;
+}
+
+static void expect_room(const mvg_plan *plan, const mvg_span *a, const mvg_span *b) {
+  assert_true(a->offset >= MVG_GUARD_BYTES);
+  if (a->region != b->region || a->slot != b->slot || is_same(a, b)) return;
+  uint64_t behind = a->offset + a->size_bytes + 2 * MVG_GUARD_BYTES;
+  assert_true(a->offset > b->offset || behind <= b->offset);
+  assert_true(a->offset + a->size_bytes + MVG_GUARD_BYTES <= plan->region_bytes[a->region]);
+}
+
+static void test_guarded_plans_leave_room_round_every_value(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(32, 32)), y = make_input(&f, DIMS(7));
+  add_output(&f, "chain", add_chain(&f, x, 6));
+  add_output(&f, "y", MAP(&f, "a + 1", y));
+  mvg_fusion *fusion;
+  mvg_plan *plan;
+  check(mvg_fusion_create(f.graph, &caps, &no_options, &fusion));
+  check(mvg_plan_create(fusion, &caps, true, &plan));
+  const mvg_span *spans[256], *written[128];
+  uint32_t count = 0, writes = 0;
+  for (uint32_t i = 0; i < plan->step_count; ++i) {
+    const mvg_step *step = &plan->steps[i];
+    for (uint32_t k = 0; k < step->read_count + step->write_count; ++k) {
+      spans[count++] = &step->spans[k];
+      if (k >= step->read_count) written[writes++] = &step->spans[k];
+    }
+  }
+  for (uint32_t i = 0; i < count * count; ++i)
+    expect_room(plan, spans[i / count], spans[i % count]);
+  for (uint32_t i = 0; i < writes * writes; ++i) // no memory is used twice
+    assert_true(i / writes == i % writes || !is_same(written[i / writes], written[i % writes]));
+  assert_true(writes > 4);
+  mvg_plan_destroy(plan);
+  fixture_close(&f);
+}
+
 static void test_text_is_stable_and_names_the_peak(void **state) {
   (void)state;
   mvg_str texts[2] = {0};
@@ -203,7 +244,7 @@ static void test_too_large_an_arena_says_who_holds_it(void **state) {
   mvg_fusion *fusion;
   mvg_plan *plan;
   check(mvg_fusion_create(f.graph, &small, &no_options, &fusion));
-  mvg_status status = mvg_plan_create(fusion, &small, &plan);
+  mvg_status status = mvg_plan_create(fusion, &small, false, &plan);
   assert_int_equal(mvg_status_get_code(status), MVG_OUT_OF_MEMORY);
   assert_non_null(strstr(mvg_status_get_message(status), "held by"));
   assert_non_null(strstr(mvg_status_get_message(status), "smaller batch"));
@@ -226,7 +267,7 @@ static void test_planning_survives_any_failing_allocation(void **state) {
     mvg_plan *plan = NULL;
     mvg_alloc_fail_nth(n);
     mvg_status status = mvg_fusion_create(f.graph, &caps, &no_options, &fusion);
-    if (!status) status = mvg_plan_create(fusion, &caps, &plan);
+    if (!status) status = mvg_plan_create(fusion, &caps, false, &plan);
     mvg_alloc_fail_nth(0);
     if (!status) {
       mvg_plan_destroy(plan);
@@ -248,6 +289,7 @@ int main(void) {
       cmocka_unit_test(test_update_that_reads_its_neighbours_goes_through_a_copy),
       cmocka_unit_test(test_swapped_states_need_at_most_one_copy_each),
       cmocka_unit_test(test_arena_of_a_chain_does_not_grow_with_its_length),
+      cmocka_unit_test(test_guarded_plans_leave_room_round_every_value),
       cmocka_unit_test(test_text_is_stable_and_names_the_peak),
       cmocka_unit_test(test_holders_of_the_peak_are_all_that_live_then),
       cmocka_unit_test(test_too_large_an_arena_says_who_holds_it),

@@ -1,7 +1,9 @@
 // Compiled programs against the double-precision reference, on a real device.
 #include "support/graph_fixture.h"
+#include "support/validation.h"
 
 static mvg_device *device;
+static mvg_compile_options options;
 
 static void expect_close(const mvg_ndarray *got, const mvg_ndarray *want, double tolerance,
                          const char *what) {
@@ -30,7 +32,7 @@ static void expect_like_reference(fixture *f, double tolerance) {
     check(mvg_state_write(states[i], f->state_values[i]));
   }
   mvg_program *program;
-  check(mvg_compile(f->graph, device, states, f->state_count, NULL, &program));
+  check(mvg_compile(f->graph, device, states, f->state_count, &options, &program));
   mvg_ndarray *outputs[FIXTURE_MAX];
   uint32_t output_count = 0;
   for (uint32_t i = 0; i < count; ++i) {
@@ -284,8 +286,9 @@ static void expect_matmul(int64_t batch, int64_t m, int64_t n, int64_t k, bool t
   mvg_value y = add_matmul(&f, MAP(&f, "a * 0.5", a), b, batch, m, n, k, ta, tb, with_groups);
   add_output(&f, "y", MAP(&f, "max(a + b, 0)", y, bias));
   mvg_program *program;
-  mvg_compile_options options = {.keep_host_bindings_off = keep_off};
-  check(mvg_compile(f.graph, device, NULL, 0, &options, &program));
+  mvg_compile_options chosen = options;
+  chosen.keep_host_bindings_off = keep_off;
+  check(mvg_compile(f.graph, device, NULL, 0, &chosen, &program));
   mvg_ndarray *out;
   mvg_shape shape = DIMS(batch, m, n);
   check(mvg_ndarray_create(MVG_DTYPE_F32, &shape, &out));
@@ -321,7 +324,7 @@ static void test_same_bits_run_after_run(void **state) {
   mvg_value x = make_input(&f, DIMS(300, 50));
   add_output(&f, "y", make_sum(&f, 3, MAP(&f, "exp(a) * sin(a)", x)));
   mvg_program *program;
-  check(mvg_compile(f.graph, device, NULL, 0, NULL, &program));
+  check(mvg_compile(f.graph, device, NULL, 0, &options, &program));
   mvg_ndarray *out[2];
   for (int i = 0; i < 2; ++i) {
     check(mvg_ndarray_create(MVG_DTYPE_F32, &SCALAR, &out[i]));
@@ -341,7 +344,7 @@ static void test_wrong_arrays_are_refused_by_name(void **state) {
   mvg_value x = make_input(&f, DIMS(4));
   add_output(&f, "y", MAP(&f, "a + 1", x));
   mvg_program *program;
-  check(mvg_compile(f.graph, device, NULL, 0, NULL, &program));
+  check(mvg_compile(f.graph, device, NULL, 0, &options, &program));
   mvg_ndarray *short_array = make_array(DIMS(3), 0), *out = make_array(DIMS(4), 0);
   const mvg_ndarray *inputs[1] = {short_array};
   mvg_status status = mvg_program_run(program, inputs, 1, &out, 1);
@@ -360,8 +363,15 @@ static int pretend_gpu(void **state) {
   return 0;
 }
 
+static int guard_programs(void **state) {
+  (void)state;
+  options.program.is_guarded = true;
+  return 0;
+}
+
 static int pretend_short_bindings(void **state) {
   (void)state;
+  options.program.is_guarded = false;
   mvg_caps *caps = (mvg_caps *)mvg_device_get_caps(device);
   caps->max_storage_range_bytes = 40000;
   caps->max_allocation_bytes = 400000;
@@ -369,6 +379,7 @@ static int pretend_short_bindings(void **state) {
 }
 
 int main(void) {
+  if (skips_without_layers()) return 0;
   device = open_device();
   if (!device) {
     printf("1..0 # SKIP no Vulkan device\n");
@@ -391,24 +402,28 @@ int main(void) {
       cmocka_unit_test(test_same_bits_run_after_run),
       cmocka_unit_test(test_wrong_arrays_are_refused_by_name),
   };
-  // Everything runs again as on a device whose bindings are too short for the larger tensors, and,
-  // where the device is a CPU, by the path of GPUs: staging, shared memory, no bindings to host
-  // code.
-  enum { COUNT = sizeof tests / sizeof tests[0] };
-  struct CMUnitTest all[3 * COUNT];
-  char names[2 * COUNT][96];
-  for (int i = 0; i < COUNT; ++i) {
-    all[i] = all[COUNT + i] = all[2 * COUNT + i] = tests[i];
-    snprintf(names[i], sizeof names[i], "%s_with_short_bindings", tests[i].name);
-    snprintf(names[COUNT + i], sizeof names[i], "%s_as_a_gpu", tests[i].name);
-    all[COUNT + i].name = names[i];
-    all[COUNT + i].setup_func = pretend_short_bindings;
-    all[2 * COUNT + i].name = names[COUNT + i];
-    all[2 * COUNT + i].setup_func = pretend_gpu;
+  // Everything runs again between guard bands, as on a device whose bindings are too short for the
+  // larger tensors, and, where the device is a CPU, by the path of GPUs: staging, shared memory, no
+  // bindings to host code.
+  enum { COUNT = sizeof tests / sizeof tests[0], WAYS = 4 };
+  static const struct {
+    const char *name;
+    CMFixtureFunction setup;
+  } ways[WAYS] = {{"", NULL},
+                  {"_under_guard", guard_programs},
+                  {"_with_short_bindings", pretend_short_bindings},
+                  {"_as_a_gpu", pretend_gpu}};
+  struct CMUnitTest all[WAYS * COUNT];
+  char names[WAYS * COUNT][96];
+  for (int i = 0; i < WAYS * COUNT; ++i) {
+    all[i] = tests[i % COUNT];
+    snprintf(names[i], sizeof names[i], "%s%s", all[i].name, ways[i / COUNT].name);
+    all[i].name = names[i];
+    all[i].setup_func = ways[i / COUNT].setup;
+    all[i].teardown_func = expect_silence;
   }
-  int runs = mvg_device_get_caps(device)->is_cpu ? 3 : 2;
+  int runs = mvg_device_get_caps(device)->is_cpu ? WAYS : WAYS - 1;
   int failed = _cmocka_run_group_tests("program", all, (size_t)(runs * COUNT), NULL, NULL);
-  if (mvg_device_get_validation_count(device)) failed = 1;
   mvg_device_release(device);
-  return failed;
+  return expect_silence(NULL) ? 1 : failed;
 }

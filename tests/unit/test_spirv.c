@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "codegen/spirv.h"
+#include "codegen/spirv_check.h"
 #include "io/cache_file.h"
 
 static char folder[] = "/tmp/mvgraph-spirv-XXXXXX";
@@ -145,6 +146,90 @@ static void test_workgroups_beyond_the_device_are_errors(void **state) {
   mvg_status_destroy(status);
 }
 
+static void assert_unsupported(const char *glsl, const mvg_caps *caps, const char *part) {
+  uint32_t *words = NULL;
+  size_t count = 0;
+  mvg_status status = mvg_spirv_compile("greedy", glsl, caps, &words, &count);
+  assert_int_equal(mvg_status_get_code(status), MVG_UNSUPPORTED);
+  if (!strstr(mvg_status_get_message(status), part)) fail_msg("%s", mvg_status_get_message(status));
+  assert_null(words);
+  mvg_status_destroy(status);
+}
+
+static void test_shared_memory_beyond_the_device_is_an_error(void **state) {
+  (void)state;
+  static const char glsl[] = "#version 450\n"
+                             "layout(local_size_x = 8) in;\n"
+                             "struct pair { vec4 a; mat2 b; };\n"
+                             "shared pair pairs[100];\n"
+                             "shared float more[3][5];\n"
+                             "void main() {\n"
+                             "  pairs[gl_LocalInvocationIndex].a = vec4(1);\n"
+                             "  more[gl_LocalInvocationIndex % 3u][2] = 1.0;\n"
+                             "}\n";
+  mvg_caps caps = {.max_local_size = 64, .max_shared_bytes = 3260};
+  uint32_t *words = NULL;
+  size_t count = 0;
+  assert_ok(mvg_spirv_compile("modest", glsl, &caps, &words, &count));
+  mvg_free(words);
+  caps.max_shared_bytes = 3259;
+  assert_unsupported(glsl, &caps, "'greedy' needs 3260 bytes of shared memory");
+}
+
+static void test_subgroup_operations_need_a_device_that_has_them(void **state) {
+  (void)state;
+  static const char glsl[] = "#version 450\n"
+                             "#extension GL_KHR_shader_subgroup_arithmetic : require\n"
+                             "layout(local_size_x = 8) in;\n"
+                             "layout(std430, set = 0, binding = 0) buffer A { float a[]; };\n"
+                             "void main() { a[0] = subgroupAdd(a[gl_LocalInvocationIndex]); }\n";
+  mvg_caps caps = {.max_local_size = 64, .max_shared_bytes = 16384, .subgroup_size = 8};
+  uint32_t *words = NULL;
+  size_t count = 0;
+  assert_ok(mvg_spirv_compile("modest", glsl, &caps, &words, &count));
+  mvg_free(words);
+  caps.subgroup_size = 0;
+  assert_unsupported(glsl, &caps, "subgroup operations");
+}
+
+// A module that is damaged anywhere behind its header is not valid, or is still a module.
+static void test_spirv_val_refuses_what_is_not_valid(void **state) {
+  (void)state;
+  char glsl[512];
+  format_shader(glsl, sizeof glsl, 6);
+  uint32_t *words = NULL;
+  size_t count = 0, refused = 0;
+  assert_ok(mvg_spirv_compile("valid", glsl, NULL, &words, &count));
+  assert_ok(mvg_spirv_validate("valid", words, count));
+  for (size_t i = 5; i < count; ++i) {
+    const uint32_t kept = words[i];
+    words[i] ^= 0x11;
+    mvg_status status = mvg_spirv_validate("damaged", words, count);
+    if (status) assert_non_null(strstr(mvg_status_get_message(status), "'damaged' is not valid"));
+    refused += status != NULL;
+    mvg_status_destroy(status);
+    words[i] = kept;
+  }
+  assert_true(refused > count / 2);
+  mvg_free(words);
+}
+
+static void test_every_module_is_validated_where_that_is_asked_for(void **state) {
+  (void)state;
+  char glsl[512];
+  format_shader(glsl, sizeof glsl, 7);
+  setenv("MVGRAPH_SPIRV_VAL", "1", 1);
+  const mvg_spirv_counts before = mvg_spirv_get_counts();
+  for (int i = 0; i < 2; ++i) { // compiled, then from the cache
+    uint32_t *words = NULL;
+    size_t count = 0;
+    assert_ok(mvg_spirv_compile("watched", glsl, NULL, &words, &count));
+    mvg_free(words);
+  }
+  assert_int_equal(mvg_spirv_get_counts().validated - before.validated, 2);
+  unsetenv("MVGRAPH_SPIRV_VAL");
+}
+
 static void test_nonsense_is_an_error(void **state) {
   (void)state;
   static const char *const sources[] = {"", "#version 450\n", "\x01\xff garbage",
@@ -207,6 +292,10 @@ int main(void) {
       cmocka_unit_test(test_damaged_entries_are_rebuilt),
       cmocka_unit_test(test_errors_quote_the_offending_line),
       cmocka_unit_test(test_workgroups_beyond_the_device_are_errors),
+      cmocka_unit_test(test_shared_memory_beyond_the_device_is_an_error),
+      cmocka_unit_test(test_subgroup_operations_need_a_device_that_has_them),
+      cmocka_unit_test(test_spirv_val_refuses_what_is_not_valid),
+      cmocka_unit_test(test_every_module_is_validated_where_that_is_asked_for),
       cmocka_unit_test(test_nonsense_is_an_error),
       cmocka_unit_test(test_threads_may_compile_together),
       cmocka_unit_test(test_compiling_works_without_a_cache_folder),

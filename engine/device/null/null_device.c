@@ -20,11 +20,6 @@ static void device_destroy(mvg_device *device) {
   mvg_free(device);
 }
 
-static uint64_t get_validation_count(const mvg_device *device) {
-  (void)device;
-  return 0;
-}
-
 static mvg_status buffer_create(mvg_device *device, mvg_memory memory, uint64_t size_bytes,
                                 mvg_buffer **out_buffer) {
   (void)device;
@@ -115,7 +110,6 @@ static mvg_status read_timestamps(mvg_commands *commands, uint64_t *out_ns, uint
 
 static const mvg_device_vtable vtable = {
     .destroy = device_destroy,
-    .get_validation_count = get_validation_count,
     .buffer_create = buffer_create,
     .buffer_destroy = buffer_destroy,
     .kernel_create = kernel_create,

@@ -32,11 +32,17 @@ mvg_status mvg_vk_error(VkResult result, const char *call) {
   return MVG_ERROR(MVG_INTERNAL, "%s: VkResult %d", call, (int)result);
 }
 
+static atomic_uint_fast64_t message_count; // by the layers, of all instances
+
+uint64_t mvg_vk_get_message_count(void) {
+  return atomic_load(&message_count);
+}
+
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                                  VkDebugUtilsMessageTypeFlagsEXT types,
                                                  const VkDebugUtilsMessengerCallbackDataEXT *data,
                                                  void *user) {
-  mvg_vk_instance *instance = user;
+  (void)user;
   const bool is_error = severity >= VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
   // The loader speaks on this channel too, about libraries it could not open; those are not
   // findings.
@@ -44,12 +50,12 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
     mvg_log(MVG_LOG_DEBUG, "vulkan: %s", data->pMessage);
     return VK_FALSE;
   }
-  atomic_fetch_add(&instance->validation_count, 1);
+  atomic_fetch_add(&message_count, 1);
   mvg_log(is_error ? MVG_LOG_ERROR : MVG_LOG_WARNING, "vulkan validation: %s", data->pMessage);
   return VK_FALSE;
 }
 
-VkDebugUtilsMessengerCreateInfoEXT mvg_vk_messenger_info(mvg_vk_instance *instance) {
+VkDebugUtilsMessengerCreateInfoEXT mvg_vk_messenger_info(void) {
   return (VkDebugUtilsMessengerCreateInfoEXT){
       .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
       .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
@@ -58,7 +64,6 @@ VkDebugUtilsMessengerCreateInfoEXT mvg_vk_messenger_info(mvg_vk_instance *instan
                      VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
                      VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
       .pfnUserCallback = on_message,
-      .pUserData = instance,
   };
 }
 

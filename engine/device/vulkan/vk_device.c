@@ -14,10 +14,6 @@ static const char no_driver[] =
 static const char no_loader[] =
     "no Vulkan loader (libvulkan.so.1) was found; install mesa-vulkan-drivers or your GPU's driver";
 
-static uint64_t get_validation_count(const mvg_device *base) {
-  return atomic_load(&((const mvg_vk_device *)base)->instance->validation_count);
-}
-
 static void device_destroy(mvg_device *base) {
   mvg_vk_device *device = (mvg_vk_device *)base;
   if (device->handle) {
@@ -36,7 +32,6 @@ static void device_destroy(mvg_device *base) {
 
 static const mvg_device_vtable vtable = {
     .destroy = device_destroy,
-    .get_validation_count = get_validation_count,
     .buffer_create = mvg_vk_buffer_create,
     .buffer_destroy = mvg_vk_buffer_destroy,
     .buffer_write = mvg_vk_buffer_write,
@@ -236,7 +231,8 @@ mvg_status mvg_vk_device_list(mvg_device_info **out_infos, size_t *out_count,
   mvg_status status = open_instance(&instance, out_note);
   if (!status) status = mvg_vk_snapshot_all(instance, &snapshots, &handles, &count);
   if (!status && count > 0) status = MVG_NEW_ARRAY(count, out_infos);
-  if (mvg_status_get_code(status) == MVG_OUT_OF_MEMORY) goto cleanup;
+  mvg_code code = mvg_status_get_code(status);
+  if (code == MVG_OUT_OF_MEMORY || code == MVG_INVALID_ARGUMENT) goto cleanup;
   if (status) {
     mvg_log(MVG_LOG_DEBUG, "no Vulkan devices: %s", mvg_status_get_message(status));
     if (!*out_note) *out_note = "Vulkan does not start; MVGRAPH_LOG=debug says why";

@@ -44,7 +44,7 @@ static mvg_status create_instance(mvg_vk_instance *instance, bool is_validated) 
   static const char *const layers[] = {VALIDATION_LAYER};
   static const char *const extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME,
                                            VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME};
-  const VkDebugUtilsMessengerCreateInfoEXT messenger = mvg_vk_messenger_info(instance);
+  const VkDebugUtilsMessengerCreateInfoEXT messenger = mvg_vk_messenger_info();
   const VkValidationFeaturesEXT features = {
       .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
       .pNext = &messenger,

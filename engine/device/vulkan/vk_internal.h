@@ -15,8 +15,7 @@ typedef struct {
   mvg_vk_table fn; // global and instance entries
   VkInstance handle;
   VkDebugUtilsMessengerEXT messenger;
-  bool has_debug_utils;
-  atomic_uint_fast64_t validation_count;
+  bool has_debug_utils; // the validation layers are on
 } mvg_vk_instance;
 
 typedef struct {
@@ -78,7 +77,7 @@ mvg_status mvg_vk_error(VkResult result, const char *call) MVG_MUST_USE;
     VkResult vk_result_ = (expression);                                                            \
     if (vk_result_ != VK_SUCCESS) return mvg_vk_error(vk_result_, call_name);                      \
   } while (0)
-VkDebugUtilsMessengerCreateInfoEXT mvg_vk_messenger_info(mvg_vk_instance *instance);
+VkDebugUtilsMessengerCreateInfoEXT mvg_vk_messenger_info(void);
 void mvg_vk_set_name(mvg_vk_device *device, VkObjectType type, uint64_t handle, const char *name);
 
 // vk_snapshot.c: the usable devices, in the driver's order.

@@ -140,22 +140,26 @@ mvg_status mvg_vk_snapshot_all(const mvg_vk_instance *instance, mvg_vk_snapshot 
   uint32_t count = 0;
   MVG_RETURN_IF_ERROR(list_physical_devices(instance, out_handles, &count));
   mvg_vk_snapshot *snapshots = NULL;
-  mvg_status status = MVG_NEW_ARRAY(count, &snapshots);
-  if (status) {
-    mvg_free(*out_handles);
-    *out_handles = NULL;
-    return status;
-  }
   size_t kept = 0;
-  for (uint32_t i = 0; i < count; ++i) {
-    snapshots[kept] = (mvg_vk_snapshot){0};
-    take_snapshot(&instance->fn, (*out_handles)[i], &snapshots[kept]);
-    const char *obstacle = mvg_vk_get_obstacle(&snapshots[kept]);
+  mvg_status status = MVG_NEW_ARRAY(count, &snapshots);
+  for (uint32_t i = 0; i < count && !status; ++i) {
+    mvg_vk_snapshot *snapshot = &snapshots[kept];
+    *snapshot = (mvg_vk_snapshot){0};
+    take_snapshot(&instance->fn, (*out_handles)[i], snapshot);
+    snapshot->caps.is_validated = instance->has_debug_utils;
+    status = mvg_caps_lower(&snapshot->caps);
+    const char *obstacle = mvg_vk_get_obstacle(snapshot);
     if (obstacle) {
-      mvg_log(MVG_LOG_WARNING, "device '%s' is left out: %s", snapshots[kept].caps.name, obstacle);
+      mvg_log(MVG_LOG_WARNING, "device '%s' is left out: %s", snapshot->caps.name, obstacle);
       continue;
     }
     (*out_handles)[kept++] = (*out_handles)[i];
+  }
+  if (status) {
+    mvg_free(snapshots);
+    mvg_free(*out_handles);
+    *out_handles = NULL;
+    return status;
   }
   *out_snapshots = snapshots;
   *out_count = kept;

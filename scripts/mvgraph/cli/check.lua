@@ -1,9 +1,11 @@
 -- mvgraph check: holds every operator that a script declares against its worked examples, its reference in double
--- precision, central differences and the device.
+-- precision, central differences and the device. Programs are guarded: an operator's own shader that writes outside of
+-- its tensors is named.
 local cli = require "mvgraph.cli"
 local core = require "mvgraph.core"
 local op_check = require "mvgraph.op_check"
 local ops = require "mvgraph.cli.ops"
+local program_settings = require("mvgraph.program").settings
 
 local check = {
   summary = "check the operators that a script declares: examples, gradients, device against reference",
@@ -70,6 +72,7 @@ function check.run(given)
   if #given.files == 0 then cli.usage_error("check needs a script that declares operators") end
   local reason = why_no_device(given)
   op_check.is_host_only = reason ~= nil
+  program_settings.is_guarded = true
   local total, failed = 0, 0
   for _, path in ipairs(given.files) do
     local count, failures = check_script(path)

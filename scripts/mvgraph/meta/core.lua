@@ -118,18 +118,21 @@ function core.passes() end
 function core.read_graph(text, file, first_line, operators) end
 
 ---@return StateHandle
-function core.state(name, array) end
----@param options {host_bindings: boolean?, is_timed: boolean?, is_checked: boolean?}?
+function core.state(name, array, is_guarded) end
+---@param options {host_bindings: boolean?, is_timed: boolean?, is_checked: boolean?,
+---  is_guarded: boolean?}?
 ---@return ProgramHandle
 function core.compile(graph, states, options) end
 
 ---@return {name: string, driver: string, is_cpu: boolean, is_null: boolean, memory_bytes: integer,
----  is_rehearsal: boolean, has_timestamps: boolean}
+---  is_rehearsal: boolean, is_validated: boolean, has_timestamps: boolean}
 function core.device() end
 ---@return table[] infos, string? note
 function core.devices() end
 ---@return integer bytes held on the device, integer bytes held for transfers
 function core.device_memory() end
+---@return integer messages of the Vulkan validation layers since the process began
+function core.validation_count() end
 ---Names the device that will be opened at first use.
 function core.select_device(selector) end
 ---Opens it now.
