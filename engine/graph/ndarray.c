@@ -2,8 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 
@@ -14,13 +12,13 @@ mvg_status mvg_ndarray_create(mvg_dtype dtype, const mvg_shape *shape, mvg_ndarr
   MVG_RETURN_IF_ERROR(MVG_NEW(&array));
   *array = (mvg_ndarray){.dtype = dtype, .shape = *shape, .reference_count = 1};
   array->size_bytes = (size_t)mvg_shape_get_size(shape) * mvg_dtype_get_size(dtype);
-  size_t rounded = (array->size_bytes + 63) & ~(size_t)63;
-  array->data = aligned_alloc(64, rounded ? rounded : 64);
-  if (!array->data) {
+  mvg_status status = mvg_alloc_aligned(array->size_bytes, &array->data);
+  if (status) {
     mvg_free(array);
-    return MVG_ERROR(MVG_OUT_OF_MEMORY, "out of host memory: an array of %zu bytes", rounded);
+    char text[MVG_SHAPE_TEXT_SIZE];
+    return mvg_status_annotate(status, "an array %s of %s", mvg_shape_format(shape, text),
+                               mvg_dtype_get_name(dtype));
   }
-  memset(array->data, 0, rounded);
   *out_array = array;
   return NULL;
 }
@@ -57,7 +55,7 @@ void mvg_ndarray_release(mvg_ndarray *array) {
   if (array->parent) {
     mvg_ndarray_release(array->parent);
   } else {
-    free(array->data);
+    mvg_free(array->data);
   }
   mvg_free(array);
 }
