@@ -49,6 +49,20 @@ typedef struct {
   mvg_status status; // a failure of our own inside libpng's calls
 } png_job;
 
+static png_voidp allocate(png_structp png, png_alloc_size_t size) {
+  png_job *job = png_get_mem_ptr(png);
+  void *memory = mvg_alloc_plain(size);
+  if (!memory && !job->status) {
+    job->status = MVG_ERROR(MVG_OUT_OF_MEMORY, "out of host memory: %zu bytes", (size_t)size);
+  }
+  return memory;
+}
+
+static void release(png_structp png, png_voidp memory) {
+  (void)png;
+  mvg_free(memory);
+}
+
 static void stop_job(png_structp png, png_const_charp message) {
   png_job *job = png_get_error_ptr(png);
   snprintf(job->reason, sizeof job->reason, "%s", message);
@@ -129,11 +143,11 @@ static void deinit_job(png_job *job, bool is_reading) {
 }
 
 static bool begin_job(png_job *job, bool is_reading) {
-  job->png = is_reading
-                 ? png_create_read_struct(PNG_LIBPNG_VER_STRING, job, stop_job, ignore_warning)
-                 : png_create_write_struct(PNG_LIBPNG_VER_STRING, job, stop_job, ignore_warning);
+  job->png = is_reading ? png_create_read_struct_2(PNG_LIBPNG_VER_STRING, job, stop_job,
+                                                   ignore_warning, job, allocate, release)
+                        : png_create_write_struct_2(PNG_LIBPNG_VER_STRING, job, stop_job,
+                                                    ignore_warning, job, allocate, release);
   if (job->png) job->info = png_create_info_struct(job->png);
-  if (!job->info) snprintf(job->reason, sizeof job->reason, "out of host memory");
   return job->info != NULL;
 }
 
