@@ -84,7 +84,7 @@ function operations.read_image(arguments)
   assert(mv.core.image_read(path):at(4, 6, 2) == 9)
 end
 
----Tables, strings, closures, coroutines and a caught error.
+---Tables, strings, closures, coroutines and caught errors, of Lua's and of the engine.
 function operations.script()
   local words = {}
   for i = 1, 20 do words[i] = ("word %d"):format(i):upper() end
@@ -94,6 +94,10 @@ function operations.script()
   end)
   assert(read() == "WORD 1" and read() == "WORD 2")
   assert(not pcall(mv.json.decode, "[1,"))
+  local graph = mv.core.graph "caught"
+  local a, b = graph:leaf("input", "a", 0, "f32", { 2 }), graph:leaf("input", "b", 1, "f32", { 3 })
+  local add = mv.core.opdef { name = "add", kind = "map", inputs = { "a", "b" }, expr = "a + b" }
+  assert(not pcall(graph.map, graph, add, { a, b }))
   assert(load("return " .. #text)() == #text)
 end
 
