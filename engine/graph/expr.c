@@ -289,8 +289,46 @@ int64_t mvg_expr_eval_int(const mvg_expr *expr, const int64_t *vars) {
     return a > b ? a : b;
   case MVG_EXPR_ABS:
     return a < 0 ? -a : a;
+  case MVG_EXPR_FLOOR:
+  case MVG_EXPR_CEIL:
+  case MVG_EXPR_ROUND:
+    return a;
   default:
     return 0;
+  }
+}
+
+static double bound_quotient(double a, const mvg_expr *divisor) {
+  return divisor->op == MVG_EXPR_CONST && divisor->value != 0 ? a / fabs(divisor->value) : a;
+}
+
+double mvg_expr_bound_int(const mvg_expr *expr, const int64_t *sizes) {
+  const double whole = trunc(expr->value);
+  double of[4] = {0}, largest = 0;
+  if (expr->op == MVG_EXPR_CONST) return whole == expr->value ? fabs(whole) : INFINITY;
+  if (expr->op == MVG_EXPR_VAR) return (double)sizes[expr->var];
+  for (uint32_t i = 0; i < mvg_expr_get_arity(expr->op); ++i) {
+    of[i] = mvg_expr_bound_int(expr->args[i], sizes);
+    if (of[i] > MVG_EXPR_LARGEST_INT) return INFINITY;
+    largest = fmax(largest, of[i]);
+  }
+  if (expr->op >= MVG_EXPR_LT && expr->op <= MVG_EXPR_OR) return 1;
+  switch (expr->op) {
+  case MVG_EXPR_NOT:
+    return 1;
+  case MVG_EXPR_ADD:
+  case MVG_EXPR_SUB:
+    return of[0] + of[1];
+  case MVG_EXPR_MUL:
+    return of[0] * of[1];
+  case MVG_EXPR_DIV:
+    return bound_quotient(of[0], expr->args[1]) + 1;
+  case MVG_EXPR_MOD:
+    return of[1];
+  case MVG_EXPR_SELECT:
+    return fmax(of[1], of[2]);
+  default:
+    return expr->op <= MVG_EXPR_ROUND ? largest : INFINITY;
   }
 }
 

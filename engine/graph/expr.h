@@ -98,6 +98,11 @@ mvg_status mvg_expr_differentiate(mvg_arena *arena, const mvg_expr *expr, uint32
 double mvg_expr_eval(const mvg_expr *expr, const double *vars);
 int64_t mvg_expr_eval_int(const mvg_expr *expr, const int64_t *vars); // index arithmetic only
 
+// A bound of what the expression can reach in whole numbers while its variables stay below `sizes`;
+// infinity where a part of it may pass MVG_EXPR_LARGEST_INT or is no whole number.
+#define MVG_EXPR_LARGEST_INT 0x1p53
+double mvg_expr_bound_int(const mvg_expr *expr, const int64_t *sizes);
+
 bool mvg_expr_is_equal(const mvg_expr *a, const mvg_expr *b);
 bool mvg_expr_uses_var(const mvg_expr *expr, uint32_t var);
 uint64_t mvg_expr_hash(uint64_t seed, const mvg_expr *expr);

@@ -76,19 +76,22 @@ double mvg_ndarray_get(const mvg_ndarray *array, int64_t flat_index) {
   return NAN;
 }
 
+// The nearest that the type holds; not a number is 0.
+static double saturate(double value, double low, double high) {
+  return value >= high ? high : value > low ? value : value <= low ? low : 0;
+}
+
 void mvg_ndarray_set(mvg_ndarray *array, int64_t flat_index, double value) {
   switch (array->dtype) {
   case MVG_DTYPE_F32:
     ((float *)array->data)[flat_index] = (float)value;
     break;
   case MVG_DTYPE_I32:
-    ((int32_t *)array->data)[flat_index] = (int32_t)value;
+    ((int32_t *)array->data)[flat_index] = (int32_t)saturate(value, INT32_MIN, INT32_MAX);
     break;
-  case MVG_DTYPE_U8: {
-    double clamped = value < 0 ? 0 : value > 255 ? 255 : value;
-    ((uint8_t *)array->data)[flat_index] = (uint8_t)lrint(clamped);
+  case MVG_DTYPE_U8:
+    ((uint8_t *)array->data)[flat_index] = (uint8_t)lrint(saturate(value, 0, 255));
     break;
-  }
   case MVG_DTYPE_F64:
     ((double *)array->data)[flat_index] = value;
     break;

@@ -16,11 +16,21 @@ static mvg_status verify_map(const mvg_graph *graph, const mvg_node *node) {
   return matches ? NULL : fail(node, "a map's shape must be the broadcast of its inputs");
 }
 
+static bool is_index(const mvg_expr *expr, const mvg_shape *shape) {
+  return mvg_expr_bound_int(expr, shape->dims) <= MVG_EXPR_LARGEST_INT;
+}
+
 static mvg_status verify_view(const mvg_graph *graph, const mvg_node *node) {
   if (node->input_count != 1) return fail(node, "a view has one input");
   const mvg_type *input = mvg_graph_get_type(graph, node->inputs[0]);
   for (uint32_t i = 0; i < input->shape.rank; ++i) {
     if (!node->view.index[i]) return fail(node, "a view needs an index for every input axis");
+    if (!is_index(node->view.index[i], &node->outputs[0].shape)) {
+      return fail(node, "an index is made of whole numbers and stays below 2^53");
+    }
+  }
+  if (node->view.valid && !is_index(node->view.valid, &node->outputs[0].shape)) {
+    return fail(node, "the condition of a view is made of whole numbers below 2^53");
   }
   if (input->dtype != node->outputs[0].dtype) return fail(node, "a view keeps the element type");
   return NULL;

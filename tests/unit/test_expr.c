@@ -92,6 +92,20 @@ static void test_integer_division_floors(void **state) {
   const int64_t vars[] = {-7, 3};
   assert_int_equal(mvg_expr_eval_int(parse(&arena, "x / y"), vars), -3);
   assert_int_equal(mvg_expr_eval_int(parse(&arena, "x % y"), vars), 2);
+  assert_int_equal(mvg_expr_eval_int(parse(&arena, "floor(x / y) + round(y)"), vars), 0);
+  mvg_arena_deinit(&arena);
+}
+
+static void test_whole_numbers_have_bounds(void **state) {
+  (void)state;
+  mvg_arena arena = {0};
+  const int64_t sizes[] = {10, 100};
+  assert_true(mvg_expr_bound_int(parse(&arena, "(x * 100 + y) / 10 % 7 - 3"), sizes) == 10);
+  assert_true(mvg_expr_bound_int(parse(&arena, "x > 3 ? x * 4 : -y"), sizes) == 100);
+  const char *const outside[] = {"x + 0.5", "x * 1e300", "inf", "sqrt(x)", "(x + 1e15) * y / 1e15"};
+  for (size_t i = 0; i < sizeof outside / sizeof *outside; ++i) {
+    assert_false(mvg_expr_bound_int(parse(&arena, outside[i]), sizes) <= MVG_EXPR_LARGEST_INT);
+  }
   mvg_arena_deinit(&arena);
 }
 
@@ -120,6 +134,7 @@ int main(void) {
       cmocka_unit_test(test_derivatives_match_central_differences),
       cmocka_unit_test(test_text_form_parses_back_to_the_same_tree),
       cmocka_unit_test(test_integer_division_floors),
+      cmocka_unit_test(test_whole_numbers_have_bounds),
       cmocka_unit_test(test_errors_name_place_and_nearest_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
