@@ -45,8 +45,9 @@ int64_t mvg_alloc_unwatch(void) {
 }
 
 static mvg_status out_of_memory(size_t count, size_t element_size) {
-  if (count == 1)
+  if (count == 1) {
     return MVG_ERROR(MVG_OUT_OF_MEMORY, "out of host memory: %zu bytes", element_size);
+  }
   return MVG_ERROR(MVG_OUT_OF_MEMORY, "out of host memory: %zu elements of %zu bytes", count,
                    element_size);
 }

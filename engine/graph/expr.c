@@ -324,7 +324,7 @@ double mvg_expr_bound_int(const mvg_expr *expr, const int64_t *sizes) {
   case MVG_EXPR_DIV:
     return bound_quotient(of[0], expr->args[1]) + 1;
   case MVG_EXPR_MOD:
-    return of[1];
+    return of[1] > 0 ? of[1] : of[0];
   case MVG_EXPR_SELECT:
     return fmax(of[1], of[2]);
   default:

@@ -46,15 +46,14 @@ typedef struct {
   mvg_str output; // when writing
   mvg_ndarray *image;
   png_bytep *rows;
-  mvg_status status; // a failure of our own inside libpng's calls
+  size_t refused_bytes; // of memory, to libpng
+  mvg_status status;    // a failure of our own inside libpng's calls
 } png_job;
 
 static png_voidp allocate(png_structp png, png_alloc_size_t size) {
   png_job *job = png_get_mem_ptr(png);
   void *memory = mvg_alloc_plain(size);
-  if (!memory && !job->status) {
-    job->status = MVG_ERROR(MVG_OUT_OF_MEMORY, "out of host memory: %zu bytes", (size_t)size);
-  }
+  if (!memory) job->refused_bytes = size;
   return memory;
 }
 
@@ -155,6 +154,10 @@ static mvg_status make_failure(png_job *job, const char *action, const char *pat
   mvg_status status = job->status;
   job->status = NULL;
   if (status) return mvg_status_annotate(status, "cannot %s %s", action, path);
+  if (job->refused_bytes) {
+    return MVG_ERROR(MVG_OUT_OF_MEMORY, "cannot %s %s: out of host memory: %zu bytes", action, path,
+                     job->refused_bytes);
+  }
   return MVG_ERROR(MVG_INVALID_ARGUMENT, "cannot %s %s: %s (byte %zu of %zu); the file is damaged",
                    action, path, job->reason, job->at, job->size);
 }

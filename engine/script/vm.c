@@ -105,9 +105,12 @@ static mvg_status take_error(const mvg_vm *vm, int result) {
                      "out of host memory: the script holds %zu bytes and asked for %zu",
                      sandbox->used_bytes, sandbox->refused_bytes);
   }
-  bool is_text = lua_type(vm->active, -1) == LUA_TSTRING;
+  int type = lua_type(vm->active, -1);
+  if (type == LUA_TNUMBER) {
+    return MVG_ERROR(MVG_INVALID_ARGUMENT, LUA_NUMBER_FMT, lua_tonumber(vm->active, -1));
+  }
   return MVG_ERROR(MVG_INVALID_ARGUMENT, "%s",
-                   is_text ? lua_tostring(vm->active, -1) : "(an error without text)");
+                   type == LUA_TSTRING ? lua_tostring(vm->active, -1) : "(an error without text)");
 }
 
 mvg_status mvg_vm_protected(mvg_vm *vm, lua_CFunction function, void *payload) {
