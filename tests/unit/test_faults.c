@@ -151,11 +151,12 @@ static void test_a_training_step_survives_any_failing_allocation(void **state) {
   close_vm(vm);
 }
 
-// In shaders, so that SPIR-V and pipelines are made too.
-static void test_a_step_on_a_device_survives_any_failing_allocation(void **state) {
+// The small one in shaders, so that SPIR-V and pipelines are made too.
+static void test_steps_on_a_device_survive_any_failing_allocation(void **state) {
   (void)state;
   mvg_vm *vm = open_vm("auto");
   sweep_host(vm, "step", NULL);
+  sweep(vm, "train", ENGINE_ONCE, NULL);
   close_vm(vm);
 }
 
@@ -234,7 +235,7 @@ int main(void) {
       cmocka_unit_test(test_a_start_survives_any_failing_allocation),
       cmocka_unit_test(test_a_start_within_any_budget_is_clean),
       cmocka_unit_test(test_a_training_step_survives_any_failing_allocation),
-      cmocka_unit_test(test_a_step_on_a_device_survives_any_failing_allocation),
+      cmocka_unit_test(test_steps_on_a_device_survive_any_failing_allocation),
       cmocka_unit_test(test_programs_survive_a_device_without_memory),
   };
   char names[2][SKIPPED_NAME_SIZE];
