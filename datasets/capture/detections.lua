@@ -2,6 +2,7 @@
 --- MMPose files. Who is the subject, and what the joints are called, is decided elsewhere.
 
 local mv = require "mvgraph"
+local expect_table = require "datasets.capture.expect_table"
 local fail = require "datasets.capture.fail"
 
 local detections = {}
@@ -98,7 +99,8 @@ local function read_openpose_frame(result, value, path, number)
   end
   for index, entry in ipairs(value.people) do
     local place = ("person %d"):format(index)
-    add(result, number, new_person(entry.pose_keypoints_2d, path, place), path, place)
+    local flat = expect_table(entry, path, place, REDO).pose_keypoints_2d
+    add(result, number, new_person(flat, path, place), path, place)
   end
 end
 
@@ -117,17 +119,24 @@ local function read_results_list(result, list, path)
   end
 end
 
+local function read_mmpose_person(instance, path, place)
+  local flat, scores = {}, expect_table(instance, path, place, REDO).keypoint_scores
+  for j, point in ipairs(expect_table(instance.keypoints or {}, path, place, REDO)) do
+    point = expect_table(point, path, ("%s, joint %d"):format(place, j), REDO)
+    flat[3 * j - 2], flat[3 * j - 1] = point[1], point[2]
+    flat[3 * j] = expect_table(scores, path, place, REDO)[j]
+  end
+  return new_person(flat, path, place)
+end
+
 local function read_mmpose(result, value, path)
   for index, frame in ipairs(value.instance_info) do
-    local number = math.tointeger(frame.frame_id) or index
+    local place = ("entry %d"):format(index)
+    local number = math.tointeger(expect_table(frame, path, place, REDO).frame_id) or index
     add_number(result, number)
-    for k, instance in ipairs(frame.instances or {}) do
-      local place, flat = ("frame %d, person %d"):format(number, k), {}
-      local scores = instance.keypoint_scores
-      for j, point in ipairs(instance.keypoints or {}) do
-        flat[3 * j - 2], flat[3 * j - 1], flat[3 * j] = point[1], point[2], scores and scores[j]
-      end
-      add(result, number, new_person(flat, path, place), path, place)
+    for k, instance in ipairs(expect_table(frame.instances or {}, path, place, REDO)) do
+      place = ("frame %d, person %d"):format(number, k)
+      add(result, number, read_mmpose_person(instance, path, place), path, place)
     end
   end
 end
@@ -155,7 +164,7 @@ local function read_folder(result, folder)
   if #files == 1 then
     local path = folder .. "/" .. files[1]
     local value = decode(path)
-    if value.people == nil then
+    if type(value) ~= "table" or value.people == nil then
       return read_file(result, path)
     end
   end

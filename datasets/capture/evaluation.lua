@@ -2,10 +2,13 @@
 --- Training never calls it.
 
 local mv = require "mvgraph"
+local expect_table = require "datasets.capture.expect_table"
 local fail = require "datasets.capture.fail"
 local layout = require "datasets.capture.layout"
 
 local evaluation = {}
+
+local EXPORT <const> = "export the reference again, or take the file away"
 
 local SCALE <const> = { metre = 1, metres = 1, m = 1, millimetre = 1e-3, millimetres = 1e-3, mm = 1e-3 }
 local ORDERS <const> = { BODY_25B = "body_25b", BODY_25 = "body_25", COCO = "coco17", COCO_17 = "coco17" }
@@ -32,7 +35,7 @@ function evaluation.read_reference(folder, count)
   if not mv.file.exists(path) then
     return nil
   end
-  local value = mv.json.decode(mv.file.read(path), path)
+  local value = expect_table(mv.json.decode(mv.file.read(path), path), path, nil, EXPORT)
   local names, scale = joint_names(value, path), SCALE[value.unit]
   if not scale then
     fail(path, "unit", ("unknown unit '%s'"):format(tostring(value.unit)), "write metre or millimetre")
@@ -44,8 +47,9 @@ function evaluation.read_reference(folder, count)
   end
   local reference, nan, n = mv.array { count, #names, 3 }, 0 / 0, 0
   for i = 1, count do
+    local pose = poses[i] ~= mv.json.null and expect_table(poses[i], path, "pose " .. i, EXPORT) or {}
     for j = 1, #names do
-      local point = poses[i][j]
+      local point = pose[j]
       for d = 1, 3 do
         local number = type(point) == "table" and point[d]
         n = n + 1

@@ -1,8 +1,9 @@
 #include "base/status.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/alloc.h"
 
 struct mvg_status_record {
   mvg_code code;
@@ -10,8 +11,8 @@ struct mvg_status_record {
   char location[96];
 };
 
-static struct mvg_status_record out_of_memory_record = {
-    .code = MVG_OUT_OF_MEMORY, .message = NULL, .location = "status.c"};
+static struct mvg_status_record out_of_memory_record = {.code = MVG_OUT_OF_MEMORY,
+                                                        .location = "status.c"};
 
 static char *format_message(const char *format, va_list args) {
   va_list copy;
@@ -19,19 +20,22 @@ static char *format_message(const char *format, va_list args) {
   int length = vsnprintf(NULL, 0, format, copy);
   va_end(copy);
   if (length < 0) return NULL;
-  char *message = malloc((size_t)length + 1);
+  char *message = mvg_alloc_plain((size_t)length + 1);
   if (message) vsnprintf(message, (size_t)length + 1, format, args);
   return message;
 }
 
 mvg_status mvg_status_make(mvg_code code, const char *file, int line, const char *format, ...) {
-  if (code == MVG_OUT_OF_MEMORY && !format) return &out_of_memory_record;
-  struct mvg_status_record *status = malloc(sizeof *status);
+  struct mvg_status_record *status = mvg_alloc_plain(sizeof *status);
   if (!status) return &out_of_memory_record;
   va_list args;
   va_start(args, format);
   *status = (struct mvg_status_record){.code = code, .message = format_message(format, args)};
   va_end(args);
+  if (!status->message) {
+    mvg_free(status);
+    return &out_of_memory_record;
+  }
   const char *slash = strrchr(file, '/');
   snprintf(status->location, sizeof status->location, "%s:%d", slash ? slash + 1 : file, line);
   return status;
@@ -46,13 +50,13 @@ mvg_status mvg_status_annotate(mvg_status status, const char *format, ...) {
   if (!prefix) return status;
   const char *old = mvg_status_get_message(status);
   size_t size = strlen(prefix) + strlen(old) + 3;
-  char *joined = malloc(size);
+  char *joined = mvg_alloc_plain(size);
   if (joined) {
     snprintf(joined, size, "%s: %s", prefix, old);
-    free(status->message);
+    mvg_free(status->message);
     status->message = joined;
   }
-  free(prefix);
+  mvg_free(prefix);
   return status;
 }
 
@@ -64,8 +68,8 @@ mvg_status mvg_status_join(mvg_status first, mvg_status second) {
 
 void mvg_status_destroy(mvg_status status) {
   if (!status || status == &out_of_memory_record) return;
-  free(status->message);
-  free(status);
+  mvg_free(status->message);
+  mvg_free(status);
 }
 
 mvg_code mvg_status_get_code(mvg_status status) {
@@ -74,7 +78,7 @@ mvg_code mvg_status_get_code(mvg_status status) {
 
 const char *mvg_status_get_message(mvg_status status) {
   if (!status) return "ok";
-  return status->message ? status->message : "out of memory";
+  return status->message ? status->message : "out of host memory, with none left to say for what";
 }
 
 const char *mvg_status_get_location(mvg_status status) {

@@ -289,6 +289,10 @@ int64_t mvg_expr_eval_int(const mvg_expr *expr, const int64_t *vars) {
     return a > b ? a : b;
   case MVG_EXPR_ABS:
     return a < 0 ? -a : a;
+  case MVG_EXPR_FLOOR:
+  case MVG_EXPR_CEIL:
+  case MVG_EXPR_ROUND:
+    return a;
   default:
     return 0;
   }

@@ -2,8 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/half.h"
@@ -15,13 +13,13 @@ mvg_status mvg_ndarray_create(mvg_dtype dtype, const mvg_shape *shape, mvg_ndarr
   MVG_RETURN_IF_ERROR(MVG_NEW(&array));
   *array = (mvg_ndarray){.dtype = dtype, .shape = *shape, .reference_count = 1};
   array->size_bytes = (size_t)mvg_shape_get_size(shape) * mvg_dtype_get_size(dtype);
-  size_t rounded = (array->size_bytes + 63) & ~(size_t)63;
-  array->data = aligned_alloc(64, rounded ? rounded : 64);
-  if (!array->data) {
+  mvg_status status = mvg_alloc_aligned(array->size_bytes, &array->data);
+  if (status) {
     mvg_free(array);
-    return MVG_ERROR(MVG_OUT_OF_MEMORY, "out of host memory: an array of %zu bytes", rounded);
+    char text[MVG_SHAPE_TEXT_SIZE];
+    return mvg_status_annotate(status, "an array %s of %s", mvg_shape_format(shape, text),
+                               mvg_dtype_get_name(dtype));
   }
-  memset(array->data, 0, rounded);
   *out_array = array;
   return NULL;
 }
@@ -58,7 +56,7 @@ void mvg_ndarray_release(mvg_ndarray *array) {
   if (array->parent) {
     mvg_ndarray_release(array->parent);
   } else {
-    free(array->data);
+    mvg_free(array->data);
   }
   mvg_free(array);
 }
@@ -83,13 +81,18 @@ double mvg_ndarray_get(const mvg_ndarray *array, int64_t flat_index) {
   return NAN;
 }
 
+// The nearest that the type holds; not a number is 0.
+static double saturate(double value, double low, double high) {
+  return value >= high ? high : value > low ? value : value <= low ? low : 0;
+}
+
 void mvg_ndarray_set(mvg_ndarray *array, int64_t flat_index, double value) {
   switch (array->dtype) {
   case MVG_DTYPE_F32:
     ((float *)array->data)[flat_index] = (float)value;
     break;
   case MVG_DTYPE_I32:
-    ((int32_t *)array->data)[flat_index] = (int32_t)value;
+    ((int32_t *)array->data)[flat_index] = (int32_t)saturate(value, INT32_MIN, INT32_MAX);
     break;
   case MVG_DTYPE_F16:
     ((uint16_t *)array->data)[flat_index] = mvg_float_to_f16((float)value);
@@ -97,11 +100,9 @@ void mvg_ndarray_set(mvg_ndarray *array, int64_t flat_index, double value) {
   case MVG_DTYPE_BF16:
     ((uint16_t *)array->data)[flat_index] = mvg_float_to_bf16((float)value);
     break;
-  case MVG_DTYPE_U8: {
-    double clamped = value < 0 ? 0 : value > 255 ? 255 : value;
-    ((uint8_t *)array->data)[flat_index] = (uint8_t)lrint(clamped);
+  case MVG_DTYPE_U8:
+    ((uint8_t *)array->data)[flat_index] = (uint8_t)lrint(saturate(value, 0, 255));
     break;
-  }
   case MVG_DTYPE_F64:
     ((double *)array->data)[flat_index] = value;
     break;

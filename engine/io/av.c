@@ -95,7 +95,8 @@ static int refuse_other_files(AVFormatContext *format, AVIOContext **io, const c
 }
 
 static mvg_status make_out_of_memory(const mvg_av *av) {
-  return MVG_ERROR(MVG_OUT_OF_MEMORY, "out of host memory: decoding %s", av->path);
+  return MVG_ERROR(MVG_OUT_OF_MEMORY, "%s: out of host memory while decoding its %zu bytes",
+                   av->path, av->file_size);
 }
 
 static mvg_status open_container(mvg_av *av) {
@@ -115,7 +116,7 @@ static mvg_status open_container(mvg_av *av) {
   int error = avformat_open_input(&av->format, NULL, NULL, &options);
   av_dict_free(&options);
   if (!error) error = avformat_find_stream_info(av->format, NULL);
-  if (error < 0) {
+  if (error < 0) { // ENOMEM too: probes say it of what they do not know
     return MVG_ERROR(
         MVG_INVALID_ARGUMENT,
         "%s: not a video or picture that can be read (%s); the file is cut, damaged or "
@@ -172,6 +173,7 @@ static mvg_status open_decoder(mvg_av *av) {
   av->codec->max_pixels = MAX_PIXELS;
   av->codec->thread_count = 2;
   if (error >= 0) error = avcodec_open2(av->codec, decoder, NULL);
+  if (error == AVERROR(ENOMEM)) return make_out_of_memory(av);
   if (error < 0) {
     return MVG_ERROR(MVG_UNSUPPORTED, "%s: the %s decoder does not start (%s)", av->path,
                      decoder->name, explain(av, error));
@@ -344,6 +346,7 @@ static mvg_status decode_frame(mvg_av *av, mvg_ndarray **out_frame) {
   last_words[0] = '\0';
   int error = decode_next(av);
   if (error == AVERROR_EOF) return check_end(av);
+  if (error == AVERROR(ENOMEM)) return make_out_of_memory(av);
   if (error < 0) {
     const char *reason = explain(av, error);
     if (av->info.announced_frame_count > 0) return make_cut_failure(av, av->decoded_count, reason);

@@ -46,8 +46,21 @@ typedef struct {
   mvg_str output; // when writing
   mvg_ndarray *image;
   png_bytep *rows;
-  mvg_status status; // a failure of our own inside libpng's calls
+  size_t refused_bytes; // of memory, to libpng
+  mvg_status status;    // a failure of our own inside libpng's calls
 } png_job;
+
+static png_voidp allocate(png_structp png, png_alloc_size_t size) {
+  png_job *job = png_get_mem_ptr(png);
+  void *memory = mvg_alloc_plain(size);
+  if (!memory) job->refused_bytes = size;
+  return memory;
+}
+
+static void release(png_structp png, png_voidp memory) {
+  (void)png;
+  mvg_free(memory);
+}
 
 static void stop_job(png_structp png, png_const_charp message) {
   png_job *job = png_get_error_ptr(png);
@@ -129,11 +142,11 @@ static void deinit_job(png_job *job, bool is_reading) {
 }
 
 static bool begin_job(png_job *job, bool is_reading) {
-  job->png = is_reading
-                 ? png_create_read_struct(PNG_LIBPNG_VER_STRING, job, stop_job, ignore_warning)
-                 : png_create_write_struct(PNG_LIBPNG_VER_STRING, job, stop_job, ignore_warning);
+  job->png = is_reading ? png_create_read_struct_2(PNG_LIBPNG_VER_STRING, job, stop_job,
+                                                   ignore_warning, job, allocate, release)
+                        : png_create_write_struct_2(PNG_LIBPNG_VER_STRING, job, stop_job,
+                                                    ignore_warning, job, allocate, release);
   if (job->png) job->info = png_create_info_struct(job->png);
-  if (!job->info) snprintf(job->reason, sizeof job->reason, "out of host memory");
   return job->info != NULL;
 }
 
@@ -141,6 +154,10 @@ static mvg_status make_failure(png_job *job, const char *action, const char *pat
   mvg_status status = job->status;
   job->status = NULL;
   if (status) return mvg_status_annotate(status, "cannot %s %s", action, path);
+  if (job->refused_bytes) {
+    return MVG_ERROR(MVG_OUT_OF_MEMORY, "cannot %s %s: out of host memory: %zu bytes", action, path,
+                     job->refused_bytes);
+  }
   return MVG_ERROR(MVG_INVALID_ARGUMENT, "cannot %s %s: %s (byte %zu of %zu); the file is damaged",
                    action, path, job->reason, job->at, job->size);
 }

@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "base/alloc.h"
 #include "base/array.h"
 #include "io/file.h"
+#include "io/json.h"
 #include "io/safetensors_dtype.h"
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian");
@@ -155,6 +154,13 @@ static mvg_status sort_and_check_names(const char *source, mvg_safetensors *set)
   return check_names(source, set);
 }
 
+static bool add_number(cJSON *list, size_t value) {
+  cJSON *item = cJSON_CreateNumber((double)value);
+  if (cJSON_AddItemToArray(list, item)) return true;
+  cJSON_Delete(item);
+  return false;
+}
+
 static bool add_tensor_json(cJSON *header, const mvg_safetensors_entry *entry, size_t begin) {
   const mvg_ndarray *array = entry->array;
   cJSON *info = cJSON_AddObjectToObject(header, entry->name);
@@ -163,13 +169,10 @@ static bool add_tensor_json(cJSON *header, const mvg_safetensors_entry *entry, s
   if (!cJSON_AddStringToObject(info, "dtype", dtype)) return false;
   cJSON *shape = cJSON_AddArrayToObject(info, "shape");
   for (uint32_t axis = 0; axis < array->shape.rank; axis++) {
-    if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)array->shape.dims[axis]))) {
-      return false;
-    }
+    if (!add_number(shape, (size_t)array->shape.dims[axis])) return false;
   }
   cJSON *offsets = cJSON_AddArrayToObject(info, "data_offsets");
-  return cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin)) &&
-         cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + array->size_bytes)));
+  return shape && add_number(offsets, begin) && add_number(offsets, begin + array->size_bytes);
 }
 
 static bool fill_header(cJSON *header, const mvg_safetensors *set) {
@@ -191,10 +194,11 @@ static bool fill_header(cJSON *header, const mvg_safetensors *set) {
 
 // Length, JSON and padding, ready to write. The caller frees *out_bytes with mvg_free.
 static mvg_status make_header(const mvg_safetensors *set, char **out_bytes, size_t *out_size) {
+  mvg_json_init();
   cJSON *header = cJSON_CreateObject();
   char *text = fill_header(header, set) ? cJSON_PrintUnformatted(header) : NULL;
   cJSON_Delete(header);
-  if (!text) return MVG_ERROR(MVG_OUT_OF_MEMORY, "out of host memory: a safetensors header");
+  if (!text) return mvg_json_out_of_memory();
   size_t length = strlen(text), padded = (length + 7) & ~(size_t)7;
   mvg_status status = NULL;
   if (padded > MAX_HEADER_SIZE) {
@@ -221,9 +225,11 @@ mvg_status mvg_safetensors_save(const char *path, mvg_safetensors *set) {
   size_t header_size = 0;
   mvg_file_part *parts = NULL;
   mvg_status status = make_header(set, &header, &header_size);
-  if (status) goto cleanup;
-  status = MVG_NEW_ARRAY(set->count + 1, &parts);
-  if (status) goto cleanup;
+  if (!status) status = MVG_NEW_ARRAY(set->count + 1, &parts);
+  if (status) {
+    status = mvg_status_annotate(status, "cannot write %s", path);
+    goto cleanup;
+  }
   parts[0] = (mvg_file_part){.bytes = header, .size_bytes = header_size};
   for (size_t i = 0; i < set->count; i++) {
     const mvg_ndarray *array = set->entries[i].array;
@@ -396,8 +402,9 @@ cleanup:
 
 static mvg_status parse_header(const char *source, const char *text, size_t length,
                                cJSON **out_header) {
-  const char *end = text;
-  *out_header = cJSON_ParseWithLengthOpts(text, length, &end, false);
+  const char *end;
+  MVG_RETURN_IF_ERROR(mvg_status_annotate(mvg_json_parse(text, length, false, out_header, &end),
+                                          "%s: the header", source));
   size_t at = (size_t)(end - text);
   if (*out_header) {
     while (at < length && strchr(" \t\r\n", text[at]) && text[at])

@@ -187,6 +187,15 @@ static bool recombine_pair(mvg_index_pool *pool, sum *s) {
   return false;
 }
 
+// a + b * c, or as near to it as a bound needs to be.
+static int64_t add_product(int64_t a, int64_t b, int64_t c) {
+  const int64_t limit = INT64_MAX / 2;
+  int64_t product, total;
+  if (__builtin_mul_overflow(b, c, &product)) product = (b < 0) == (c < 0) ? limit : -limit;
+  if (__builtin_add_overflow(a, product, &total)) total = product < 0 ? -limit : limit;
+  return total > limit ? limit : total < -limit ? -limit : total;
+}
+
 static const mvg_index *intern_sum(mvg_index_pool *pool, sum *s) {
   remove_zero_terms(s);
   while (s->count > 1 && recombine_pair(pool, s))
@@ -208,8 +217,8 @@ static const mvg_index *intern_sum(mvg_index_pool *pool, sum *s) {
   for (uint32_t i = 0; i < s->count; ++i) {
     const mvg_index *index = s->terms[i].index;
     int64_t c = s->terms[i].coefficient;
-    draft.low += c * (c > 0 ? index->low : index->high);
-    draft.high += c * (c > 0 ? index->high : index->low);
+    draft.low = add_product(draft.low, c, c > 0 ? index->low : index->high);
+    draft.high = add_product(draft.high, c, c > 0 ? index->high : index->low);
     if (index->depth > draft.depth) draft.depth = index->depth;
   }
   return intern(pool, &draft);

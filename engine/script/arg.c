@@ -7,13 +7,24 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-void mvg_lua_check(lua_State *L, mvg_status status) {
-  if (!status) return;
+#define BOX_CLASS "mvg.box"
+
+static int push_message(lua_State *L) {
+  mvg_status status = lua_touserdata(L, 1);
   if (mvg_log_is_enabled(MVG_LOG_DEBUG)) {
     lua_pushfstring(L, "%s [%s]", mvg_status_get_message(status), mvg_status_get_location(status));
   } else {
     lua_pushstring(L, mvg_status_get_message(status));
   }
+  return 1;
+}
+
+// Where there is no memory for the message, Lua's own error about that takes its place.
+void mvg_lua_check(lua_State *L, mvg_status status) {
+  if (!status) return;
+  lua_pushcfunction(L, push_message);
+  lua_pushlightuserdata(L, status);
+  (void)lua_pcall(L, 1, 1, 0);
   mvg_status_destroy(status);
   lua_error(L);
 }
@@ -123,14 +134,15 @@ static int box_close(lua_State *L) {
   return 0;
 }
 
+void mvg_lua_open_box(lua_State *L) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  mvg_lua_new_class(L, BOX_CLASS, none, box_close);
+}
+
 void **mvg_lua_push_box(lua_State *L) {
   void **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
-  if (luaL_newmetatable(L, "mvg.box")) {
-    lua_pushcfunction(L, box_close);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  luaL_setmetatable(L, BOX_CLASS);
   return box;
 }
 

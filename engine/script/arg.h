@@ -41,6 +41,7 @@ mvg_ndarray *mvg_lua_new_array(lua_State *L, mvg_dtype dtype, const mvg_shape *s
 // A pushed userdata that frees what is put in it with mvg_free, so that nothing leaks when Lua
 // raises.
 void **mvg_lua_push_box(lua_State *L);
+void mvg_lua_open_box(lua_State *L); // before the first of them
 
 // Makes the metatable `name` with methods and metamethods; a `closer` becomes __gc and __close.
 void mvg_lua_new_class(lua_State *L, const char *name, const luaL_Reg *methods,

@@ -139,7 +139,7 @@ static int array_gather(lua_State *L) {
   size_t row_bytes = available ? array->size_bytes / (size_t)available : 0;
   for (int64_t i = 0; i < shape.dims[0]; ++i) {
     if (rows) {
-      lua_pushinteger(L, (lua_Integer)mvg_ndarray_get(rows, i));
+      lua_pushnumber(L, mvg_ndarray_get(rows, i));
     } else {
       lua_rawgeti(L, 2, i + 1);
     }

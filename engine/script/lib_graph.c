@@ -260,6 +260,16 @@ static void check_leaves(lua_State *L, const mvg_graph *graph, const mvg_ndarray
   }
 }
 
+// Pushes a list of `count` empty handles; *out_handles is a block of their addresses.
+static void push_handles(lua_State *L, size_t count, mvg_ndarray ****out_handles) {
+  *out_handles = new_scratch(L, count, sizeof **out_handles);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; ++i) {
+    (*out_handles)[i] = mvg_lua_push_array_handle(L);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
 // eval(inputs, states, values) -> list of f64 arrays
 static int graph_eval(lua_State *L) {
   const mvg_graph *graph = mvg_arg_graph(L, 1);
@@ -270,14 +280,14 @@ static int graph_eval(lua_State *L) {
   size_t count = (size_t)mvg_arg_list(L, 4, MAX_LIST, "the list of values");
   mvg_value *values = new_scratch(L, count, sizeof *values);
   mvg_arg_values(L, 4, graph, MAX_LIST, values);
-  mvg_ndarray **results = new_scratch(L, count, sizeof *results);
+  mvg_ndarray **results = new_scratch(L, count, sizeof *results), ***handles;
+  push_handles(L, count, &handles);
   mvg_vm_enter(L);
   mvg_lua_check(L, mvg_host_eval(graph, inputs, states, values, count, results));
-  lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; ++i) {
-    mvg_lua_push_array(L, results[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
+  for (size_t i = 0; i < count; ++i)
+    *handles[i] = results[i];
+  for (size_t i = 0; i < count; ++i)
+    mvg_vm_note_memory(L, results[i]->size_bytes);
   return 1;
 }
 

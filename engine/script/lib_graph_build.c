@@ -1,5 +1,6 @@
 // The builders of a script's graph: one method a node kind. Failures carry the origin that the
 // graph was given last.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@ void mvg_lua_keep_operator(lua_State *L, int graph_index, int index) {
 static void check_built(lua_State *L, const mvg_graph *graph, mvg_status status) {
   if (!status) return;
   const mvg_origin *origin = mvg_graph_get_origin(graph);
-  const char *place = lua_pushfstring(L, "%s:%d", origin->file, (int)origin->line);
+  char place[MVG_ORIGIN_TEXT_SIZE]; // Lua's own string could raise, and lose the status
+  snprintf(place, sizeof place, "%s:%u", origin->file, origin->line);
   bool is_told = strncmp(mvg_status_get_message(status), place, strlen(place)) == 0;
   if (origin->file[0] && !is_told) {
     bool has_path = origin->module_path[0] != '\0';

@@ -1,12 +1,12 @@
 // JSON for scripts. Reading by cJSON, with the place of a mistake; writing with sorted keys, so
 // that equal values give equal text. null is json.null; an empty list is json.array{}.
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "io/json.h"
 #include "script/lib.h"
 
 #define ARRAY_MARK "mvg.json_array"
@@ -96,8 +96,9 @@ static int json_decode(lua_State *L) {
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size), *name = luaL_optstring(L, 2, "JSON");
   json_box *box = push_box(L);
-  const char *end = NULL;
-  box->tree = cJSON_ParseWithLengthOpts(text, size + 1, &end, true);
+  const char *end;
+  mvg_lua_check(L, mvg_status_annotate(mvg_json_parse(text, size, true, &box->tree, &end),
+                                       "reading %s", name));
   if (!box->tree) return fail_decode(L, name, text, size, end);
   push_item(L, box->tree);
   cJSON_Delete(box->tree);

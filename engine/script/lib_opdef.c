@@ -133,7 +133,12 @@ static int call_host(lua_State *L) {
   lua_call(L, 3, 0);
   for (uint32_t i = 0; i < call->output_count; ++i) {
     lua_rawgeti(L, 2, (lua_Integer)i + 1);
-    memcpy(call->outputs[i]->data, mvg_arg_array(L, -1)->data, call->outputs[i]->size_bytes);
+    const mvg_ndarray *given = mvg_arg_array(L, -1), *wanted = call->outputs[i];
+    if (given->dtype != wanted->dtype || given->size_bytes != wanted->size_bytes) {
+      return luaL_error(L, "output %d was replaced by an array of another type or size",
+                        (int)i + 1);
+    }
+    memcpy(wanted->data, given->data, wanted->size_bytes);
     lua_pop(L, 1);
   }
   return 0;

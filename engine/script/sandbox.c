@@ -18,6 +18,12 @@ void mvg_sandbox_deinit(mvg_sandbox *sandbox) {
   mvg_array_deinit(&sandbox->roots);
 }
 
+static bool is_refused(mvg_sandbox *sandbox, size_t after) {
+  if (sandbox->fail_countdown == 1) return true;
+  if (sandbox->fail_countdown) --sandbox->fail_countdown;
+  return sandbox->budget_bytes && after > sandbox->budget_bytes;
+}
+
 void *mvg_sandbox_alloc(void *context, void *block, size_t old_size, size_t new_size) {
   mvg_sandbox *sandbox = context;
   size_t old = block ? old_size : 0; // without a block, old_size is a type tag
@@ -27,9 +33,13 @@ void *mvg_sandbox_alloc(void *context, void *block, size_t old_size, size_t new_
     return NULL;
   }
   size_t after = sandbox->used_bytes - old + new_size;
-  bool is_over = sandbox->budget_bytes && after > sandbox->budget_bytes && new_size > old;
-  void *moved = is_over ? NULL : realloc(block, new_size);
-  if (moved) sandbox->used_bytes = after;
+  bool is_granted = new_size <= old || !is_refused(sandbox, after);
+  void *moved = is_granted ? realloc(block, new_size) : NULL;
+  if (moved) {
+    sandbox->used_bytes = after;
+  } else {
+    sandbox->refused_bytes = new_size;
+  }
   return moved;
 }
 

@@ -6,6 +6,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/array.h"
 #include "base/status.h"
@@ -18,6 +19,8 @@ typedef struct {
 typedef struct {
   bool is_trusted;
   size_t used_bytes, budget_bytes; // of the Lua heap
+  size_t refused_bytes;            // the last request that was refused
+  uint64_t fail_countdown;         // for tests: at 1 all requests are refused; 0: none is
   MVG_ARRAY(mvg_sandbox_root) roots;
 } mvg_sandbox; // zeroed storage is a valid sandbox with no budget and no folders
 

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "io/file.h"
 #include "script/lib.h"
 #include "script/ordered_pairs.h"
 
@@ -25,6 +26,7 @@ struct mvg_vm {
   char *script_dir, *root_dir, *selector;
   mvg_device *device;
   size_t noted_bytes;
+  bool is_usage; // the failure of the last call of main
 };
 
 volatile sig_atomic_t mvg_vm_interrupt;
@@ -87,6 +89,30 @@ void mvg_vm_recall(lua_State *L, const void *pointer) {
   lua_remove(L, -2);
 }
 
+// The failure of a protected call that left its error value on top. Reading it must not allocate.
+static mvg_status take_error(const mvg_vm *vm, int result) {
+  const mvg_sandbox *sandbox = &vm->sandbox;
+  bool is_over_budget =
+      sandbox->budget_bytes && sandbox->used_bytes + sandbox->refused_bytes > sandbox->budget_bytes;
+  if (result == LUA_ERRMEM && is_over_budget) {
+    return MVG_ERROR(MVG_OUT_OF_MEMORY,
+                     "the script is out of memory: it holds %zu bytes of at most %zu and asked for "
+                     "%zu; keep less in tables, or lift the limit with --trust",
+                     sandbox->used_bytes, sandbox->budget_bytes, sandbox->refused_bytes);
+  }
+  if (result == LUA_ERRMEM) {
+    return MVG_ERROR(MVG_OUT_OF_MEMORY,
+                     "out of host memory: the script holds %zu bytes and asked for %zu",
+                     sandbox->used_bytes, sandbox->refused_bytes);
+  }
+  int type = lua_type(vm->active, -1);
+  if (type == LUA_TNUMBER) {
+    return MVG_ERROR(MVG_INVALID_ARGUMENT, LUA_NUMBER_FMT, lua_tonumber(vm->active, -1));
+  }
+  return MVG_ERROR(MVG_INVALID_ARGUMENT, "%s",
+                   type == LUA_TSTRING ? lua_tostring(vm->active, -1) : "(an error without text)");
+}
+
 mvg_status mvg_vm_protected(mvg_vm *vm, lua_CFunction function, void *payload) {
   lua_State *L = vm->active;
   if (!lua_checkstack(L, LUA_MINSTACK)) {
@@ -95,12 +121,9 @@ mvg_status mvg_vm_protected(mvg_vm *vm, lua_CFunction function, void *payload) {
   int top = lua_gettop(L);
   lua_pushcfunction(L, function);
   lua_pushlightuserdata(L, payload);
-  mvg_status status = NULL;
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    const char *message = lua_tostring(L, -1);
-    status = MVG_ERROR(MVG_INVALID_ARGUMENT, "%s", message ? message : "(an error without text)");
-  }
+  int result = lua_pcall(L, 1, 0, 0);
   vm->active = L;
+  mvg_status status = result == LUA_OK ? NULL : take_error(vm, result);
   lua_settop(L, top);
   return status;
 }
@@ -121,22 +144,6 @@ static void push_chunk_name(lua_State *L, const char *path) {
   lua_pushfstring(L, "@%s", shown ? shown : path);
 }
 
-static bool push_file(lua_State *L, const char *path) {
-  FILE *file = fopen(path, "rb");
-  if (!file) return false;
-  luaL_Buffer buffer;
-  luaL_buffinit(L, &buffer);
-  size_t count;
-  do {
-    char *block = luaL_prepbuffer(&buffer);
-    count = fread(block, 1, LUAL_BUFFERSIZE, file);
-    luaL_addsize(&buffer, count);
-  } while (count > 0);
-  fclose(file);
-  luaL_pushresult(&buffer);
-  return true;
-}
-
 // The searcher of `require`: text files along package.path. Upvalues: package, package.searchpath.
 static int search_module(lua_State *L) {
   luaL_checkstring(L, 1);
@@ -148,10 +155,13 @@ static int search_module(lua_State *L) {
   lua_pop(L, 1);
   const char *path = mvg_arg_path(L, lua_gettop(L), false);
   push_chunk_name(L, path);
-  if (!push_file(L, path)) return luaL_error(L, "%s: cannot be read", path);
   size_t size;
-  const char *text = lua_tolstring(L, -1, &size);
-  if (luaL_loadbufferx(L, text, size, lua_tostring(L, -2), "t") != LUA_OK) return lua_error(L);
+  void **text = mvg_lua_push_box(L);
+  mvg_lua_check(L, mvg_file_read(path, MVG_FILE_NO_LIMIT, (char **)text, &size));
+  int result = luaL_loadbufferx(L, *text, size, lua_tostring(L, -2), "t");
+  mvg_free(*text);
+  *text = NULL;
+  if (result != LUA_OK) return lua_error(L);
   lua_pushstring(L, path);
   return 2;
 }
@@ -199,6 +209,7 @@ static int open_all(lua_State *L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &handles_key);
+  mvg_lua_open_box(L);
   mvg_sandbox_open_libraries(L, &vm->sandbox);
   mvg_lua_order_pairs(L);
   open_searcher(L);
@@ -243,7 +254,10 @@ mvg_status mvg_vm_create(const mvg_vm_options *options, mvg_vm **out_vm) {
   mvg_status status = copy_folders(options, vm);
   if (!status) {
     vm->L = lua_newstate(mvg_sandbox_alloc, &vm->sandbox);
-    if (!vm->L) status = MVG_ERROR(MVG_OUT_OF_MEMORY, "no memory for an interpreter");
+    if (!vm->L) {
+      status = MVG_ERROR(MVG_OUT_OF_MEMORY, "out of memory for an interpreter: %zu bytes",
+                         vm->sandbox.refused_bytes);
+    }
   }
   if (!status) {
     *(mvg_vm **)lua_getextraspace(vm->L) = vm;
@@ -295,10 +309,10 @@ static void add_script_line(lua_State *L) {
   }
 }
 
-// Leaves one message; a usage mistake passes unchanged.
+// Leaves one message; that of a usage mistake is its own.
 static int handle_error(lua_State *L) {
   if (lua_istable(L, 1) && lua_getfield(L, 1, "usage") == LUA_TSTRING) {
-    lua_settop(L, 1);
+    mvg_vm_get(L)->is_usage = true;
     return 1;
   }
   lua_settop(L, 1);
@@ -337,21 +351,16 @@ mvg_status mvg_vm_call_main(mvg_vm *vm, const char *module, const char *function
   lua_State *L = vm->L;
   main_call call = {.module = module, .function = function, .arguments = arguments, .count = count};
   *out_result = 1;
-  *out_is_usage = false;
+  vm->active = L;
+  vm->is_usage = false;
   lua_pushcfunction(L, handle_error);
   lua_pushcfunction(L, call_main);
   lua_pushlightuserdata(L, &call);
-  mvg_status status = NULL;
-  if (lua_pcall(L, 1, 0, -3) == LUA_OK) {
-    *out_result = call.result;
-  } else {
-    if (lua_istable(L, -1)) {
-      *out_is_usage = true;
-      lua_getfield(L, -1, "usage");
-    }
-    const char *message = lua_tostring(L, -1);
-    status = MVG_ERROR(MVG_INVALID_ARGUMENT, "%s", message ? message : "(an error without text)");
-  }
+  int result = lua_pcall(L, 1, 0, -3);
+  vm->active = L;
+  mvg_status status = result == LUA_OK ? NULL : take_error(vm, result);
+  if (!status) *out_result = call.result;
+  *out_is_usage = vm->is_usage;
   lua_settop(L, 0);
   return status;
 }

@@ -46,6 +46,9 @@ t.test("views follow their index expressions", function()
   t.near(eval(g, { array.from { 1, 2, 3 } }, padded), { 0, 1, 2, 3, 0 })
   local reshaped = g:reshape(nil, padded, { 5, 1 })
   t.equal(select(2, g:type(reshaped)), { 5, 1 })
+  for _, index in ipairs { "o0 + 0.5", "o0 * 1e300", "sqrt(o0)", "inf" } do
+    t.error_matches(function() g:view(expand, x, { 3 }, { index }) end, "whole numbers")
+  end
 end)
 
 t.test("gradients go through Lua rules and derived ones", function()

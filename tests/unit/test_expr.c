@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "graph/expr.h"
+#include "graph/expr_range.h"
 
 static const char *const names[] = {"x", "y"};
 
@@ -92,6 +92,24 @@ static void test_integer_division_floors(void **state) {
   const int64_t vars[] = {-7, 3};
   assert_int_equal(mvg_expr_eval_int(parse(&arena, "x / y"), vars), -3);
   assert_int_equal(mvg_expr_eval_int(parse(&arena, "x % y"), vars), 2);
+  assert_int_equal(mvg_expr_eval_int(parse(&arena, "floor(x / y) + round(y)"), vars), 0);
+  mvg_arena_deinit(&arena);
+}
+
+static void test_whole_numbers_have_bounds(void **state) {
+  (void)state;
+  mvg_arena arena = {0};
+  const mvg_range vars[] = {{0, 9}, {0, 99}};
+  mvg_range range;
+  assert_ok(mvg_expr_get_range(parse(&arena, "(x * 100 + y) / 10 % 7 - 3"), vars, &range));
+  assert_true(range.low == -3 && range.high == 3);
+  assert_ok(mvg_expr_get_range(parse(&arena, "x > 3 ? x * 4 : -y"), vars, &range));
+  assert_true(range.low == -99 && range.high == 36);
+  const char *const outside[] = {"x + 0.5", "x * 1e300", "inf", "sqrt(x)", "(x + 1e15) * y / 1e15"};
+  for (size_t i = 0; i < sizeof outside / sizeof *outside; ++i) {
+    assert_fails(mvg_expr_get_range(parse(&arena, outside[i]), vars, &range), MVG_INVALID_ARGUMENT,
+                 "");
+  }
   mvg_arena_deinit(&arena);
 }
 
@@ -120,6 +138,7 @@ int main(void) {
       cmocka_unit_test(test_derivatives_match_central_differences),
       cmocka_unit_test(test_text_form_parses_back_to_the_same_tree),
       cmocka_unit_test(test_integer_division_floors),
+      cmocka_unit_test(test_whole_numbers_have_bounds),
       cmocka_unit_test(test_errors_name_place_and_nearest_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

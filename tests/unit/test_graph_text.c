@@ -319,7 +319,7 @@ static bool use(const char *text) {
     if (elements < 100000) status = mvg_pass_run_all(graph, NULL, NULL, NULL, &optimised);
   }
   if (optimised) status = mvg_fusion_create(optimised, &caps, &(mvg_fuse_options){0}, &fusion);
-  if (fusion) status = mvg_plan_create(fusion, &caps, &plan);
+  if (fusion) status = mvg_plan_create(fusion, &caps, false, &plan);
   mvg_plan_destroy(plan);
   mvg_graph_destroy(optimised);
   mvg_graph_destroy(graph);

@@ -136,21 +136,23 @@ static void test_a_read_past_the_end_finds_nan(void **state) {
 
 // ---- host operators ----
 
-static mvg_status write_outside(void *context, uint32_t tag, const mvg_ndarray *const *inputs,
+static mvg_status write_outside(void *context, const mvg_constant *constants,
+                                uint32_t constant_count, const mvg_ndarray *const *inputs,
                                 uint32_t input_count, mvg_ndarray *const *outputs,
                                 uint32_t output_count) {
-  (void)context, (void)input_count, (void)output_count;
+  (void)context, (void)constant_count, (void)input_count, (void)output_count;
   float *y = outputs[0]->data;
   memcpy(y, inputs[0]->data, inputs[0]->size_bytes);
-  y[tag ? ELEMENTS : -1] = 1;
+  y[constants[0].integer] = 1;
   return NULL;
 }
 
-static void expect_host_caught(uint32_t tag, const char *place) {
+static void expect_host_caught(int64_t element, const char *place) {
   static const mvg_opdef def = {.name = "wrong_copy", .kind = MVG_KIND_HOST, .run = write_outside};
   fixture f;
   fixture_open(&f);
   const mvg_value x = make_input(&f, DIMS(ELEMENTS));
+  const mvg_constant at = {.name = "at", .is_integer = true, .integer = element};
   mvg_type type = {.dtype = MVG_DTYPE_F32, .shape = DIMS(ELEMENTS)};
   mvg_node node = {.kind = MVG_KIND_HOST,
                    .op = def.name,
@@ -159,7 +161,7 @@ static void expect_host_caught(uint32_t tag, const char *place) {
                    .output_count = 1,
                    .inputs = &x,
                    .outputs = &type,
-                   .host = {.tag = tag}};
+                   .host = {.constants = &at, .constant_count = 1}};
   uint32_t id;
   check(mvg_graph_add_node(f.graph, &node, &id));
   add_output(&f, "y", MAP(&f, "a + 1", (mvg_value){id, 0}));
@@ -169,8 +171,8 @@ static void expect_host_caught(uint32_t tag, const char *place) {
 
 static void test_host_operators_are_caught_on_both_sides(void **state) {
   (void)state;
-  expect_host_caught(0, "element -1 of (engine):0 wrong_copy f32[7]");
-  expect_host_caught(1, "element 7 of (engine):0 wrong_copy f32[7]");
+  expect_host_caught(-1, "element -1 of (engine):0 wrong_copy f32[7]");
+  expect_host_caught(ELEMENTS, "element 7 of (engine):0 wrong_copy f32[7]");
 }
 
 static int pretend_gpu(void **state) {

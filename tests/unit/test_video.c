@@ -184,6 +184,25 @@ static void test_damaged_videos_never_crash(void **state) {
   mvg_free(bytes);
 }
 
+// As the limit on a single request of FFmpeg's rises, reading fails until it can succeed.
+static void test_reading_within_any_limit_of_memory_is_clean(void **state) {
+  (void)state;
+  make_clip(in_folder("limited.mp4"), &small_clip);
+  int refused = 0;
+  mvg_status status;
+  size_t limit_bytes = 64;
+  do {
+    limit_bytes += limit_bytes / 16;
+    av_max_alloc(limit_bytes);
+    status = read_all_frames(in_folder("limited.mp4"));
+    refused += status != NULL;
+    if (status) assert_non_null(strstr(mvg_status_get_message(status), "limited.mp4"));
+    mvg_status_destroy(status);
+  } while (status);
+  av_max_alloc(INT_MAX);
+  assert_in_range(refused, 20, 200);
+}
+
 static void test_real_footage_is_read_whole(void **state) {
   (void)state;
   const char *path = get_shared("data/balance/cam02.mp4");
@@ -207,6 +226,7 @@ int main(void) {
       cmocka_unit_test(test_what_is_no_video_is_refused_by_name),
       cmocka_unit_test(test_references_to_other_files_are_not_followed),
       cmocka_unit_test(test_damaged_videos_never_crash),
+      cmocka_unit_test(test_reading_within_any_limit_of_memory_is_clean),
       cmocka_unit_test(test_real_footage_is_read_whole),
   };
   char name[SKIPPED_NAME_SIZE];
