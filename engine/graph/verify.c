@@ -89,7 +89,8 @@ static mvg_status verify_index(const mvg_node *node, const mvg_shape *input) {
     mvg_status status = mvg_expr_get_range(expr, vars, &range);
     if (status) {
       char origin[MVG_ORIGIN_TEXT_SIZE];
-      return mvg_status_annotate(status, "%s: axis %u", mvg_node_format_origin(node, origin), i);
+      return mvg_status_annotate(status, "%s: its %s", mvg_node_format_origin(node, origin),
+                                 i < input->rank ? "index" : "condition");
     }
     if (i < input->rank) is_inside = is_inside && range.low >= 0 && range.high < input->dims[i];
   }
@@ -141,22 +142,25 @@ static mvg_status verify_reduce(const mvg_graph *graph, const mvg_node *node) {
 
 // ---- kernels and host operators ----
 
-static mvg_status verify_constants(const mvg_node *node, const mvg_constant *constants,
-                                   uint32_t count) {
-  for (uint32_t i = 1; i < count; ++i) {
-    if (strcmp(constants[i - 1].name, constants[i].name) >= 0) {
-      return fail(node, "constants are sorted by name, each given once; '%s' is not",
-                  constants[i].name);
-    }
-  }
-  return NULL;
-}
-
 static bool is_identifier(const char *text) {
   bool is_good = text && !isdigit((unsigned char)text[0]) && text[0];
   for (; is_good && *text; ++text)
     is_good = isalnum((unsigned char)*text) || *text == '_';
   return is_good;
+}
+
+static mvg_status verify_constants(const mvg_node *node, const mvg_constant *constants,
+                                   uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!is_identifier(constants[i].name)) {
+      return fail(node, "constant %u needs a name of letters and digits", i);
+    }
+    if (i && strcmp(constants[i - 1].name, constants[i].name) >= 0) {
+      return fail(node, "constants are sorted by name, each given once; '%s' is not",
+                  constants[i].name);
+    }
+  }
+  return NULL;
 }
 
 // Names become those of functions in the shader.

@@ -75,10 +75,10 @@ function attention.mask_scores(scores, mask, excludes)
 end
 
 local function check_arguments(name, q, k, v)
-  local shapes = { q = q.shape, k = k.shape, v = v.shape }
-  for argument, shape in pairs(shapes) do
-    if #shape < 2 then
-      trace.fail("%s: argument '%s' needs at least 2 axes, is %s", name, argument, tensor.format_shape(shape))
+  for i, given in ipairs { q, k, v } do
+    if #given.shape < 2 then
+      trace.fail("%s: argument '%s' needs at least 2 axes, is %s", name, ({ "q", "k", "v" })[i],
+        tensor.format_shape(given.shape))
     end
   end
   local dims, keys = q.shape[#q.shape], k.shape[#k.shape - 1]
