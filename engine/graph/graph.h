@@ -74,7 +74,7 @@ typedef struct {
   uint32_t groups[3];   // explicit workgroups, for kernels that cooperate
   uint32_t local_size;  // 0: codegen chooses (flat grids only)
   const char *binding;  // host kernel that may replace it on CPU devices ("matmul"), or NULL
-  double operations;    // floating point, as declared; below 0: unknown
+  double operations;    // floating point, as declared: a whole number; below 0: unknown
 } mvg_kernel_body;
 
 typedef struct {

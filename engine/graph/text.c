@@ -162,6 +162,7 @@ static void print_kernel(mvg_str *out, const mvg_node *node) {
     mvg_str_appendf(out, "; groups %u %u %u", groups[0], groups[1], groups[2]);
   }
   if (kernel->local_size) mvg_str_appendf(out, "; local %u", kernel->local_size);
+  if (kernel->operations >= 0) mvg_str_appendf(out, "; operations %.0f", kernel->operations);
   if (kernel->binding) {
     mvg_str_append(out, "; binding ");
     print_word(out, kernel->binding);

@@ -11,7 +11,7 @@
 //     %5 = view reshape(%4) f32[6]
 //     %6 = reduce sum(%5) f32[] over 0 { 0; (acc + x); acc }    init; combine; finish
 //     %7 = kernel matmul(%3, %4) f32[2, 2] { matmul/matmul.comp a, b -> c; with K=3 EPS=1e-05;
-//          groups 1 1 1; local 64; binding matmul }             on one line; or invocations 4
+//          groups 1 1 1; local 64; operations 24; binding matmul }   on one line; or invocations 4
 //     %8 = host pick(%7) i32[2], f32[2] { count=2 }
 //     output "y" %6
 //     update "net.bias" %8.1 slot 4

@@ -199,7 +199,7 @@ static mvg_status read_groups(mvg_text_cursor *c, uint32_t groups[3]) {
 // One part of a kernel's body after ';'.
 static mvg_status read_kernel_part(mvg_text_reader *r, mvg_kernel_body *out) {
   mvg_text_cursor *c = &r->cursor;
-  uint64_t local_size;
+  uint64_t local_size, operations;
   if (mvg_text_accept_word(c, "with")) {
     (void)mvg_text_is_at_end(c);
     return read_constants(r, &out->constants, &out->constant_count);
@@ -213,8 +213,14 @@ static mvg_status read_kernel_part(mvg_text_reader *r, mvg_kernel_body *out) {
     out->local_size = (uint32_t)local_size;
     return NULL;
   }
+  if (mvg_text_accept_word(c, "operations")) {
+    MVG_RETURN_IF_ERROR(mvg_text_read_uint(c, "a number of operations", UINT64_MAX, &operations));
+    out->operations = (double)operations;
+    return NULL;
+  }
   if (!mvg_text_accept_word(c, "binding")) {
-    return mvg_text_fail(c, "expected 'with', 'invocations', 'groups', 'local' or 'binding'");
+    return mvg_text_fail(
+        c, "expected 'with', 'invocations', 'groups', 'local', 'operations' or 'binding'");
   }
   MVG_RETURN_IF_ERROR(mvg_text_read_word(c, "the name of a host kernel", &out->binding));
   return keep_string(r, &out->binding);
@@ -223,6 +229,7 @@ static mvg_status read_kernel_part(mvg_text_reader *r, mvg_kernel_body *out) {
 static mvg_status read_kernel(mvg_text_reader *r, mvg_node *node) {
   mvg_text_cursor *c = &r->cursor;
   mvg_kernel_body *body = &node->kernel;
+  body->operations = -1;
   MVG_RETURN_IF_ERROR(mvg_text_expect(c, "{"));
   MVG_RETURN_IF_ERROR(mvg_text_read_word(c, "a file below kernels/", &body->source));
   MVG_RETURN_IF_ERROR(keep_string(r, &body->source));

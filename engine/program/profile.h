@@ -30,7 +30,7 @@ double mvg_profile_now_ns(void);
 // What a step moves at least and computes.
 typedef struct {
   uint64_t read_bytes, write_bytes;
-  double operations; // floating point, of kernels as declared, of fused groups about; below 0: unknown
+  double operations; // floating point: of kernels as declared, of fused groups about; < 0: unknown
 } mvg_cost;
 mvg_cost mvg_profile_get_cost(const mvg_plan *plan, uint32_t step);
 

@@ -1,5 +1,6 @@
 // The builders of a script's graph: one method a node kind. Failures carry the origin that the
 // graph was given last.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,7 +335,7 @@ static int build_kernel(lua_State *L) {
   read_names(L, "outputs", call.node.output_count, args.output_names);
   read_grid(L, &args.body);
   lua_getfield(L, 6, "operations");
-  args.body.operations = luaL_optnumber(L, -1, -1);
+  args.body.operations = rint(luaL_optnumber(L, -1, -1));
   lua_pop(L, 1);
   uint32_t id = 0;
   check_built(L, graph, add_kernel(graph, &call, &args, &id));
