@@ -12,6 +12,14 @@ void mvg_str_deinit(mvg_str *str) {
   *str = (mvg_str){0};
 }
 
+void mvg_str_deinit_part(mvg_str *part, mvg_str *whole) {
+  if (!whole->failure) {
+    whole->failure = part->failure;
+    part->failure = NULL;
+  }
+  mvg_str_deinit(part);
+}
+
 static bool reserve(mvg_str *str, size_t extra) {
   if (str->failure) return false;
   str->failure = mvg_array_grow((void **)&str->text, &str->capacity, str->length + extra + 1, 1);

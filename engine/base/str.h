@@ -23,6 +23,9 @@ void mvg_str_appendf(mvg_str *str, const char *format, ...) MVG_PRINTF(2, 3);
 // after.
 mvg_status mvg_str_take(mvg_str *str, char **out_text) MVG_MUST_USE;
 
+// Empties `part`, whose text was copied into `whole`: a failure of the part becomes the whole's.
+void mvg_str_deinit_part(mvg_str *part, mvg_str *whole);
+
 // Edit distance, for "did you mean".
 size_t mvg_str_distance(const char *a, const char *b);
 

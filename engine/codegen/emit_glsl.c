@@ -42,7 +42,7 @@ static mvg_status print_part(mvg_emitter *e, const mvg_group *group, const mvg_p
                            name.text);
   }
   if (stores.text) mvg_str_append(&e->scope->text, stores.text);
-  mvg_str_deinit(&stores);
+  mvg_str_deinit_part(&stores, &e->scope->text);
   return mvg_status_join(status, mvg_emitter_close(e, out_text));
 }
 
@@ -133,7 +133,7 @@ static mvg_status print_lane(const mvg_fusion *fusion, const mvg_group *group, c
     mvg_str_append(body, "}\n");
   }
   mvg_free(text);
-  mvg_str_deinit(&stores);
+  mvg_str_deinit_part(&stores, body);
   mvg_emitter_deinit(&e);
   return status;
 }
@@ -207,8 +207,8 @@ static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
     mvg_str_append(&text, "}\n");
     status = mvg_shader_choose_grid(caps, total, local_size, shader->groups);
   }
+  mvg_str_deinit_part(&body, &text);
   if (!status) status = mvg_str_take(&text, &shader->glsl);
-  mvg_str_deinit(&body);
   mvg_str_deinit(&text);
   return status;
 }

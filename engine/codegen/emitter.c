@@ -169,10 +169,10 @@ mvg_status mvg_emitter_print_index(mvg_emitter *e, const mvg_index *index, mvg_n
     status = MVG_ERROR(MVG_INTERNAL, "an index variable has no name");
   *out = make_name(e, "i");
   mvg_str_appendf(&e->scope->text, "int %s = %s;\n", out->text, text.text ? text.text : "0");
+  mvg_str_deinit_part(&text, &e->scope->text);
   status =
       mvg_status_join(status, mvg_array_push(&e->scope->indices, ((mvg_known_index){index, *out})));
   e->scope = here;
-  mvg_str_deinit(&text);
   return status;
 }
 
@@ -194,16 +194,19 @@ static bool find_value(const mvg_scope *scope, uint32_t value, const mvg_index *
 static mvg_status print_at(mvg_emitter *e, mvg_value value, const mvg_place *place, bool is_root,
                            mvg_name *out);
 
-static void print_literal(const mvg_node *node, mvg_name *out) {
+static mvg_status print_literal(const mvg_node *node, mvg_name *out) {
   if (node->outputs[0].dtype == MVG_DTYPE_I32) {
     snprintf(out->text, sizeof out->text, "(%d)", *(const int32_t *)node->constant.data);
-    return;
+    return NULL;
   }
   mvg_expr literal = {.op = MVG_EXPR_CONST, .value = *(const float *)node->constant.data};
   mvg_str text = {0};
   mvg_expr_print_glsl(&text, &literal, NULL, false);
-  snprintf(out->text, sizeof out->text, "%s", text.text ? text.text : "0.0");
-  mvg_str_deinit(&text);
+  char *number;
+  MVG_RETURN_IF_ERROR(mvg_str_take(&text, &number));
+  snprintf(out->text, sizeof out->text, "%s", number);
+  mvg_free(number);
+  return NULL;
 }
 
 static mvg_status print_load(mvg_emitter *e, mvg_value value, const mvg_index *linear,
@@ -265,7 +268,7 @@ static mvg_status print_map(mvg_emitter *e, const mvg_node *node, const mvg_plac
     mvg_str_appendf(&e->scope->text, is_integer ? "int %s = int(%s);\n" : "float %s = %s;\n",
                     out->text, text.text ? text.text : "0.0");
   }
-  mvg_str_deinit(&text);
+  mvg_str_deinit_part(&text, &e->scope->text);
   return NULL;
 }
 
@@ -378,9 +381,9 @@ static mvg_status print_reduce(mvg_emitter *e, const mvg_node *node, const mvg_p
                     out->text, finish.text);
   }
   e->has_loop = true;
-  mvg_str_deinit(&init);
-  mvg_str_deinit(&combine);
-  mvg_str_deinit(&finish);
+  mvg_str_deinit_part(&init, &outside->text);
+  mvg_str_deinit_part(&combine, &outside->text);
+  mvg_str_deinit_part(&finish, &outside->text);
   return status;
 }
 
@@ -389,8 +392,7 @@ static mvg_status print_at(mvg_emitter *e, mvg_value value, const mvg_place *pla
   const mvg_node *node = mvg_graph_get_node(e->graph, value.node);
   bool is_loaded = mvg_fusion_is_loaded(e->fusion, value) && !is_root;
   if (node->kind == MVG_KIND_CONST && !is_loaded) {
-    print_literal(node, out);
-    return NULL;
+    return print_literal(node, out);
   }
   const mvg_index *linear = mvg_place_get_linear(&e->pool, place);
   uint32_t number = mvg_fusion_number(e->fusion, value);

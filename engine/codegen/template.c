@@ -64,7 +64,7 @@ static mvg_status print_store_body(mvg_emitter *e, const mvg_part *part, char **
                            find_binding(e->group, root->value), false, "v", name.text);
   }
   if (stores.text) mvg_str_append(&e->scope->text, stores.text);
-  mvg_str_deinit(&stores);
+  mvg_str_deinit_part(&stores, &e->scope->text);
   status = mvg_status_join(status, mvg_index_pool_take_failure(&e->pool));
   return status ? status : mvg_emitter_close(e, out_text);
 }

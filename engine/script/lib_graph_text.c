@@ -83,9 +83,10 @@ static mvg_status run_passes(const mvg_graph *graph, const mvg_pass_options *opt
 static int graph_text_after(lua_State *L) {
   const mvg_graph *graph = mvg_arg_graph(L, 1);
   pass_capture capture = {.wanted = luaL_checkstring(L, 2)};
-  check_pass(L, capture.wanted);
   mvg_pass_options options;
+  lua_settop(L, 3);
   mvg_arg_pass_options(L, 3, &options);
+  check_pass(L, capture.wanted);
   void **box = mvg_lua_push_box(L);
   mvg_vm_enter(L);
   mvg_status status = run_passes(graph, &options, &capture);

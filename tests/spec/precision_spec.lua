@@ -5,6 +5,7 @@ local nn, ops = mv.nn, mv.ops
 
 if not pcall(mv.device) then require("mvgraph.core").select_device "null" end
 local is_null <const> = mv.device().is_null
+local is_guarded <const> = require("mvgraph.core").getenv "MVGRAPH_GUARD" == "1" -- no memory is used twice then
 
 local function wave(shape, phase)
   local array = mv.array(shape)
@@ -82,7 +83,7 @@ for _, is_host in ipairs { true, false } do
   t.test("recomputation holds less and changes no bit" .. where, function()
     local one = is_host and plain or train { host_bindings = false }
     local again = train { recompute = { "stem", "swin.blocks.*", "swin.*" }, host_bindings = is_host }
-    t.is_true(again.bytes < one.bytes, ("%d of %d bytes"):format(again.bytes, one.bytes))
+    t.is_true(is_guarded or again.bytes < one.bytes, ("%d of %d bytes"):format(again.bytes, one.bytes))
     if is_null then t.skip "the null device computes nothing" end
     t.equal(again.losses, one.losses)
     same_parameters(again, one)

@@ -18,6 +18,7 @@ local plan = {
 
 local format <const> = memory_forecast.format_bytes
 local MAX_TRIALS <const> = 8 -- of smaller batches
+local MAX_PATTERNS <const> = 3 -- of modules to compute again
 
 local function row(label, bytes, text)
   print(("  %-28s %11s  %s"):format(label, format(bytes), text))
@@ -74,14 +75,23 @@ local function print_states(forecast, top)
   end
 end
 
-local function with_batch(given, batch)
+local function with_set(given, assignment)
   local changed = { set = {} }
   for key, value in pairs(given) do
     if key ~= "set" then changed[key] = value end
   end
-  for _, assignment in ipairs(given.set or {}) do table.insert(changed.set, assignment) end
-  table.insert(changed.set, "batch=" .. batch)
+  for _, known in ipairs(given.set or {}) do table.insert(changed.set, known) end
+  table.insert(changed.set, assignment)
   return changed
+end
+
+-- What the script would take with one more setting, and whether that fits.
+local function try(path, given, assignment, limit)
+  local bytes = script_programs.with(path, with_set(given, assignment), function(programs, changed)
+    return select(2, forecast_run(programs, changed, given.program))
+  end)
+  print(("  --set %-40s %11s  %s"):format(assignment, format(bytes), bytes <= limit and "fits" or "too much"))
+  return bytes <= limit
 end
 
 -- Half the batch again and again, until it fits.
@@ -94,17 +104,46 @@ local function print_smaller(path, given, about, limit)
   for _ = 1, MAX_TRIALS do
     batch = batch // 2
     if batch < 1 then break end
-    local bytes = script_programs.with(path, with_batch(given, batch), function(programs, smaller)
-      return select(2, forecast_run(programs, smaller, given.program))
-    end)
-    print(("  --set batch=%-5d %11s  %s"):format(batch, format(bytes), bytes <= limit and "fits" or "too much"))
-    if bytes <= limit then return end
+    if try(path, given, "batch=" .. batch, limit) then return end
   end
   print "no batch is small enough: choose a smaller image size, fewer views or a smaller model"
 end
 
+-- Patterns of the modules that hold most at the peak: numbers in their paths stand for any.
+local function suggest_recompute(modules)
+  local patterns = {}
+  for _, module in ipairs(modules) do
+    local pattern = ("." .. module.path):gsub("%.%d+%f[.\0]", ".*"):match "^%.(.*%*)"
+    local is_new = pattern ~= nil
+    for _, known in ipairs(patterns) do is_new = is_new and pattern:sub(1, #known) ~= known end
+    if is_new then patterns[#patterns + 1] = pattern end
+  end
+  return table.concat(patterns, ",", 1, math.min(#patterns, MAX_PATTERNS))
+end
+
+local function print_recomputed(path, given, about, limit, modules)
+  local patterns = suggest_recompute(modules)
+  if about.config and about.config.recompute and patterns ~= "" then
+    try(path, given, "recompute=" .. patterns, limit)
+  else
+    print "  mv.program(name, inputs, body, { recompute = { \"layers.*\" } }) names modules to compute again"
+  end
+end
+
+local function print_halved(path, given, about, limit)
+  if about.config and about.config.precision == "f32" then
+    try(path, given, "precision=bf16", limit)
+  else
+    print "  mv.program(name, inputs, body, { precision = \"bf16\" }) stores activations in 16 bits"
+  end
+end
+
 -- What would shrink it, one remedy after the other; each says what it gives.
-local REMEDIES <const> = { { "with a smaller batch:", print_smaller } }
+local REMEDIES <const> = {
+  { "with recomputation, for a longer step of the same bits:", print_recomputed },
+  { "with activations of 16 bits:", print_halved },
+  { "with a smaller batch:", print_smaller },
+}
 
 -- Bytes that living arrays of the device take.
 local function measure()
@@ -159,7 +198,7 @@ function plan.run(given)
     print(("\n%s more than the %s there are"):format(format(peak - limit), format(limit)))
     for _, remedy in ipairs(REMEDIES) do
       print(remedy[1])
-      remedy[2](path, given, about, limit)
+      remedy[2](path, given, about, limit, memory_forecast.by_module(forecast.programs[1].program.compiled:holders()))
     end
     return 1
   end)

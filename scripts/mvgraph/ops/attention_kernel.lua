@@ -147,7 +147,7 @@ local function composed_rule(compose)
     local given = table.pack(...)
     local call = given[given.n]
     local leaves, loss = {}, nil
-    for i = 1, given.n - 1 do leaves[i] = methods.stop_gradient(given[i]) end
+    for i = 1, given.n - 1 do leaves[i] = given[i] * 1 end
     local arguments = table.move(leaves, 1, #leaves, 1, {})
     arguments[#arguments + 1] = call.options
     local outputs = { compose(table.unpack(arguments)) }
@@ -224,6 +224,7 @@ local three_grad = op.kernel "attention_grad" {
     }
   end,
   source = "attention/attention_grad.comp", binding = "attention_grad",
+  flops = "g * i * j * (6 * q + 4 * w + 20 * heads)",
   validate = function(s, inputs)
     size_three("attention_grad", s, inputs[2].shape, inputs[3].shape, inputs[4].shape, inputs[5], inputs[6])
     check_saved("attention_grad", s, inputs[1], inputs[7])
@@ -251,6 +252,7 @@ local one_grad = op.kernel "self_attention_grad" {
     }
   end,
   source = "attention/self_attention_grad.comp", binding = "attention_grad",
+  flops = "g * n * n * (10 * c + 20 * heads)",
   validate = function(s, inputs)
     size_one("self_attention_grad", s, inputs[3], inputs[4])
     check_saved("self_attention_grad", s, inputs[1], inputs[5])
@@ -274,6 +276,7 @@ attention_kernel.attention = op.kernel "attention" {
   attributes = { "heads", "scale", "by_head = 0", "causal = 0" },
   outputs = describe_forward,
   source = "attention/attention.comp", binding = "attention",
+  flops = "g * i * j * (2 * q + 2 * w + 14 * heads)",
   validate = function(s, inputs)
     size_three("attention", s, inputs[1].shape, inputs[2].shape, inputs[3].shape, inputs[4], inputs[5])
   end,
@@ -310,6 +313,7 @@ attention_kernel.self_attention = op.kernel "self_attention" {
   attributes = { "heads", "scale", "causal = 0" },
   outputs = describe_forward,
   source = "attention/self_attention.comp", binding = "attention",
+  flops = "g * n * n * (4 * c + 14 * heads)",
   validate = function(s, inputs) size_one("self_attention", s, inputs[2], inputs[3]) end,
   constants = make_constants, dispatch = count_forward,
   reference = reference.one,
