@@ -13,9 +13,9 @@ static void lower_u32(uint32_t *limit, uint32_t floor) {
   if (*limit > floor) *limit = floor;
 }
 
-// Bindings a kernel: the specification allows 4 a stage, but layer_norm_rows alone has 6, and
-// drivers with Vulkan 1.1 for desktops have many more.
-#define FLOOR_BINDINGS 8
+// Bindings a kernel: the specification allows 4 a stage, but attention_grad alone has 12, and
+// drivers with Vulkan 1.2 for desktops have many more.
+#define FLOOR_BINDINGS 12
 
 // Vulkan 1.2, table "Required Limits".
 static void lower_to_floor(mvg_caps *caps) {

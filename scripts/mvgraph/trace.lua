@@ -18,7 +18,7 @@ Tracer.__index = Tracer
 
 local current ---@type Tracer?
 local paths = { "" } -- stack of module paths, outermost first
-local modules = {} -- by depth of that stack: the module that runs there
+local modules = setmetatable({}, { __mode = "v" }) -- by depth of that stack: the module that runs there
 local is_differentiating = false -- hooks build nodes with the origin of the node they differentiate
 
 local library <const> = (debug.getinfo(1, "S").source:match("^(.*)trace%.lua$"))
@@ -72,14 +72,17 @@ function trace.mark_origin()
   current.graph:set_origin(file, line, paths[#paths])
 end
 
+local function leave(depth, passed, ...)
+  for i = #paths, depth, -1 do paths[i], modules[i] = nil, nil end
+  if not passed then error((...), 0) end
+  return ...
+end
+
 local function run_below(name, module, body, ...)
   local outer, depth = paths[#paths], #paths + 1
   paths[depth] = (outer ~= "" and name ~= "") and outer .. "." .. name or outer .. name
   modules[depth] = module
-  local results = table.pack(pcall(body, ...))
-  for i = #paths, depth, -1 do paths[i], modules[i] = nil, nil end
-  if not results[1] then error(results[2], 0) end
-  return table.unpack(results, 2, results.n)
+  return leave(depth, pcall(body, ...))
 end
 
 ---Runs `body` with `name` pushed on the module path.
