@@ -59,13 +59,16 @@ t.test("the plan names programs, states and holders with script lines and module
   t.equal({ tonumber(bytes), tonumber(count) }, { 13, 4 * elements })
 end)
 
-t.test("too little memory fails, and the smaller batch that fits is named", function()
+t.test("too little memory fails, and what helps is named with what it gives", function()
   local _, _, full = plan()
   local _, _, half = plan("--set", "batch=32")
   t.is_true(half < full)
   local printed, code = plan("--memory", ("%d"):format((full + half) // 2))
   t.equal(code, 1)
-  has(printed, "there are\nwith a smaller batch:")
+  has(printed, "there are\nwith recomputation,")
+  t.is_true(printed:match "%-%-set recompute=%* +[%d.]+ %a+  %a+", printed)
+  t.is_true(printed:match "%-%-set precision=bf16 +[%d.]+ %a+  %a+", printed)
+  has(printed, "with a smaller batch:")
   t.is_true(printed:match "%-%-set batch=32 +[%d.]+ %a+  fits", printed)
   printed, code = plan("--memory", "1G")
   t.equal(code, 0)
@@ -84,6 +87,7 @@ mv.program("plain", { x = { shape = { 1024 } } }, function(given) return { y = g
   local printed, code = command.run("plan", plain, "--measure", "--memory", "1K")
   t.equal(code, 1)
   has(printed, "no configuration key 'batch' to try")
+  has(printed, "{ recompute = {")
 end)
 
 -- Forecast in bytes, and by how many per cent the device allocated something else.

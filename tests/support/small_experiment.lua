@@ -3,7 +3,7 @@ return [[
 local mv = require "mvgraph"
 local nn = mv.nn
 local M = mv.experiment "small"
-M.config = { batch = 64, width = 32, poison = 0 }
+M.config = { batch = 64, width = 32, poison = 0, recompute = {}, precision = "f32" }
 M.dataset = "small"
 
 package.preload["datasets.small"] = function()
@@ -49,7 +49,7 @@ M.stages = { { name = "fit", epochs = 2, lr = 1e-2, setup = function(ctx)
     if config.poison > 0 then loss = loss + mv.with_path("poisoned", function() return (loss * -1 - 1):log() end) end
     optimizer:step(mv.grad(loss, parameters), given.lr)
     return { loss = loss }
-  end)
+  end, { recompute = config.recompute, precision = config.precision })
   program:compile()
   return setmetatable({ ctx = ctx, program = program }, Stage)
 end } }
