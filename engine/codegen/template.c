@@ -145,6 +145,13 @@ static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
   return NULL;
 }
 
+static bool is_empty(const mvg_node *node) {
+  for (uint32_t i = 0; i < node->output_count; ++i) {
+    if (mvg_shape_get_size(&node->outputs[i].shape) > 0) return false;
+  }
+  return true;
+}
+
 mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
                              mvg_shader *shader) {
   const mvg_node *node = mvg_graph_get_node(fusion->graph, group->node);
@@ -157,7 +164,9 @@ mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, c
     status = mvg_shader_choose_grid(caps, kernel->invocations, local_size, shader->groups);
   } else {
     memcpy(shader->groups, kernel->groups, sizeof shader->groups);
+    if (is_empty(node)) shader->groups[0] = 0; // nothing to write
     for (int i = 1; i < 3; ++i) {
+      if (shader->groups[0] == 0) shader->groups[i] = 0;
       if (shader->groups[0] && shader->groups[i] == 0) shader->groups[i] = 1;
     }
   }
