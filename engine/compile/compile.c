@@ -30,9 +30,9 @@ mvg_status mvg_compile(const mvg_graph *graph, mvg_device *device, mvg_state *co
   mvg_graph *optimised = NULL;
   mvg_fusion *fusion = NULL;
   mvg_plan *plan = NULL;
-  mvg_status status = mvg_pass_run_all(graph, options ? &options->passes : NULL,
-                                       has_observer ? observe_pass : NULL, (void *)options,
-                                       &optimised);
+  mvg_status status =
+      mvg_pass_run_all(graph, options ? &options->passes : NULL, has_observer ? observe_pass : NULL,
+                       (void *)options, &optimised);
   if (!status) status = mvg_fusion_create(optimised, caps, &fuse, &fusion);
   mvg_graph_destroy(optimised);
   if (!status && has_observer) options->on_pass(options->on_pass_context, "lower", fusion->graph);

@@ -33,8 +33,7 @@ static bool is_same_kernel(const mvg_node *a, const mvg_node *b) {
   const mvg_kernel_body *x = &a->kernel, *y = &b->kernel;
   return is_same_text(x->source, y->source) && is_same_text(x->binding, y->binding) &&
          x->invocations == y->invocations && x->local_size == y->local_size &&
-         x->operations == y->operations &&
-         memcmp(x->groups, y->groups, sizeof x->groups) == 0 &&
+         x->operations == y->operations && memcmp(x->groups, y->groups, sizeof x->groups) == 0 &&
          are_same_constants(x->constants, x->constant_count, y->constants, y->constant_count) &&
          are_same_names(x->input_names, y->input_names, a->input_count) &&
          are_same_names(x->output_names, y->output_names, a->output_count);

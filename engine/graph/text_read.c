@@ -26,7 +26,8 @@ static mvg_status read_type(mvg_text_cursor *c, mvg_type *out) {
   const char *name;
   MVG_RETURN_IF_ERROR(mvg_text_read_word(c, "an element type such as f32", &name));
   if (!mvg_dtype_parse(name, &out->dtype)) {
-    return mvg_text_fail(c, "there is no element type '%s'; f32, i32, f16 and bf16 are known", name);
+    return mvg_text_fail(c, "there is no element type '%s'; f32, i32, f16 and bf16 are known",
+                         name);
   }
   return read_shape(c, &out->shape);
 }

@@ -23,7 +23,8 @@ static const struct {
   const char *text, *message;
 } broken[] = {
     {LEAVES "  %2 = map add(%0, %1) f32[3, 2] { (v0 + v1) }", "must be the broadcast of its"},
-    {LEAVES "  %2 = map add(%0, %1) u8[2, 3] { (v0 + v1) }", "graphs hold f32, i32, f16 and bf16 only"},
+    {LEAVES "  %2 = map add(%0, %1) u8[2, 3] { (v0 + v1) }",
+     "graphs hold f32, i32, f16 and bf16 only"},
     {LEAVES "  %2 = map add(%0, %1) f32[2, 3], f32[2] { v0 }", "only kernel and host operators"},
     {LEAVES "  %2 = view v(%1) i32[3] { o0 }", "a view keeps the element type"},
     {LEAVES "  %2 = view v(%1) f32[4] { o0 }", "element [3] reads index 3 of axis 0, which has 3"},
