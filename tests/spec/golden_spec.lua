@@ -49,15 +49,25 @@ local function resolve(path)
   return found
 end
 
----What a call gives, several results or one list of them. JSON's null is a light userdata; a call takes nil.
-local function call(case, tensors)
-  local arguments = case.packed and { tensors } or table.move(tensors, 1, #tensors, 1, {})
-  local count = #arguments
-  for i = 1, #case.arguments do
-    local argument = case.arguments[i]
-    if argument ~= mv.json.null then arguments[count + i] = argument end
+---Inputs in their places, and the other arguments in order where none stands. JSON's null is a light userdata; a call
+---takes nil.
+local function arguments_of(case, tensors)
+  local inputs, arguments, others = case.packed and { tensors } or tensors, {}, 0
+  for i, input in ipairs(inputs) do arguments[case.places and case.places[i] or i] = input end
+  local count = #inputs + #case.arguments
+  for place = 1, count do
+    if not arguments[place] then
+      others = others + 1
+      local argument = case.arguments[others]
+      if argument ~= mv.json.null then arguments[place] = argument end
+    end
   end
-  local results = table.pack(resolve(case.call)(table.unpack(arguments, 1, count + #case.arguments)))
+  return table.unpack(arguments, 1, count)
+end
+
+---What a call gives, several results or one list of them.
+local function call(case, tensors)
+  local results = table.pack(resolve(case.call)(arguments_of(case, tensors)))
   local is_list = type(results[1]) == "table" and not tensor.is_tensor(results[1])
   return is_list and table.pack(table.unpack(results[1])) or results
 end

@@ -198,9 +198,16 @@ for _, case in ipairs(golden.clip_grad_norm_) do
   end)
 end
 
-for _, case in ipairs(golden.schedules) do
-  t.test(case.layer .. ": rates are PyTorch's", function()
-    local schedule = mv.optim.lr_scheduler[case.layer](case.lr, case.options)
+---`after` is a case of its own.
+local function make_schedule(case, lr)
+  local after = case.options.after
+  if after then case.options.after = make_schedule(after, lr) end
+  return mv.optim.lr_scheduler[case.layer](lr, case.options)
+end
+
+for number, case in ipairs(golden.schedules) do
+  t.test(("%s, set %d: rates are PyTorch's"):format(case.layer, number), function()
+    local schedule = make_schedule(case, case.lr)
     for i, rate in ipairs(case.rates) do t.near(schedule:get_lr(i - 1), rate, 1e-7) end
   end)
 end

@@ -12,6 +12,9 @@ local PAGE <const> = [[
 
 <details><summary>Names; °: without PyTorch's numbers of its own</summary>
 
+Those are kernels and helpers behind names that have them (`softmax_rows` behind `softmax`, `conv2d`'s `unfold`), what
+draws random numbers, and what PyTorch lacks on the CPU (assignment, consensus, SMPL's chain, loss scaling).
+
 %s
 
 </details>
@@ -69,7 +72,8 @@ local function find_operators(files)
       if type(value) == "function" or (type(value) == "table" and value.name_) then found[name] = value end
     end
     for _, name in ipairs(op.order) do
-      if op.registry[name].file:match("mvgraph/" .. file .. "%.lua$") then found[name] = op.registry[name].call end
+      local is_here = op.registry[name].file:match("mvgraph/" .. file .. "%.lua$")
+      if is_here then found[name] = found[name] or op.registry[name].call end
     end
   end
   return found

@@ -1,5 +1,6 @@
 """Attention: PyTorch's, and in windows."""
 import torch
+from torchvision.models import swin_transformer
 
 from golden.common import case, given, waves
 
@@ -70,5 +71,34 @@ def windows():
     return made
 
 
+def biases():
+    made = []
+    for h, w, heads in ((2, 3, 2), (1, 1, 3), (1, 5, 1), (4, 4, 1)):
+        layer = swin_transformer.ShiftedWindowAttention(heads, [h, w], [0, 0], heads)
+        spread = swin_transformer._get_relative_position_bias
+        made.append(case(f"relative position bias of {h}x{w}", "ops.relative_position_bias",
+                         [waves(layer.relative_position_bias_table.shape)],
+                         lambda table, at=layer.relative_position_index, size=(h, w): spread(table, at, size)[0],
+                         [h, w]))
+    return made
+
+
+def masks():
+    """Of numbers, which are added, and of flags: what takes part, or what is left out."""
+    scores, flags = waves([2, 3, 5]), given([[1, 0, 2, 0, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, -1]], "i32")
+
+    def hide(x, mask, value):
+        return x.masked_fill((mask == 0) == value, float("-inf"))
+    return [
+        case("mask_scores, numbers", "ops.mask_scores", [scores, waves([3, 1], 2.0)], torch.add),
+        case("mask_scores, flags", "ops.mask_scores", [scores, flags], lambda x, mask: hide(x, mask, True)),
+        case("mask_scores, flags of the left out", "ops.mask_scores", [scores, flags],
+             lambda x, mask: hide(x, mask, False), [True]),
+        case("additive_mask", "ops.additive_mask", [flags], lambda mask: hide(torch.zeros(mask.shape), mask, True)),
+        case("fill_absent", "ops.fill_absent", [scores, given([1.0, 0.0, -2.0, 0.0, 0.5])],
+             lambda x, present: hide(x, present, True), gradient=[0]),
+    ]
+
+
 def cases():
-    return attention_cases() + attention_shapes() + windows()
+    return attention_cases() + attention_shapes() + windows() + biases() + masks()

@@ -5,7 +5,8 @@ A case is one call. tests/spec/golden_spec.lua makes the same call and compares 
     {"name": text, "call": path below `mvgraph` such as "ops.sum" or "F.mse_loss",
      "inputs": [{"shape", "phase", "amplitude", "offset"} or {"shape", "values", "dtype"?}],
      "packed": true if the inputs are handed over as one list (concat),
-     "arguments": [what follows the inputs],
+     "places": [where each input stands in the call, from 1; the first ones when absent],
+     "arguments": [what stands in the other places],
      "outputs": [{"shape", "values"}],
      "gradients": [numbers or null, one an input],
      "tolerance": relative, for f32 on the device; the spec's own when absent}
@@ -61,7 +62,8 @@ def make_input(spec):
     return tensor.long() if spec.get("dtype") == "i32" else tensor.requires_grad_()
 
 
-def case(name, call, inputs, function, arguments=(), packed=False, gradient=True, tolerance=None):
+def case(name, call, inputs, function, arguments=(), packed=False, places=None, gradient=True,
+         tolerance=None):
     """One call of `function` on tensors; it returns a tensor or several. gradient: False leaves gradients out, a list
     of positions keeps those alone."""
     tensors = [make_input(spec) for spec in inputs]
@@ -70,6 +72,8 @@ def case(name, call, inputs, function, arguments=(), packed=False, gradient=True
     made = {"name": name, "call": call, "inputs": list(inputs), "arguments": list(arguments)}
     if packed:
         made["packed"] = True
+    if places:
+        made["places"] = list(places)
     made["outputs"] = [{"shape": list(y.shape), "values": [store(float(v)) for v in y.detach().flatten().tolist()]}
                        for y in outputs]
     made["gradients"] = gradients(tensors, outputs, gradient)

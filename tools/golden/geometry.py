@@ -89,6 +89,11 @@ def linear_blend_skinning(points, weights, transforms):
     return torch.einsum("vj,bjrc,bvc->bvr", weights, transforms, homogeneous)
 
 
+def transform_points(points, transforms):
+    homogeneous = torch.cat([points, torch.ones(points.shape[:2] + (1,))], -1)
+    return torch.einsum("brc,bkc->bkr", transforms, homogeneous)
+
+
 def project_points(points, rotation, translation, focal, centre, radial, tangential):
     """Distortion as OpenCV's documentation writes it."""
     own = torch.einsum("nvij,npj->nvpi", rotation, points) + translation[:, :, None]
@@ -135,6 +140,8 @@ def multiview_cases():
              [waves([1, 5, 3], 0.9, 0.6), rotations, translations] + lens, project_points),
         case("linear blend skinning", "ops.linear_blend_skinning",
              [waves([2, 5, 3]), waves([5, 4], 0.3, 0.2, 0.25), waves([2, 4, 3, 4], 1.2)], linear_blend_skinning),
+        case("points moved", "ops.transform_points", [waves([2, 5, 3]), waves([2, 3, 4], 1.2)], transform_points),
+        case("one point moved", "ops.transform_points", [waves([1, 1, 3]), waves([1, 3, 4], 0.2)], transform_points),
         case("triangulation", "ops.triangulate", [cameras, pictures], triangulate),
         case("triangulation with confidence", "ops.triangulate", [cameras, pictures, confidence], triangulate),
     ]

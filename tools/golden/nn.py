@@ -117,9 +117,20 @@ def clip_case(max_norm):
             "clipped": [numbers(parameter.grad) for parameter in parameters]}
 
 
+def warm_up(optimizer, warmup_steps, start_factor, after=None):
+    """LinearWarmup's first step is one of the ramp already, and its last one before the base rate; then `after`."""
+    first = start_factor + (1 - start_factor) / warmup_steps
+    ramp = torch.optim.lr_scheduler.LinearLR(optimizer, first, total_iters=warmup_steps - 1)
+    if not after:
+        return ramp
+    following = getattr(torch.optim.lr_scheduler, after["layer"])(optimizer, **after["options"])
+    return torch.optim.lr_scheduler.SequentialLR(optimizer, [ramp, following], [warmup_steps])
+
+
 def schedule_case(layer, options, count):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
-    scheduler = getattr(torch.optim.lr_scheduler, layer)(optimizer, **options)
+    make = warm_up if layer == "LinearWarmup" else getattr(torch.optim.lr_scheduler, layer)
+    scheduler = make(optimizer, **options)
     rates = []
     for _ in range(count):
         rates.append(scheduler.get_last_lr()[0])
@@ -137,5 +148,9 @@ def golden():
             schedule_case("StepLR", {"step_size": 3, "gamma": 0.5}, 11),
             schedule_case("MultiStepLR", {"milestones": [2, 5, 9], "gamma": 0.1}, 11),
             schedule_case("CosineAnnealingLR", {"T_max": 10, "eta_min": 0.01}, 11),
+            schedule_case("LinearWarmup", {"warmup_steps": 5, "start_factor": 0}, 11),
+            schedule_case("LinearWarmup", {"warmup_steps": 7, "start_factor": 0.2}, 11),
+            schedule_case("LinearWarmup", {"warmup_steps": 4, "start_factor": 0.1,
+                                           "after": {"layer": "StepLR", "options": {"step_size": 3}}}, 14),
         ],
     }

@@ -25,6 +25,7 @@ def pool_cases():
         pool_case("max_pool2d, negative and padded", [], 3, [[[[-4.0, -3], [-2, -6]]]], stride=1, padding=1),
         pool_case("max_pool2d, equal elements", [], 2, ties, stride=1),
         pool_case("max_pool2d, equal elements apart", [], 2, ties),
+        case("first_max", "ops.first_max", [given(ties[0][0])], lambda x: x.max(1).values, [1]),
         pool_case("max_pool3d", [1, 2, 4, 5, 4], 2),
         pool_case("max_pool3d, padded", [1, 2, 4, 5, 3], [3, 2, 3], stride=[2, 1, 2], padding=1, ceil_mode=True),
         pool_case("avg_pool1d", [2, 3, 9], 3, stride=2, padding=1),

@@ -29,7 +29,62 @@ def index_cases():
         case("index_add", "ops.segment_sum", [waves([7, 2, 3]), given(segments, "i32")], segment_sum, [5]),
         case("means by segment", "ops.segment_mean", [waves([7, 2, 3]), given(segments, "i32")], segment_mean, [5]),
         case("embedding", "ops.embedding", [waves([4, 3]), given(index, "i32")], lambda rows, at: F.embedding(at, rows)),
+        case("gather of a table's rows", "ops.gather_rows", [waves([5, 3]), given(segments[1:], "i32")],
+             lambda rows, at: rows.index_select(0, at)),
+        case("rows added into a table", "ops.scatter_add_rows", [waves([7, 3]), given(segments, "i32")],
+             lambda rows, at: torch.zeros(5, 3).index_add(0, at, rows), [5]),
+        case("values of volumes by flat index", "ops.values_at",
+             [waves([2, 2, 3, 1]), given([[5, 0, 5], [2, 1, 4]], "i32")], lambda x, at: x.flatten(1).gather(1, at)),
     ]
+
+
+def indices(shape, count):
+    """Below `count`, in no order, with repeats."""
+    flat = torch.arange(torch.Size(shape).numel())
+    return {**given(((7 * flat * flat + 3 * flat + 2) % 11 % count).tolist(), "i32"), "shape": list(shape)}
+
+
+def axis_cases():
+    """Those whose axis stands between the tensors: (shape, axis, shape of the index)."""
+    made = []
+    for shape, axis, other in (([4, 3], 0, [7, 3]), ([2, 5, 3], 1, [2, 4, 3]), ([2, 3, 7], -1, [2, 3, 1]),
+                               ([1], 0, [5]), ([1, 13], 1, [1, 2]), ([3, 2], 0, [0, 2])):
+        index, source = indices(other, shape[axis]), waves(other, 2.0)
+        made += [
+            case(f"gather {other} of {shape} along {axis}", "ops.gather", [waves(shape), index],
+                 lambda x, at, a=axis: x.gather(a, at), [axis], places=[1, 3]),
+            case(f"scatter_add {other} into {shape} along {axis}", "ops.scatter_add", [waves(shape), index, source],
+                 lambda x, at, y, a=axis: x.scatter_add(a, at, y), [axis], places=[1, 3, 4]),
+        ]
+    for shape, axis, count in (([5, 3], 0, 8), ([2, 3, 4], 1, 2), ([2, 3, 7], -1, 5), ([1], 0, 3), ([3, 1, 2], 1, 4),
+                               ([4, 2], 0, 0)):
+        index, some = indices([count], shape[axis]), list(shape)
+        some[axis] = count
+        made += [
+            case(f"index_select {count} of {shape} along {axis}", "ops.index_select", [waves(shape), index],
+                 lambda x, at, a=axis: x.index_select(a, at), [axis], places=[1, 3]),
+            case(f"index_add {count} into {shape} along {axis}", "ops.index_add",
+                 [waves(shape), index, waves(some, 2.0)], lambda x, at, y, a=axis: x.index_add(a, at, y), [axis],
+                 places=[1, 3, 4]),
+        ]
+    return made
+
+
+def peak_cases():
+    """A maximum is what max pooling keeps."""
+    def maxima(x, count, threshold):
+        is_peak = (F.max_pool3d(x[:, None], 3, 1, 1)[:, 0] == x) & (x > threshold)
+        values, at = x.where(is_peak, torch.tensor(float("-inf"))).flatten(1).sort(dim=1, descending=True, stable=True)
+        return at.masked_fill(values.isinf(), -1)[:, :count]
+
+    made = []
+    for shape, count, threshold in (([2, 4, 5, 3], 6, -9), ([1, 1, 7, 11], 5, 0.5), ([3, 1, 1, 1], 1, 0.4)):
+        made.append(case(f"local maxima of {shape}", "ops.local_maxima", [waves(shape)],
+                         lambda x, c=count, t=threshold: maxima(x, c, t), [count, threshold]))
+    flat = [[0, 7, 23], [11, 4, 18]]
+    made.append(case("voxels of flat indices", "ops.unravel", [given(flat, "i32")],
+                     lambda at: torch.stack([at % 4, at.div(4, rounding_mode="floor") % 3, at // 12], -1), [[2, 3, 4]]))
+    return made
 
 
 def grid_cases():
@@ -76,7 +131,33 @@ def affine_cases():
 
     matrices = given([[[1.213, -0.427, 0.871], [0.519, 1.137, -0.343]], [[-0.911, 0.223, 4.169], [0.113, 0.731, 1.317]]])
     made.append(case("affine_crop", "ops.affine_crop", [waves([2, 3, 6, 5]), matrices], crop, [[4, 3]]))
-    return made
+    boxes = given([[3.5, 2.0, 4.0], [-1.0, 7.25, 11.5], [0.0, 0.0, 0.5]])
+    turned = [boxes, given([0.4, -2.1, 0.0]), given([0.0, 1.0, 1.0])]
+    return made + [
+        case("crop_matrices", "ops.crop_matrices", [boxes], lambda b: squares(b, 7), [7]),
+        case("crop_matrices, turned", "ops.crop_matrices", turned[:2], lambda b, a: squares(b, 1, a), [1],
+             places=[1, 3]),
+        case("crop_matrices, turned and mirrored", "ops.crop_matrices", turned, lambda b, a, f: squares(b, 4, a, f),
+             [4], places=[1, 3, 4]),
+    ]
+
+
+def squares(boxes, size, angle=None, flip=None):
+    """Of the output's centre as origin: mirrored, turned, scaled, moved to the box, one matrix each."""
+    n = len(boxes)
+    zero, one = torch.zeros(n), torch.ones(n)
+    turn = zero if angle is None else angle
+    mirror = one if flip is None else 1 - 2 * flip
+
+    def matrices(*entries):
+        return torch.stack(entries, -1).reshape(n, 3, 3)
+    centred = matrices(one, zero, one * -size / 2, zero, one, one * -size / 2, zero, zero, one)
+    mirrored = matrices(mirror, zero, zero, zero, one, zero, zero, zero, one)
+    scale = boxes[:, 2] / size
+    scaled = matrices(scale, zero, zero, zero, scale, zero, zero, zero, one)
+    moved = matrices(one, zero, boxes[:, 0], zero, one, boxes[:, 1], zero, zero, one)
+    rotated = torch.matrix_exp(matrices(zero, -turn, zero, turn, zero, zero, zero, zero, zero))
+    return (moved @ scaled @ rotated @ mirrored @ centred)[:, :2]
 
 
 def color_cases():
@@ -155,4 +236,4 @@ def heatmap_cases():
 
 
 def cases():
-    return index_cases() + grid_cases() + affine_cases() + color_cases() + heatmap_cases()
+    return index_cases() + axis_cases() + peak_cases() + grid_cases() + affine_cases() + color_cases() + heatmap_cases()

@@ -17,6 +17,10 @@ def basic_cases():
         case("expand", "ops.expand", [waves([3, 1])], lambda x: x.expand(2, -1, 4), [[2, -1, 4]]),
         case("broadcast_to", "ops.broadcast_to", [waves([1, 3])], lambda x: x.broadcast_to(2, 3), [[2, 3]]),
         case("slice, strided", "ops.slice", [waves([9, 2])], lambda x: x[1:8:3], [0, 1, 3, 3]),
+        case("unslice", "ops.unslice", [ODD],
+             lambda x: torch.zeros(3, 11).slice_scatter(x, 1, 1, 11, 2), [1, 1, 11, 2]),
+        case("unslice of one", "ops.unslice", [waves([1])],
+             lambda x: torch.zeros(4).slice_scatter(x, 0, 3, 4), [0, 3, 4]),
         case("narrow", "ops.narrow", [ODD], lambda x: x.narrow(1, 2, 3), [1, 2, 3]),
         case("select", "ops.select", [X], lambda x: x.select(1, -1), [1, -1]),
         case("squeeze", "ops.squeeze", [waves([1, 3, 1])], lambda x: x.squeeze()),
@@ -78,6 +82,49 @@ def padding_cases():
     return made
 
 
+def amount_cases():
+    """Amounts from the first axis on, in which torch takes the last one first."""
+    made = [
+        case("pad_constant", "ops.pad_constant", [ODD], lambda x: F.pad(x, (2, 0, 1, 3), value=-1.5),
+             [[[1, 3], [2, 0]], -1.5]),
+        case("pad_constant, cropping", "ops.pad_constant", [ODD], lambda x: F.pad(x, (-1, 2), value=0.25),
+             [[[0, 0], [-1, 2]], 0.25]),
+        case("pad_constant of one", "ops.pad_constant", [waves([1])], lambda x: F.pad(x, (0, 6)), [[[0, 6]]]),
+    ]
+    for mode in ("reflect", "replicate", "circular"):
+        call = f"ops.pad_{mode}"
+        made += [
+            case(f"pad_{mode}", call, [IMAGE], lambda x, mode=mode: F.pad(x, (4, 1, 0, 3), mode=mode),
+                 [[[0, 0], [0, 0], [0, 3], [4, 1]]]),
+            case(f"pad_{mode} by nothing", call, [waves([1, 3, 1])], lambda x, mode=mode: F.pad(x, (0, 0), mode=mode),
+                 [[[0, 0], [0, 0], [0, 0]]]),
+        ]
+    return made + [
+        case("pad_replicate of one", "ops.pad_replicate", [waves([2, 3, 1])],
+             lambda x: F.pad(x, (5, 2), mode="replicate"), [[[0, 0], [0, 0], [5, 2]]]),
+        case("pad_circular, all of it", "ops.pad_circular", [waves([2, 1, 5])],
+             lambda x: F.pad(x, (5, 5), mode="circular"), [[[0, 0], [0, 0], [5, 5]]]),
+    ]
+
+
+def made_cases():
+    """Tensors of no input, and of an input's shape alone, whose gradient is zeros (0 * x)."""
+    made = [case(f"arange {n}", "ops.arange", [], lambda n=n: torch.arange(n), [n]) for n in (0, 1, 7)]
+    made += [case(f"linspace {range_}", "ops.linspace", [], lambda r=range_: torch.linspace(*r), range_)
+             for range_ in ([-1, 1, 9], [2.5, -0.5, 7], [3, 4, 1], [0, 1, 11], [1, 2, 0])]
+    for shape in ([], [1], [3, 5], [2, 0, 3]):
+        made += [
+            case(f"full {shape}", "ops.full", [], lambda s=shape: torch.full(s, 1.75), [shape, 1.75]),
+            case(f"zeros {shape}", "ops.zeros", [], lambda s=shape: torch.zeros(s), [shape]),
+            case(f"ones {shape}", "ops.ones", [], lambda s=shape: torch.ones(s), [shape]),
+            case(f"zeros_like {shape}", "ops.zeros_like", [waves(shape)], lambda x: torch.zeros_like(x) + 0 * x),
+            case(f"ones_like {shape}", "ops.ones_like", [waves(shape)], lambda x: torch.ones_like(x) + 0 * x),
+        ]
+    for values in (2.5, [1.0], [[1, 2.5, -3], [0, 4, 0.5]]):
+        made.append(case(f"constant {values}", "ops.constant", [], lambda v=values: torch.tensor(v), [values]))
+    return made
+
+
 def window_partition(x, h, w):
     b, rows, columns, c = x.shape
     return x.view(b, rows // h, h, columns // w, w, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, h * w, c)
@@ -110,4 +157,4 @@ def patch_cases():
 
 
 def cases():
-    return basic_cases() + joining_cases() + padding_cases() + patch_cases()
+    return (basic_cases() + joining_cases() + padding_cases() + amount_cases() + made_cases() + patch_cases())

@@ -212,7 +212,7 @@ end
 -- The axis last and the others as one: [B, size of the axis]
 local function fold(x, axis)
   local moved = methods.transpose(x, axis, #x.shape - 1)
-  return methods.reshape(moved, { -1, moved.shape[#moved.shape] }), moved.shape
+  return methods.flatten(methods.unsqueeze(moved, 0), 0, -2), moved.shape
 end
 
 local function unfold(folded, moved_shape, axis)
@@ -260,7 +260,7 @@ end
 -- The axis first and the others as columns: [size of the axis, C]
 local function as_rows(x, axis)
   local moved = methods.transpose(x, axis, 0)
-  return methods.reshape(moved, { moved.shape[1], -1 }), moved.shape
+  return methods.flatten(methods.unsqueeze(moved, -1), 1), moved.shape
 end
 
 local function from_rows(rows, moved_shape, axis)
