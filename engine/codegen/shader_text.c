@@ -188,7 +188,7 @@ mvg_status mvg_shader_print_helpers(mvg_str *out, const char *body) {
     const char *call, *file;
   } helpers[] = {{"INF_", constants},           {"NAN_", constants},
                  {"_(", "include/math.glsl"},   {"floor_", "include/integer.glsl"},
-                 {"erf_(", "include/erf.glsl"}, {"philox_uniform(", "include/random.glsl"},
+                 {"erf_(", "include/erf.glsl"}, {"philox_", "include/random.glsl"},
                  {"sin_(", trigonometry},       {"cos_(", trigonometry},
                  {"tan_(", trigonometry},       {"atan2_(", trigonometry}};
   const char *previous = NULL;

@@ -119,22 +119,12 @@ static mvg_status print_accessors(const mvg_fusion *fusion, const mvg_group *gro
   return NULL;
 }
 
-static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
-                               const mvg_node *node, uint32_t local_size, const mvg_caps *caps,
-                               mvg_str *out) {
-  static const char *const helpers[] = {"include/constants.glsl", "include/math.glsl",
-                                        "include/integer.glsl", "include/erf.glsl",
-                                        "include/random.glsl"};
-  bool is_flat = node->kernel.invocations > 0;
-  MVG_RETURN_IF_ERROR(
-      mvg_shader_print_head(out, fusion, group, caps, local_size, is_flat ? 1 : 0, false));
-  for (size_t i = 0; i < sizeof helpers / sizeof helpers[0]; ++i) {
-    MVG_RETURN_IF_ERROR(mvg_kernel_file_append(helpers[i], out));
-  }
+static mvg_status print_body(const mvg_fusion *fusion, const mvg_group *group, const mvg_node *node,
+                             uint32_t local_size, const mvg_caps *caps, mvg_str *out) {
   print_constants(&node->kernel, local_size, caps->is_cpu, out);
   MVG_RETURN_IF_ERROR(print_accessors(fusion, group, caps, node, out));
   MVG_RETURN_IF_ERROR(mvg_kernel_file_append(node->kernel.source, out));
-  if (is_flat) {
+  if (node->kernel.invocations > 0) {
     mvg_shader_print_main(out, local_size);
     mvg_str_append(out, "if (flat_ < push_.n[0]) kernel_main(flat_);\n}\n");
   } else {
@@ -143,6 +133,21 @@ static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
                         "kernel_main(group_ * LOCAL_SIZE + gl_LocalInvocationIndex);\n}\n");
   }
   return NULL;
+}
+
+static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
+                               const mvg_node *node, uint32_t local_size, const mvg_caps *caps,
+                               mvg_str *out) {
+  mvg_str body = {0};
+  mvg_status status = print_body(fusion, group, node, local_size, caps, &body);
+  uint32_t push_count = node->kernel.invocations > 0 ? 1 : 0;
+  if (!status) {
+    status = mvg_shader_print_head(out, fusion, group, caps, local_size, push_count, false);
+  }
+  if (!status) status = mvg_shader_print_helpers(out, body.text ? body.text : "");
+  if (body.text) mvg_str_append(out, body.text);
+  mvg_str_deinit_part(&body, out);
+  return status;
 }
 
 static bool is_empty(const mvg_node *node) {

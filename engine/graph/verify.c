@@ -183,6 +183,10 @@ static mvg_status verify_grid(const mvg_node *node) {
   for (uint32_t i = 0; i < node->output_count; ++i) {
     elements += (uint64_t)mvg_shape_get_size(&node->outputs[i].shape);
   }
+  if (node->kernel.invocations > UINT32_MAX) {
+    return fail(node, "a kernel has at most %" PRIu32 " invocations, not %" PRIu64, UINT32_MAX,
+                node->kernel.invocations);
+  }
   if (has_flat && has_groups) return fail(node, "a kernel has invocations or groups, not both");
   if (elements && !has_flat && !has_groups) return fail(node, "a kernel needs a grid");
   return NULL;
@@ -205,11 +209,11 @@ mvg_status mvg_verify_node(const mvg_graph *graph, const mvg_node *node) {
   for (uint32_t i = 0; i < node->output_count; ++i) {
     MVG_RETURN_IF_ERROR(mvg_shape_validate(&node->outputs[i].shape));
     mvg_dtype dtype = node->outputs[i].dtype;
-    bool is_leaf = node->kind <= MVG_KIND_CONST;
-    if (dtype > (is_leaf ? MVG_DTYPE_I32 : MVG_DTYPE_BF16)) {
+    bool is_whole = node->kind <= MVG_KIND_CONST || node->kind == MVG_KIND_HOST;
+    if (dtype > (is_whole ? MVG_DTYPE_I32 : MVG_DTYPE_BF16)) {
       return fail(node, "%s",
-                  is_leaf ? "leaves hold f32 and i32 only"
-                          : "graphs hold f32, i32, f16 and bf16 only");
+                  is_whole ? "leaves and host operators hold f32 and i32 only"
+                           : "graphs hold f32, i32, f16 and bf16 only");
     }
   }
   if (node->kind < MVG_KIND_KERNEL && node->output_count != 1) {

@@ -25,7 +25,9 @@ static mvg_status run_precision(const mvg_graph *graph, const mvg_pass_options *
 }
 
 // DCE first keeps the others from working for nothing; fold exposes new duplicates, so CSE runs
-// after it too. CSE would undo recomputation; what is computed again is stored as the original is.
+// after it too. CSE would undo recomputation. Precision gives what is computed again the type of
+// its original; where both run, bits change: fusion decides which halves are stored, and so
+// rounded.
 static const mvg_pass passes[] = {
     {"dce", run_dce},
     {"canonicalise", run_canonicalise},

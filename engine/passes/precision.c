@@ -11,9 +11,8 @@ typedef struct {
   const mvg_graph *graph;
   mvg_dtype dtype;
   const mvg_scope *scope;
-  bool
-      *keeps_outputs; // per node: what is made of its outputs element by element leaves the program
-  uint32_t at;        // the node being rewritten
+  bool *keeps_outputs; // per node: what maps and views make of its outputs leaves the program
+  uint32_t at;         // the node being rewritten
 } narrowing;
 
 // Targets are f32, and so is what maps and views make them of: the steps from the sums of a
@@ -39,12 +38,20 @@ static int64_t get_largest(const mvg_node *node) {
   return largest;
 }
 
+// What stands beside indices decides them: rounded between its passes, a sort would not sort.
+static bool has_indices(const mvg_node *node) {
+  for (uint32_t i = 0; i < node->output_count; ++i) {
+    if (node->outputs[i].dtype == MVG_DTYPE_I32) return true;
+  }
+  return false;
+}
+
 // The smaller outputs of a kernel are statistics of its largest.
 static void choose_types(const narrowing *n, const mvg_graph *target, const mvg_node *node,
                          const mvg_value *inputs, mvg_type *types) {
   size_t length;
   bool is_chosen = (node->kind == MVG_KIND_MAP || node->kind == MVG_KIND_KERNEL) &&
-                   !n->keeps_outputs[n->at] &&
+                   !n->keeps_outputs[n->at] && !has_indices(node) &&
                    mvg_scope_contains(n->scope, node->origin.module_path, &length);
   int64_t largest = get_largest(node);
   for (uint32_t i = 0; i < node->output_count; ++i) {

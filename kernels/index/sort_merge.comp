@@ -1,7 +1,7 @@
 // One pass of a stable merge sort: the runs of WIDTH sorted elements in every SPAN of a row become one run.
 // values, sorted [B, N]; order, places [B, N] i32, which are moved alike. Not a number counts as the largest.
-// One invocation an element. Its place is the number of elements in its span that come before it: those before it in its
-// own run, and in every other run those that bisection finds; of equal ones, all of the runs before its own.
+// One invocation an element. Its place is the number of elements in its span that come before it: those before it in
+// its own run, and in every other run those that bisection finds; of equal ones, all of the runs before its own.
 bool comes_before(float a, float b) {
   if (isnan_(a) || isnan_(b)) return DESCENDING != 0 ? isnan_(a) && !isnan_(b) : !isnan_(a) && isnan_(b);
   return DESCENDING != 0 ? a > b : a < b;

@@ -141,7 +141,7 @@ local program = { settings = settings }
 ---@field host_bindings boolean? whether CPU devices may run host code instead of shaders; default true
 ---@field seed integer? of random operators; default 0
 ---@field recompute string[]? modules whose activations are computed again for their gradients instead of being held:
----  less memory, more time, the same bits
+---  less memory, more time, the same bits (with halves others: those are rounded where they are stored)
 ---@field precision string? "f16" or "bf16": how the modules of `halves` store activations and their gradients;
 ---  arithmetic, sums, parameters and their gradients stay f32; default "f32"
 ---@field halves string[]? default: all modules

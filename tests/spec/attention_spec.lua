@@ -48,6 +48,24 @@ t.test("attention without keys, and of nothing, is 0", function()
   for i = 1, #results.b do t.equal(results.b[i], 0) end
 end)
 
+t.test("rows without keys are 0 with dropout, too, and have no gradient", function()
+  t.needs_device(mv.core)
+  local mask = mv.array.from({ 1, 0, 1, 0, 0, 0 }, { 2, 3 }, "i32")
+  local results = mv.program("hidden", { q = { shape = { 2, 2 } }, k = { shape = { 3, 2 } } }, function(given)
+    local made = {}
+    for i, dropout in ipairs { 0, 1e-9 } do
+      local y = F.scaled_dot_product_attention(given.q, given.k, given.k, mv.ops.constant(mask),
+        { dropout_p = dropout })
+      made["y" .. i], made["dq" .. i] = y, mv.grad(y:square():sum(), { given.q })[1]
+    end
+    return made
+  end) { q = wave({ 2, 2 }, 1), k = wave({ 3, 2 }, 2) }
+  t.near(results.y2, results.y1, 1e-6)
+  t.near(results.dq2, results.dq1, 1e-6)
+  t.equal({ results.y1[3], results.y2[3], results.dq1[3], results.dq2[3] }, { 0, 0, 0, 0 })
+  t.is_true(results.y1[1] ~= 0 and results.dq1[1] ~= 0)
+end)
+
 t.test("attention has second derivatives on the device", function()
   t.needs_device(mv.core)
   local x = wave({ 1, 3, 2 }, 1)

@@ -54,7 +54,8 @@ local SKIPPED <const> = { -- what prints, what touches files, and what opens a d
 
 local METHODS <const> = {
   graph = { "leaf", "const", "scalar", "map", "view", "reshape", "reduce", "kernel", "host", "node_count", "type",
-    "inputs", "origin", "set_origin", "target", "backward", "text", "text_after", "eval" },
+    "inputs", "origin", "set_origin", "target", "backward", "text", "text_after", "eval", "name",
+    "states", "is_equal" },
   array = { "at", "put", "totable", "bytes", "narrow", "row", "reshape", "fill", "copy_", "clone", "scale_", "gather",
     "is_finite" },
   state = { "read", "write", "name", "shape", "dtype" },

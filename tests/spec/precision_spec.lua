@@ -123,3 +123,13 @@ t.test("misspelt modules and formats are told", function()
   t.error_matches(function() train { precision = "f8" } end, "precision 'f8' is none of f32, f16, bf16")
   t.error_matches(function() train { recompute = { 3 } } end, "recompute: entry 1 must be a string, got number")
 end)
+
+t.test("a sort between halves sorts", function()
+  if is_null then t.skip "the null device computes nothing" end
+  for _, precision in ipairs { "bf16", "f16" } do
+    local sorted = mv.program("sorted", { x = { shape = { 2, 1200 } } }, function(given)
+      return { y = (ops.sort(given.x * 1.0001)) }
+    end, { precision = precision }) { x = wave({ 2, 1200 }, 0.1) }.y:reshape { -1 }:totable()
+    for i = 2, #sorted do t.is_true(i == 1201 or sorted[i - 1] <= sorted[i], precision .. " at " .. i) end
+  end
+end)

@@ -89,3 +89,19 @@ t.test("the plan tells its steps and bytes", function()
   t.equal({ stats.dispatches, stats.host_steps }, { 1, 0 })
   t.is_true(stats.input_bytes >= 64 and stats.output_bytes >= 64)
 end)
+
+t.test("what a kernel reads and what is made of its outputs may be any function", function()
+  t.needs_device(core)
+  local mv, trace = require "mvgraph", require "mvgraph.trace"
+  local given = array.from({ 0.9, -0.3, 0.2, 0.05, -0.7 }, { 5 })
+  for _, name in ipairs { "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "tanh", "erf", "expm1", "log1p", "floor",
+    "sigmoid", "exp", "isnan", "sign" } do
+    local function body(x) return mv.ops[name](mv.ops.softmax(mv.ops[name](x), 0)) end
+    local got = mv.program(name, { x = { shape = { 5 } } }, function(fed) return { y = body(fed.x) } end,
+      { host_bindings = false }) { x = given }
+    local value
+    local tracer = trace.build(name, function(tracer) value = body(tracer:input("x", { shape = { 5 } })).value end,
+      { reference = true })
+    t.near(got.y:totable(), tracer.graph:eval({ given }, {}, { value })[1]:totable(), 1e-5)
+  end
+end)

@@ -247,7 +247,7 @@ static void test_failures_name_the_place(void **state) {
       {X "  %1 = const const() i32[1] { 3000000000 }", "expected a number of type i32"},
       {X "  %1 = const const() f32[2] { base64 AAAA }", "expected base64 of 8 bytes"},
       {X "  %1 = const const() u8[3] { 1, 2, 3 }", "numbers of type u8 are given as base64"},
-      {X "  %1 = const const() u8[3] { base64 AAAA }", "leaves hold f32 and i32 only"},
+      {X "  %1 = const const() u8[3] { base64 AAAA }", "host operators hold f32 and i32"},
       {X "  %1 = const const() f32[2000000000] { 1, 2 }", "do not fit the rest of the line"},
       {X "  %1 = input input() f32[1] x slot 0", "expected a name in quotes, found 'x'"},
       {X "  %1 = input input() f32[1] \"x\" slot 70000", "a slot must be at most 65535"},

@@ -48,6 +48,8 @@ static const struct {
     {LEAVES KERNEL "local 64 }", "a kernel needs a grid"},
     {LEAVES KERNEL "groups 2 0 1 }", "a kernel needs a grid"},
     {LEAVES KERNEL "groups 1 1 1; invocations 4 }", "invocations or groups, not both"},
+    {LEAVES KERNEL "invocations 4294967296 }", "at most 4294967295 invocations, not 4294967296"},
+    {LEAVES "  %2 = host h(%0) bf16[2]", "leaves and host operators hold f32 and i32 only"},
     {LEAVES KERNEL_TYPES " { k.comp a, a -> c; invocations 2 }", "two operands are 'a'"},
     {LEAVES KERNEL_TYPES " { k.comp a, 2b -> c; invocations 2 }", "operand 1 of a kernel needs"},
     {LEAVES KERNEL_TYPES " { k.comp a, b -> \"c d\"; invocations 2 }", "operand 0 of a kernel"},

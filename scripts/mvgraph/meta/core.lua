@@ -54,7 +54,7 @@
 ---@field target fun(self, name: string, value: Value, is_update: boolean, slot: integer?)
 ---@field eval fun(self, inputs: Array[], states: Array[], values: Value[]): Array[] in double precision, f64
 ---@field text fun(self): string reads back as an equal graph, see core.read_graph
----@field text_after fun(self, pass: string, options: table?): string
+---@field text_after fun(self, pass: string, options: PassOptions?): string
 ---@field is_equal fun(self, other: Graph): boolean everything but the definitions of operators
 ---@field states fun(self): table<integer, {name: string, dtype: Dtype, shape: Shape}> by slot + 1
 ---@field name fun(self): string
@@ -117,10 +117,26 @@ function core.passes() end
 ---@return Graph
 function core.read_graph(text, file, first_line, operators) end
 
+---@param name string
+---@param array Array initial values
+---@param is_guarded boolean? with room behind the tensor for the band of guarded programs
 ---@return StateHandle
 function core.state(name, array, is_guarded) end
----@param options {host_bindings: boolean?, is_timed: boolean?, is_checked: boolean?,
----  is_guarded: boolean?}?
+---Patterns name modules by their paths; see ProgramOptions.
+---@class PassOptions
+---@field recompute string[]? patterns
+---@field precision string? "f32", "f16" or "bf16"
+---@field halves string[]? patterns
+
+---@class CompileOptions: PassOptions
+---@field host_bindings boolean?
+---@field is_timed boolean?
+---@field is_checked boolean?
+---@field is_guarded boolean?
+
+---@param graph Graph
+---@param states StateHandle[] by slot + 1
+---@param options CompileOptions?
 ---@return ProgramHandle
 function core.compile(graph, states, options) end
 

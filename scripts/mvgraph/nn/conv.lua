@@ -51,8 +51,8 @@ local function make(name, run, d, is_transposed)
   ---@param in_channels integer I
   ---@param out_channels integer O
   ---@param kernel_size integer|integer[]
-  ---@param given table? stride 1, padding 0, dilation 1, groups 1, bias true, padding_mode "zeros"; padding "same" and
-  ---"valid", or where it is transposed output_padding 0
+  ---@param given table? stride 1, padding 0, dilation 1, groups 1, bias true, padding_mode "zeros"; padding may
+  ---  be "same" or "valid", where it is not transposed; output_padding 0, where it is
   function class:__init(in_channels, out_channels, kernel_size, given)
     local chosen = options.read(name, given, DEFAULTS, optional)
     if chosen.padding_mode ~= "zeros" then

@@ -146,6 +146,12 @@ function attention.additive_mask(mask, excludes)
   return attention.mask_scores(constant.zeros(mask.shape), mask, excludes)
 end
 
+-- Softmax along the last axis; rows of -inf alone are 0.
+local function weigh(scores)
+  local is_empty = methods.eq(methods.max(scores, -1, { keepdim = true }), -math.huge)
+  return methods.where(is_empty, 0, norm.softmax(methods.where(is_empty, 0, scores), -1))
+end
+
 -- The composed form, for what the kernel does not do: dropout of the weights.
 local function compose(q, k, v, attn_mask, chosen)
   local scores = matmul.matmul(q * chosen.scale, k, { transpose_b = true })
@@ -156,7 +162,7 @@ local function compose(q, k, v, attn_mask, chosen)
   elseif attn_mask then
     scores = attention.mask_scores(scores, attn_mask)
   end
-  return matmul.matmul(random.dropout(norm.softmax(scores, -1), chosen.dropout_p), v)
+  return matmul.matmul(random.dropout(weigh(scores), chosen.dropout_p), v)
 end
 
 ---softmax(q k^T / sqrt(d) + mask) v, as PyTorch's, without scores in memory (with dropout they are). A row whose keys

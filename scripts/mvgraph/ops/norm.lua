@@ -78,16 +78,16 @@ norm.log_softmax_grad = op.kernel "log_softmax_grad" {
   check = { shapes = PAIRS },
 }
 
----@param x Tensor
+---@param x Tensor [...]
 ---@param axis integer? default: the last
----@return Tensor
+---@return Tensor of x's shape
 function norm.softmax(x, axis)
   return batches.along(softmax, "softmax", x, axis)
 end
 
----@param x Tensor
+---@param x Tensor [...]
 ---@param axis integer? default: the last
----@return Tensor
+---@return Tensor of x's shape
 function norm.log_softmax(x, axis)
   return batches.along(log_softmax, "log_softmax", x, axis)
 end

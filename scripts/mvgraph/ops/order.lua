@@ -42,9 +42,9 @@ local prefix_sums = op.kernel "cumsum_rows" {
 }
 order.cumsum_rows = prefix_sums
 
----@param x Tensor
+---@param x Tensor [...]
 ---@param axis integer
----@return Tensor sums of what stands at or before each element
+---@return Tensor sums of what stands at or before each element, of x's shape
 function order.cumsum(x, axis)
   return batches.along(prefix_sums, "cumsum", x, axis)
 end
@@ -80,9 +80,9 @@ order.cumprod_rows = op.kernel "cumprod_rows" {
   },
 }
 
----@param x Tensor
+---@param x Tensor [...]
 ---@param axis integer
----@return Tensor products of what stands at or before each element
+---@return Tensor products of what stands at or before each element, of x's shape
 function order.cumprod(x, axis)
   return batches.along(order.cumprod_rows, "cumprod", x, axis)
 end

@@ -102,7 +102,7 @@ end
 ---@param low integer
 ---@param high integer
 ---@param shape integer[]
----@return Tensor i32
+---@return Tensor i32, of this shape
 function random.randint(low, high, shape)
   if math.type(low) ~= "integer" or math.type(high) ~= "integer" or low < -2 ^ 31 or high > 2 ^ 31 - 1
     or low >= high then
