@@ -144,8 +144,8 @@ local program = { settings = settings }
 ---  less memory, more time, the same bits (with halves others: those are rounded where they are stored)
 ---@field precision string? "f16" or "bf16": how the modules of `halves` store activations and their gradients;
 ---  arithmetic, sums, parameters and their gradients stay f32; default "f32"
----@field halves string[]? default: all modules
-local DEFAULTS <const> = { host_bindings = true, seed = 0, recompute = {}, precision = "f32", halves = { "" } }
+---@field halves string[]? { "" } is all of them; sums, angles and positions are better left out
+local DEFAULTS <const> = { host_bindings = true, seed = 0, recompute = {}, precision = "f32", halves = {} }
 
 ---@param name string
 ---@param inputs table<string, {shape: integer[]?, dtype: string?}>
@@ -154,6 +154,10 @@ local DEFAULTS <const> = { host_bindings = true, seed = 0, recompute = {}, preci
 ---@return Program
 function program.new(name, inputs, body, given)
   local chosen = options.read("mv.program", given, DEFAULTS)
+  if chosen.precision ~= "f32" and #chosen.halves == 0 then
+    error(("mv.program '%s': precision '%s' needs halves, the modules that store 16 bits; { \"\" } is all of them")
+      :format(name, chosen.precision), 2)
+  end
   local made = setmetatable({
     name = name, inputs = inputs, body = body, steps = 0, host_bindings = chosen.host_bindings, seed = chosen.seed,
     passes = { recompute = chosen.recompute, precision = chosen.precision, halves = chosen.halves },

@@ -41,6 +41,7 @@ local function train(given)
   local scaler = mv.optim.GradScaler(given.scaler or { enabled = false })
   local size = given.size or 1
   given.scaler, given.size = nil, nil
+  given.halves = given.precision and { "" } or nil
   local program = mv.program("net_train", { images = { shape = { 4, 3, 32, 32 } }, wanted = { shape = { 4, 5 } } },
     function(fed)
       local loss = ops.mean(ops.square(net(fed.images) - fed.wanted * size))
@@ -121,6 +122,8 @@ t.test("misspelt modules and formats are told", function()
   t.error_matches(function() net:check_paths({ "swim.*" }, "recompute") end,
     "recompute: unknown module 'swim.%*'")
   t.error_matches(function() train { precision = "f8" } end, "precision 'f8' is none of f32, f16, bf16")
+  t.error_matches(function() mv.program("all", {}, function() end, { precision = "bf16" }) end,
+    "mv.program 'all': precision 'bf16' needs halves")
   t.error_matches(function() train { recompute = { 3 } } end, "recompute: entry 1 must be a string, got number")
 end)
 
@@ -129,7 +132,7 @@ t.test("a sort between halves sorts", function()
   for _, precision in ipairs { "bf16", "f16" } do
     local sorted = mv.program("sorted", { x = { shape = { 2, 1200 } } }, function(given)
       return { y = (ops.sort(given.x * 1.0001)) }
-    end, { precision = precision }) { x = wave({ 2, 1200 }, 0.1) }.y:reshape { -1 }:totable()
+    end, { precision = precision, halves = { "" } }) { x = wave({ 2, 1200 }, 0.1) }.y:reshape { -1 }:totable()
     for i = 2, #sorted do t.is_true(i == 1201 or sorted[i - 1] <= sorted[i], precision .. " at " .. i) end
   end
 end)

@@ -49,7 +49,7 @@ M.stages = { { name = "fit", epochs = 2, lr = 1e-2, setup = function(ctx)
     if config.poison > 0 then loss = loss + mv.with_path("poisoned", function() return (loss * -1 - 1):log() end) end
     optimizer:step(mv.grad(loss, parameters), given.lr)
     return { loss = loss }
-  end, { recompute = config.recompute, precision = config.precision })
+  end, { recompute = config.recompute, precision = config.precision, halves = { "" } })
   program:compile()
   return setmetatable({ ctx = ctx, program = program }, Stage)
 end } }

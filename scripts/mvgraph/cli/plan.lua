@@ -134,7 +134,7 @@ local function print_halved(path, given, about, limit)
   if about.config and about.config.precision == "f32" then
     try(path, given, "precision=bf16", limit)
   else
-    print "  mv.program(name, inputs, body, { precision = \"bf16\" }) stores activations in 16 bits"
+    print "  mv.program(name, inputs, body, { precision = \"bf16\", halves = { \"layers\" } }) stores 16 bits"
   end
 end
 
