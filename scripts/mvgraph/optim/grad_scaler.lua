@@ -88,7 +88,10 @@ end
 ---@param arrays table<string, userdata>
 function GradScaler:load_state_dict(arrays)
   for name, own in pairs(self.states) do
-    if not arrays[name] then error(("GradScaler: state '%s' is missing"):format(name), 0) end
+    if not arrays[name] then
+      error(("GradScaler: state '%s' is missing: it was saved without loss scaling; resume with the precision it had")
+        :format(name), 0)
+    end
     own:write(arrays[name])
   end
 end
