@@ -89,6 +89,16 @@ function op_cases.draw(declaration, case, generator)
   return arrays
 end
 
+---Inputs of a case with NaN and infinities among them, the same share of every input.
+function op_cases.plant(declaration, case, generator)
+  local arrays, fixed = op_cases.draw(declaration, case, generator), (declaration.check or {}).fixed or {}
+  for i, argument in ipairs(declaration.arguments) do
+    local is_planted = argument.dtype == "f32" and not fixed[argument.name] and #arrays[i] > 1
+    for k = 1, is_planted and 3 or 0 do arrays[i][generator:integer(1, #arrays[i])] = STRANGE[k] end
+  end
+  return arrays
+end
+
 ---Inputs of a map that pair everything with everything, or for more than two a part of that.
 function op_cases.strange(declaration)
   local check, arrays, shapes = declaration.check or {}, {}, {}

@@ -99,7 +99,10 @@ chain.kinematic_chain = op.kernel "kinematic_chain" {
   vjp = function(dy, rotations, offsets, call)
     return chain.kinematic_chain_grad(dy, rotations, offsets, call.outputs[1])
   end,
-  check = { shapes = { { rotations = { 3, 24, 3, 3 }, offsets = { 3, 24, 3 } } }, tolerance = 1e-4, second = false },
+  check = {
+    shapes = { { rotations = { 3, 24, 3, 3 }, offsets = { 3, 24, 3 } } }, tolerance = 1e-4, second = false,
+    strange = false, -- the reference multiplies constants of 0
+  },
 }
 
 return chain
