@@ -18,12 +18,12 @@ void kernel_main(uint id) {
     for (uint c = 0u; c < D; ++c) product += q[c] * load_key(k + c);
     float score = finish_score(product, g, h, i, j);
     if (score > peak) {
-      float fade = exp(peak - score);
+      float fade = exp_(peak - score);
       total *= fade;
       for (uint c = 0u; c < E; ++c) sum[c] *= fade;
       peak = score;
     }
-    float weight = exp(score - peak);
+    float weight = exp_(score - peak);
     total += weight;
     for (uint c = 0u; c < E; ++c) sum[c] += weight * load_value(v + c);
   }
@@ -31,5 +31,5 @@ void kernel_main(uint id) {
   float factor = is_empty ? 0.0 : 1.0 / total;
   uint to = y_at(g, h, i);
   for (uint c = 0u; c < E; ++c) store_y(to + c, sum[c] * factor);
-  store_lse(to / E, is_empty ? MASKED : peak + log(total));
+  store_lse(to / E, is_empty ? MASKED : peak + log_(total));
 }

@@ -23,7 +23,7 @@ void store_query_grad(uint id) {
     float product = 0.0, d = 0.0;
     for (uint c = 0u; c < D; ++c) product += q[c] * load_key(k + c);
     for (uint c = 0u; c < E; ++c) d += dy[c] * load_value(v + c);
-    float ds = exp(finish_score(product, g, h, i, j) - lse) * (d - delta) * SCALE;
+    float ds = exp_(finish_score(product, g, h, i, j) - lse) * (d - delta) * SCALE;
     for (uint c = 0u; c < D; ++c) sum[c] += ds * load_key(k + c);
   }
   for (uint c = 0u; c < D; ++c) store_dquery(from + c, sum[c]);
@@ -42,7 +42,7 @@ void store_key_grad(uint id) {
     float product = 0.0, d = 0.0;
     for (uint c = 0u; c < D; ++c) product += load_query(q + c) * k[c];
     for (uint c = 0u; c < E; ++c) d += load_dy(y + c) * v[c];
-    float p = exp(finish_score(product, g, h, i, j) - load_lse(y / E)), ds = p * (d - load_delta(y / E)) * SCALE;
+    float p = exp_(finish_score(product, g, h, i, j) - load_lse(y / E)), ds = p * (d - load_delta(y / E)) * SCALE;
     for (uint c = 0u; c < D; ++c) dk[c] += ds * load_query(q + c);
     for (uint c = 0u; c < E; ++c) dv[c] += p * load_dy(y + c);
   }
@@ -62,7 +62,7 @@ void add_bias_row(uint g, uint h, uint i, uint first, uint last, inout float sum
     float product = 0.0, d = 0.0;
     for (uint c = 0u; c < D; ++c) product += q[c] * load_key(k + c);
     for (uint c = 0u; c < E; ++c) d += dy[c] * load_value(v + c);
-    float ds = exp(finish_score(product, g, h, i, j) - lse) * (d - delta);
+    float ds = exp_(finish_score(product, g, h, i, j) - lse) * (d - delta);
     sum[BIAS_COLUMN != 0u ? j - first : 0u] += ds;
   }
 }
