@@ -52,3 +52,13 @@ mvg_status mvg_arena_copy(mvg_arena *arena, const void *source, size_t count, si
 mvg_status mvg_arena_string(mvg_arena *arena, const char *text, const char **out) {
   return mvg_arena_copy(arena, text, strlen(text) + 1, 1, (void **)out);
 }
+
+mvg_status mvg_arena_strings(mvg_arena *arena, const char *const *texts, size_t count,
+                             const char *const **out) {
+  const char **copy;
+  MVG_RETURN_IF_ERROR(mvg_arena_alloc(arena, count, sizeof *copy, (void **)&copy));
+  for (size_t i = 0; i < count; ++i)
+    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, texts[i], &copy[i]));
+  *out = copy;
+  return NULL;
+}

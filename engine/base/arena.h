@@ -18,5 +18,7 @@ mvg_status mvg_arena_alloc(mvg_arena *arena, size_t count, size_t element_size,
 mvg_status mvg_arena_copy(mvg_arena *arena, const void *source, size_t count, size_t element_size,
                           void **out) MVG_MUST_USE;
 mvg_status mvg_arena_string(mvg_arena *arena, const char *text, const char **out) MVG_MUST_USE;
+mvg_status mvg_arena_strings(mvg_arena *arena, const char *const *texts, size_t count,
+                             const char *const **out) MVG_MUST_USE;
 
 #endif // MVGRAPH_BASE_ARENA_H_

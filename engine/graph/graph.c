@@ -96,6 +96,16 @@ void mvg_graph_set_origin(mvg_graph *graph, const mvg_origin *origin) {
   graph->origin = copy;
 }
 
+mvg_status mvg_constants_copy(mvg_arena *arena, const mvg_constant *constants, uint32_t count,
+                              const mvg_constant **out) {
+  mvg_constant *copy;
+  MVG_RETURN_IF_ERROR(mvg_arena_copy(arena, constants, count, sizeof *copy, (void **)&copy));
+  for (uint32_t i = 0; i < count; ++i)
+    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, copy[i].name, &copy[i].name));
+  *out = copy;
+  return NULL;
+}
+
 const mvg_origin *mvg_graph_get_origin(const mvg_graph *graph) {
   return &graph->origin;
 }

@@ -122,6 +122,10 @@ const mvg_type *mvg_graph_get_type(const mvg_graph *graph, mvg_value value);
 uint32_t mvg_graph_get_target_count(const mvg_graph *graph);
 const mvg_target *mvg_graph_get_target(const mvg_graph *graph, uint32_t index);
 
+// Constants with their names, into the arena of the graph that will hold them.
+mvg_status mvg_constants_copy(mvg_arena *arena, const mvg_constant *constants, uint32_t count,
+                              const mvg_constant **out) MVG_MUST_USE;
+
 // Adds a node whose body already lies in the graph's arena; copies operand lists and origin
 // strings. Checks that inputs exist and that the body is well formed for its kind.
 mvg_status mvg_graph_add_node(mvg_graph *graph, const mvg_node *node,

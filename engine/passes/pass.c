@@ -19,9 +19,17 @@ static mvg_status run_recompute(const mvg_graph *graph, const mvg_pass_options *
   return mvg_pass_recompute(graph, &options->recompute, out_graph);
 }
 
+static bool asks_for_recompute(const mvg_pass_options *options) {
+  return options->recompute.count > 0;
+}
+
 static mvg_status run_precision(const mvg_graph *graph, const mvg_pass_options *options,
                                 mvg_graph **out_graph) {
   return mvg_pass_precision(graph, options->precision, &options->halves, out_graph);
+}
+
+static bool asks_for_precision(const mvg_pass_options *options) {
+  return options->precision != MVG_DTYPE_F32;
 }
 
 // DCE first keeps the others from working for nothing; fold exposes new duplicates, so CSE runs
@@ -29,13 +37,13 @@ static mvg_status run_precision(const mvg_graph *graph, const mvg_pass_options *
 // its original; where both run, bits change: fusion decides which halves are stored, and so
 // rounded.
 static const mvg_pass passes[] = {
-    {"dce", run_dce},
-    {"canonicalise", run_canonicalise},
-    {"fold", run_fold},
-    {"cse", run_cse},
-    {"dce2", run_dce},
-    {"recompute", run_recompute},
-    {"precision", run_precision},
+    {"dce", run_dce, NULL},
+    {"canonicalise", run_canonicalise, NULL},
+    {"fold", run_fold, NULL},
+    {"cse", run_cse, NULL},
+    {"dce2", run_dce, NULL},
+    {"recompute", run_recompute, asks_for_recompute},
+    {"precision", run_precision, asks_for_precision},
 };
 
 const mvg_pass *mvg_pass_get_list(size_t *out_count) {
@@ -51,10 +59,15 @@ mvg_status mvg_pass_run_all(const mvg_graph *graph, const mvg_pass_options *opti
   *out_graph = NULL;
   MVG_RETURN_IF_ERROR(mvg_verify_graph(graph));
   if (observe) observe(context, "build", graph);
+  if (!options) options = &none;
   const mvg_graph *current = graph;
   for (size_t i = 0; i < sizeof passes / sizeof passes[0]; ++i) {
+    if (passes[i].is_asked_for && !passes[i].is_asked_for(options)) {
+      if (observe) observe(context, passes[i].name, current);
+      continue;
+    }
     mvg_graph *next;
-    mvg_status status = passes[i].run(current, options ? options : &none, &next);
+    mvg_status status = passes[i].run(current, options, &next);
     if (current != graph) mvg_graph_destroy((mvg_graph *)current);
     if (!status) status = mvg_verify_graph(next);
     if (status) {

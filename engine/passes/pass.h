@@ -15,6 +15,7 @@ typedef struct {
 typedef struct {
   const char *name;
   mvg_status (*run)(const mvg_graph *graph, const mvg_pass_options *options, mvg_graph **out_graph);
+  bool (*is_asked_for)(const mvg_pass_options *options); // NULL: it always runs
 } mvg_pass;
 
 // In the order they run.

@@ -7,27 +7,6 @@ static mvg_status copy_expr(mvg_arena *arena, const mvg_expr **inout) {
   return mvg_expr_substitute(arena, *inout, NULL, 0, inout);
 }
 
-static mvg_status copy_strings(mvg_arena *arena, const char *const *names, uint32_t count,
-                               const char *const **out) {
-  const char **copy;
-  MVG_RETURN_IF_ERROR(mvg_arena_alloc(arena, count, sizeof *copy, (void **)&copy));
-  for (uint32_t i = 0; i < count; ++i) {
-    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, names[i], &copy[i]));
-  }
-  *out = copy;
-  return NULL;
-}
-
-static mvg_status copy_constants(mvg_arena *arena, const mvg_constant **inout, uint32_t count) {
-  mvg_constant *copy;
-  MVG_RETURN_IF_ERROR(mvg_arena_copy(arena, *inout, count, sizeof *copy, (void **)&copy));
-  for (uint32_t i = 0; i < count; ++i) {
-    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, copy[i].name, &copy[i].name));
-  }
-  *inout = copy;
-  return NULL;
-}
-
 static mvg_status copy_kernel(mvg_arena *arena, mvg_node *node) {
   mvg_kernel_body *kernel = &node->kernel;
   MVG_RETURN_IF_ERROR(mvg_arena_string(arena, kernel->source, &kernel->source));
@@ -35,10 +14,10 @@ static mvg_status copy_kernel(mvg_arena *arena, mvg_node *node) {
     MVG_RETURN_IF_ERROR(mvg_arena_string(arena, kernel->binding, &kernel->binding));
   }
   MVG_RETURN_IF_ERROR(
-      copy_strings(arena, kernel->input_names, node->input_count, &kernel->input_names));
+      mvg_arena_strings(arena, kernel->input_names, node->input_count, &kernel->input_names));
   MVG_RETURN_IF_ERROR(
-      copy_strings(arena, kernel->output_names, node->output_count, &kernel->output_names));
-  return copy_constants(arena, &kernel->constants, kernel->constant_count);
+      mvg_arena_strings(arena, kernel->output_names, node->output_count, &kernel->output_names));
+  return mvg_constants_copy(arena, kernel->constants, kernel->constant_count, &kernel->constants);
 }
 
 static mvg_status copy_view(mvg_arena *arena, mvg_node *node, uint32_t input_rank) {
@@ -81,7 +60,8 @@ mvg_status mvg_rewrite_copy(mvg_graph *target, const mvg_node *node, const mvg_v
     MVG_RETURN_IF_ERROR(copy_kernel(arena, &copy));
     break;
   case MVG_KIND_HOST:
-    MVG_RETURN_IF_ERROR(copy_constants(arena, &copy.host.constants, copy.host.constant_count));
+    MVG_RETURN_IF_ERROR(mvg_constants_copy(arena, copy.host.constants, copy.host.constant_count,
+                                           &copy.host.constants));
     break;
   case MVG_KIND_COUNT:
     break;

@@ -14,14 +14,6 @@
 #define LOWEST -3.4028234e38f
 #define MASKED 3e38f // log-sum-exp of a row without any key: its probabilities come out 0
 
-static int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 static int64_t find_place(const mvg_attention_layout *l, int64_t g, int64_t h, int64_t i) {
   return g * l->batch + h * l->head + i * l->row + l->at;
 }
@@ -34,7 +26,7 @@ static void clear_rows(float *x, const mvg_attention_layout *l, const mvg_attent
 
 // Keys that queries up to the tile's last one may see.
 static int64_t count_seen(const mvg_attention *a, int64_t last_query) {
-  return a->is_causal ? smaller(a->keys, last_query + 1) : a->keys;
+  return a->is_causal ? mvg_host_smaller(a->keys, last_query + 1) : a->keys;
 }
 
 // ---- forward ----
@@ -60,7 +52,7 @@ static void run_forward_block(const forward_job *j, int64_t index) {
   mvg_attention_tile t = {.g = index / j->blocks / a->heads,
                           .h = index / j->blocks % a->heads,
                           .i0 = index % j->blocks * TILE};
-  t.rows = smaller(TILE, a->queries - t.i0);
+  t.rows = mvg_host_smaller(TILE, a->queries - t.i0);
   float scores[TILE * TILE];
   mvg_attention_rows w = {.a = a, .in = j->in, .t = &t, .scores = scores};
   for (int64_t i = 0; i < t.rows; ++i)
@@ -70,7 +62,7 @@ static void run_forward_block(const forward_job *j, int64_t index) {
   clear_rows(j->y, &a->y, &t, t.i0, t.rows, a->value_width);
   int64_t seen = count_seen(a, t.i0 + t.rows - 1);
   for (; t.j0 < seen; t.j0 += TILE) {
-    t.columns = smaller(TILE, seen - t.j0);
+    t.columns = mvg_host_smaller(TILE, seen - t.j0);
     mvg_attention_multiply_pairs(&t, a->width, j->in->query + find_place(&a->query, t.g, t.h, t.i0),
                                  a->query.row, j->in->key + find_place(&a->key, t.g, t.h, t.j0),
                                  a->key.row, scores);
@@ -93,7 +85,7 @@ static void run_forward_block(const forward_job *j, int64_t index) {
 static void run_forward_task(void *context, int64_t index) {
   const forward_job *j = context;
   int64_t count = j->a->batches * j->a->heads * j->blocks;
-  int64_t last = smaller((index + 1) * j->per_task, count);
+  int64_t last = mvg_host_smaller((index + 1) * j->per_task, count);
   for (int64_t i = index * j->per_task; i < last; ++i)
     run_forward_block(j, i);
 }
@@ -101,13 +93,13 @@ static void run_forward_task(void *context, int64_t index) {
 void mvg_host_attention(const mvg_attention *shape, const mvg_attention_inputs *in, float *y,
                         float *lse) {
   forward_job j = {
-      .a = shape, .in = in, .y = y, .lse = lse, .blocks = divide_up(shape->queries, TILE)};
-  int64_t operations =
-      smaller(TILE, shape->queries) * (shape->keys + 1) * (shape->width + shape->value_width);
+      .a = shape, .in = in, .y = y, .lse = lse, .blocks = mvg_host_divide_up(shape->queries, TILE)};
+  int64_t operations = mvg_host_smaller(TILE, shape->queries) * (shape->keys + 1) *
+                       (shape->width + shape->value_width);
   if (operations == 0) return;
-  j.per_task = divide_up(TASK_OPERATIONS, operations);
-  mvg_threads_run(divide_up(shape->batches * shape->heads * j.blocks, j.per_task), run_forward_task,
-                  &j);
+  j.per_task = mvg_host_divide_up(TASK_OPERATIONS, operations);
+  mvg_threads_run(mvg_host_divide_up(shape->batches * shape->heads * j.blocks, j.per_task),
+                  run_forward_task, &j);
 }
 
 // ---- backward ----
@@ -156,9 +148,9 @@ static void run_backward_head(const backward_job *j, int64_t g, int64_t h, int64
   const mvg_attention *a = j->a;
   bool is_cut = j->blocks > 1;
   int64_t i0 = is_cut && j->has_queries ? block * TILE : 0;
-  int64_t i1 = is_cut && j->has_queries ? smaller(i0 + TILE, a->queries) : a->queries;
+  int64_t i1 = is_cut && j->has_queries ? mvg_host_smaller(i0 + TILE, a->queries) : a->queries;
   int64_t j0 = is_cut && j->has_keys ? block * TILE : 0;
-  int64_t j1 = is_cut && j->has_keys ? smaller(j0 + TILE, a->keys) : a->keys;
+  int64_t j1 = is_cut && j->has_keys ? mvg_host_smaller(j0 + TILE, a->keys) : a->keys;
   mvg_attention_tile t = {.g = g, .h = h};
   if (j->has_queries) clear_rows(j->d->dquery, &a->query, &t, i0, i1 - i0, a->width);
   if (j->has_keys) {
@@ -166,10 +158,10 @@ static void run_backward_head(const backward_job *j, int64_t g, int64_t h, int64
     clear_rows(j->d->dvalue, &a->value, &t, j0, j1 - j0, a->value_width);
   }
   for (t.i0 = i0; t.i0 < i1; t.i0 += TILE) {
-    t.rows = smaller(TILE, i1 - t.i0);
-    int64_t last = smaller(j1, count_seen(a, t.i0 + t.rows - 1));
+    t.rows = mvg_host_smaller(TILE, i1 - t.i0);
+    int64_t last = mvg_host_smaller(j1, count_seen(a, t.i0 + t.rows - 1));
     for (t.j0 = j0; t.j0 < last; t.j0 += TILE) {
-      t.columns = smaller(TILE, last - t.j0);
+      t.columns = mvg_host_smaller(TILE, last - t.j0);
       run_backward_tile(j, &t, dbias);
     }
   }
@@ -185,8 +177,8 @@ static void run_backward_unit(const backward_job *j, int64_t index) {
   if (a->parts && j->has_queries) {
     dbias = j->d->dbias + part * j->part_size + batch * a->bias.batch + head * a->bias.head;
   }
-  int64_t outer = a->batches / j->batches, share = divide_up(outer, j->parts);
-  int64_t last = smaller((part + 1) * share, outer);
+  int64_t outer = a->batches / j->batches, share = mvg_host_divide_up(outer, j->parts);
+  int64_t last = mvg_host_smaller((part + 1) * share, outer);
   for (int64_t o = part * share; o < last; ++o) {
     for (int64_t h = head; h < a->heads; h += j->heads)
       run_backward_head(j, o * j->batches + batch, h, block, dbias);
@@ -196,7 +188,7 @@ static void run_backward_unit(const backward_job *j, int64_t index) {
 static void run_backward_task(void *context, int64_t index) {
   const backward_job *j = context;
   int64_t count = j->parts * j->batches * j->heads * j->blocks;
-  int64_t last = smaller((index + 1) * j->per_task, count);
+  int64_t last = mvg_host_smaller((index + 1) * j->per_task, count);
   for (int64_t i = index * j->per_task; i < last; ++i)
     run_backward_unit(j, i);
 }
@@ -207,8 +199,8 @@ static void run_backward(backward_job *j, int64_t blocks) {
   int64_t heads = a->batches * a->heads;
   int64_t operations = heads * a->queries * (a->keys + 1) * (a->width + a->value_width) * 3;
   j->blocks = blocks;
-  j->per_task = divide_up(TASK_OPERATIONS, operations / (units * blocks) + 1);
-  mvg_threads_run(divide_up(units * blocks, j->per_task), run_backward_task, j);
+  j->per_task = mvg_host_divide_up(TASK_OPERATIONS, operations / (units * blocks) + 1);
+  mvg_threads_run(mvg_host_divide_up(units * blocks, j->per_task), run_backward_task, j);
 }
 
 void mvg_host_attention_grad(const mvg_attention *shape, const mvg_attention_inputs *in,
@@ -224,8 +216,8 @@ void mvg_host_attention_grad(const mvg_attention *shape, const mvg_attention_inp
     memset(d->dbias, 0, (size_t)(a->parts * j.part_size) * sizeof *d->dbias);
   }
   if (j.batches == 0 || a->heads == 0) return;
-  j.query_blocks = divide_up(a->queries, TILE);
-  j.key_blocks = divide_up(a->keys, TILE);
+  j.query_blocks = mvg_host_divide_up(a->queries, TILE);
+  j.key_blocks = mvg_host_divide_up(a->keys, TILE);
   bool can_cut = j.query_blocks > 1 && j.key_blocks > 1 && (!a->parts || b->row);
   bool is_cut = can_cut && j.parts * j.batches * j.heads < ENOUGH_TASKS;
   j.has_queries = true;

@@ -9,10 +9,6 @@
 #define LANES 16
 #define PIECE 128 // channels of keys that are turned at a time
 
-static int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 // ---- rows of a tile ----
 
 // s = scale s + bias + mask for row i; keys after a query that sees the past alone count as -inf.
@@ -218,7 +214,7 @@ void mvg_attention_multiply_pairs(const mvg_attention_tile *t, int64_t depth, co
   for (int64_t i = 0; i < t->rows; ++i)
     memset(scores + i * MVG_ATTENTION_TILE, 0, (size_t)p.n * sizeof *scores);
   for (int64_t c = 0; c < depth; c += PIECE) {
-    p.k = smaller(PIECE, depth - c);
+    p.k = mvg_host_smaller(PIECE, depth - c);
     transpose(t, p.k, y + c, y_row, p.n, pieces);
     mvg_host_multiply_add(&p, x + c, pieces, scores);
   }

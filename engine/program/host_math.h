@@ -1,5 +1,5 @@
 // Elementary functions that compilers turn into vector code: no branches, no tables, no library
-// calls. Accurate to a few units in the last place; NaN in gives NaN out.
+// calls. Accurate to a few units in the last place; NaN in gives NaN out. Sizes of blocks, too.
 #ifndef MVGRAPH_PROGRAM_HOST_MATH_H_
 #define MVGRAPH_PROGRAM_HOST_MATH_H_
 
@@ -14,6 +14,18 @@
 #else
 #define MVG_HOST_INLINE static inline
 #endif
+
+// ---- sizes of blocks ----
+
+MVG_HOST_INLINE int64_t mvg_host_smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+MVG_HOST_INLINE int64_t mvg_host_divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// ---- elementary functions ----
 
 // e^x = 2^n e^r with |r| <= ln(2) / 2; Taylor's series to r^7 leaves 6e-9. The power of two is
 // applied in two halves, so that results below the normal range come out right.

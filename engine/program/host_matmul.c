@@ -36,10 +36,6 @@ static mvg_product get_product(const mvg_matmul *s) {
   return p;
 }
 
-static int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 static bool has_halves(const mvg_product *p) {
   return mvg_dtype_is_half(p->a) || mvg_dtype_is_half(p->b) || mvg_dtype_is_half(p->y);
 }
@@ -141,7 +137,7 @@ MVG_HOST_INLINE void multiply_strip(const mvg_product *p, const void *a, const v
     widened.a_column = 1;
   }
   for (int64_t l = 0; l < p->k; l += DEPTH) {
-    int64_t depth = smaller(DEPTH, p->k - l), i = 0;
+    int64_t depth = mvg_host_smaller(DEPTH, p->k - l), i = 0;
     pack(p, at(b, p->b, l * p->b_row), depth, columns, vectors * LANES, panel);
     for (; i + rows <= p->m; i += rows) {
       const void *from = at(a, p->a, l * p->a_column + i * p->a_row);
@@ -163,7 +159,7 @@ MVG_HOST_INLINE void multiply_rounded_strip(const mvg_product *p, const void *a,
   float sums[STRIP_ROWS * MAX_VECTORS * LANES];
   for (int64_t row = 0; row < p->m; row += STRIP_ROWS) {
     mvg_product part = *p;
-    part.m = smaller(STRIP_ROWS, p->m - row);
+    part.m = mvg_host_smaller(STRIP_ROWS, p->m - row);
     part.y_row = columns;
     memset(sums, 0, (size_t)(part.m * columns) * sizeof *sums);
     multiply_strip(&part, at(a, p->a, row * p->a_row), b, sums, columns, rows, vectors);
@@ -176,7 +172,7 @@ MVG_HOST_INLINE void multiply_strips(const mvg_product *p, const void *a, const 
                                      const int rows, const int vectors) {
   const int width = vectors * LANES;
   for (int64_t column = 0; column < p->n; column += width) {
-    int64_t columns = smaller(width, p->n - column);
+    int64_t columns = mvg_host_smaller(width, p->n - column);
     const void *from = at(b, p->b, column * p->b_column);
     if (mvg_dtype_is_half(p->y)) {
       multiply_rounded_strip(p, a, from, (uint16_t *)y + column, columns, rows, vectors);
@@ -246,8 +242,8 @@ static void multiply_block(const job *j, int64_t matrix, int64_t block) {
   const void *b = at(j->b, s->b, (s->broadcast_b ? 0 : matrix * s->k * s->n) + column * p.b_column);
   int64_t first = matrix * s->m * s->n + row * s->n + column;
   void *y = (char *)j->y + first * (int64_t)mvg_dtype_get_size(s->y);
-  p.m = smaller(j->rows, s->m - row);
-  p.n = smaller(j->columns, s->n - column);
+  p.m = mvg_host_smaller(j->rows, s->m - row);
+  p.n = mvg_host_smaller(j->columns, s->n - column);
   if (!mvg_dtype_is_half(p.y)) {
     for (int64_t i = 0; i < p.m; ++i)
       memset((float *)y + i * p.y_row, 0, (size_t)p.n * sizeof(float));
@@ -258,13 +254,9 @@ static void multiply_block(const job *j, int64_t matrix, int64_t block) {
 static void run_task(void *context, int64_t index) {
   const job *j = context;
   int64_t first = index / j->blocks * j->matrices;
-  int64_t last = smaller(first + j->matrices, j->shape->batch);
+  int64_t last = mvg_host_smaller(first + j->matrices, j->shape->batch);
   for (int64_t i = first; i < last; ++i)
     multiply_block(j, i, index % j->blocks);
-}
-
-static int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
 }
 
 void mvg_host_matmul(const mvg_matmul *shape, const void *a, const void *b, void *y) {
@@ -278,13 +270,13 @@ void mvg_host_matmul(const mvg_matmul *shape, const void *a, const void *b, void
       .shape = &s, .a = a, .b = b, .y = y, .blocks = 1, .rows = s.m, .columns = s.n, .matrices = 1};
   int64_t operations = s.m * s.n * s.k;
   if (operations >= 2 * TASK_OPERATIONS && s.batch < MAX_BLOCKS) {
-    int64_t wanted = smaller(MAX_BLOCKS, operations / TASK_OPERATIONS);
+    int64_t wanted = mvg_host_smaller(MAX_BLOCKS, operations / TASK_OPERATIONS);
     int64_t *side = s.m >= s.n ? &j.rows : &j.columns, extent = *side;
-    *side = divide_up(divide_up(extent, wanted), BLOCK_STEP) * BLOCK_STEP;
-    j.blocks = divide_up(extent, *side);
+    *side = mvg_host_divide_up(mvg_host_divide_up(extent, wanted), BLOCK_STEP) * BLOCK_STEP;
+    j.blocks = mvg_host_divide_up(extent, *side);
     if (j.blocks == 1) *side = extent;
   } else if (operations > 0 && operations < TASK_OPERATIONS) {
-    j.matrices = divide_up(TASK_OPERATIONS, operations);
+    j.matrices = mvg_host_divide_up(TASK_OPERATIONS, operations);
   }
-  mvg_threads_run(divide_up(s.batch, j.matrices) * j.blocks, run_task, &j);
+  mvg_threads_run(mvg_host_divide_up(s.batch, j.matrices) * j.blocks, run_task, &j);
 }

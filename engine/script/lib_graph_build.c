@@ -262,14 +262,6 @@ static uint32_t read_constants(lua_State *L, int index, mvg_constant out[MAX_CON
   return count;
 }
 
-static mvg_status copy_constants(mvg_arena *arena, mvg_constant *constants, uint32_t count,
-                                 const mvg_constant **out) {
-  for (uint32_t i = 0; i < count; ++i) {
-    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, constants[i].name, &constants[i].name));
-  }
-  return mvg_arena_copy(arena, constants, count, sizeof *constants, (void **)out);
-}
-
 static void read_names(lua_State *L, const char *field, uint32_t expected, const char **out) {
   lua_getfield(L, 6, field);
   uint32_t count = (uint32_t)mvg_arg_strings(L, lua_gettop(L), MVG_MAX_OPERANDS, field, out);
@@ -294,14 +286,6 @@ static void read_grid(lua_State *L, mvg_kernel_body *body) {
   lua_pop(L, 1);
 }
 
-static mvg_status copy_strings(mvg_arena *arena, const char **strings, uint32_t count,
-                               const char *const **out) {
-  for (uint32_t i = 0; i < count; ++i) {
-    MVG_RETURN_IF_ERROR(mvg_arena_string(arena, strings[i], &strings[i]));
-  }
-  return mvg_arena_copy(arena, strings, count, sizeof *strings, (void **)out);
-}
-
 static mvg_status add_kernel(mvg_graph *graph, call_args *call, kernel_args *args,
                              uint32_t *out_id) {
   mvg_arena *arena = mvg_graph_get_arena(graph);
@@ -309,11 +293,11 @@ static mvg_status add_kernel(mvg_graph *graph, call_args *call, kernel_args *arg
   MVG_RETURN_IF_ERROR(mvg_arena_string(arena, args->source, &body->source));
   if (args->binding) MVG_RETURN_IF_ERROR(mvg_arena_string(arena, args->binding, &body->binding));
   MVG_RETURN_IF_ERROR(
-      copy_strings(arena, args->input_names, call->node.input_count, &body->input_names));
+      mvg_arena_strings(arena, args->input_names, call->node.input_count, &body->input_names));
   MVG_RETURN_IF_ERROR(
-      copy_strings(arena, args->output_names, call->node.output_count, &body->output_names));
+      mvg_arena_strings(arena, args->output_names, call->node.output_count, &body->output_names));
   MVG_RETURN_IF_ERROR(
-      copy_constants(arena, args->constants, body->constant_count, &body->constants));
+      mvg_constants_copy(arena, args->constants, body->constant_count, &body->constants));
   call->node.kernel = *body;
   return mvg_graph_add_node(graph, &call->node, out_id);
 }
@@ -352,8 +336,8 @@ static int build_host(lua_State *L) {
   mvg_host_body *body = &call.node.host;
   body->constant_count = read_constants(L, 5, constants);
   uint32_t id = 0;
-  mvg_status status =
-      copy_constants(mvg_graph_get_arena(graph), constants, body->constant_count, &body->constants);
+  mvg_status status = mvg_constants_copy(mvg_graph_get_arena(graph), constants,
+                                         body->constant_count, &body->constants);
   if (!status) status = mvg_graph_add_node(graph, &call.node, &id);
   check_built(L, graph, status);
   return push_outputs(L, id, call.node.output_count);

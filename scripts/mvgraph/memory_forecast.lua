@@ -1,5 +1,6 @@
 -- What programs will hold in memory, told from their plans: nothing needs to have been allocated.
 local core = require "mvgraph.core"
+local tensor = require "mvgraph.tensor"
 
 local memory_forecast = {}
 
@@ -50,9 +51,7 @@ end
 local BYTES_OF <const> = { f32 = 4, i32 = 4 }
 
 local function bytes_of(state)
-  local count = 1
-  for _, size in ipairs(state.shape) do count = count * size end
-  return count * (BYTES_OF[state.dtype] or core.array({ 1 }, state.dtype).size_bytes)
+  return tensor.count(state.shape) * (BYTES_OF[state.dtype] or core.array({ 1 }, state.dtype).size_bytes)
 end
 
 ---What all these programs and the states that they share hold together.

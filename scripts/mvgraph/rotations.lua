@@ -5,6 +5,7 @@
 
 local geometry = require "mvgraph.geometry"
 local ops = require "mvgraph.ops"
+local tensor = require "mvgraph.tensor"
 
 local rotations = {}
 
@@ -13,11 +14,7 @@ local SERIES_ANGLE <const> = 1e-4 -- radians below which the axis-angle coeffici
 
 local function leading(x)
   local shape = table.move(x.shape, 1, #x.shape - 1, 1, {})
-  local count = 1
-  for _, size in ipairs(shape) do
-    count = count * size
-  end
-  return count, shape
+  return tensor.count(shape), shape
 end
 
 local function normalise(x)
@@ -46,10 +43,7 @@ end
 ---@return Tensor [..., 6]
 function rotations.matrix_to_rotation_6d(matrix)
   local shape = table.move(matrix.shape, 1, #matrix.shape - 2, 1, {})
-  local count = 1
-  for _, size in ipairs(shape) do
-    count = count * size
-  end
+  local count = tensor.count(shape)
   shape[#shape + 1] = 6
   return ops.reshape(matrix, { count, 3, 3 }):slice(2, 0, 2):permute({ 0, 2, 1 }):reshape(shape)
 end

@@ -34,6 +34,17 @@ function tensor.is_tensor(object)
   return getmetatable(object) == Tensor
 end
 
+---Number of elements.
+---@param shape integer[]
+---@param first integer? axis to begin with, counted from 1; default: the first
+---@param last integer? default: the last
+---@return integer
+function tensor.count(shape, first, last)
+  local count = 1
+  for axis = first or 1, last or #shape do count = count * shape[axis] end
+  return count
+end
+
 ---"[2, 3]"
 ---@param shape integer[]
 ---@return string
@@ -60,9 +71,7 @@ end
 
 ---@return integer number of elements
 function methods.numel(self)
-  local count = 1
-  for _, size in ipairs(self.shape) do count = count * size end
-  return count
+  return tensor.count(self.shape)
 end
 
 ---A tensor is its own tensor, as a state's is its leaf.

@@ -108,19 +108,13 @@ local function broadcast_leading(name, shapes)
   return leading
 end
 
-local function count_of(list)
-  local count = 1
-  for _, size in ipairs(list) do count = count * size end
-  return count
-end
-
 ---x [..., r, c] with these leading axes, all but the last of them as one: [g, heads r, c]
 local function fold_leading(x, leading)
   local r, c = x.shape[#x.shape - 1], x.shape[#x.shape]
   local full = table.move(leading, 1, #leading, 1, {})
   full[#full + 1], full[#full + 2] = r, c
   local heads = leading[#leading] or 1
-  return methods.reshape(methods.expand(x, full), { count_of { table.unpack(leading, 1, #leading - 1) }, heads * r, c })
+  return methods.reshape(methods.expand(x, full), { tensor.count(leading, 1, #leading - 1), heads * r, c })
 end
 
 ---A mask of at most these leading axes as the kernel adds it: [1 or g, 1 or heads, 1 or rows, 1 or columns].
@@ -132,7 +126,7 @@ local function fold_mask(mask, leading)
   for _, size in ipairs(outer) do is_single = is_single and size == 1 end
   if is_single then return methods.reshape(mask, { 1, heads, r, c }) end
   local full = { table.unpack(leading, 1, #leading - 1) }
-  local count = count_of(full)
+  local count = tensor.count(full)
   table.move({ heads, r, c }, 1, 3, #full + 1, full)
   return methods.reshape(methods.expand(methods.reshape(mask, own), full), { count, heads, r, c })
 end
@@ -187,7 +181,7 @@ function attention.scaled_dot_product_attention(q, k, v, attn_mask, given)
   local rows, width = q.shape[#q.shape - 1], v.shape[#v.shape]
   local shape = table.move(leading, 1, #leading, 1, {})
   shape[#shape + 1], shape[#shape + 2] = rows, width
-  if count_of(shape) == 0 or k.shape[#k.shape - 1] == 0 then return constant.zeros(shape) end
+  if tensor.count(shape) == 0 or k.shape[#k.shape - 1] == 0 then return constant.zeros(shape) end
   local none = constant.zeros { 1, 1, 1, 1 }
   local bias = attn_mask and fold_mask(attention.additive_mask(attn_mask), leading) or none
   local y = kernel.attention(fold_leading(q, leading), fold_leading(k, leading), fold_leading(v, leading), bias, none,

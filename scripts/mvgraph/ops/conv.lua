@@ -12,12 +12,6 @@ local methods = tensor.methods
 
 local read_extents <const> = extents.read
 
-local function product(list, first, last)
-  local count = 1
-  for i = first or 1, last or #list do count = count * list[i] end
-  return count
-end
-
 local function tiles_exactly(x, g)
   for i, kernel in ipairs(g.kernel) do
     if kernel ~= g.stride[i] or g.padding[i] ~= 0 or x.shape[2 + i] % kernel ~= 0 or g.output then return false end
@@ -93,16 +87,16 @@ local function convolve(name, d, x, weight, bias, given)
     dilation = read_extents(chosen.dilation, d, name, "dilation", 1, 1),
   }
   read_padding(name, x, g, chosen.padding)
-  local taps = product(g.kernel)
+  local taps = tensor.count(g.kernel)
   local patches, y
   if groups == 1 and tiles_exactly(x, g) then
     patches = tile(x, g)
-    local m = product(patches.shape, 1, d + 1)
+    local m = tensor.count(patches.shape, 1, d + 1)
     y = matmul.matmul(methods.reshape(patches, { m, c * taps }), methods.reshape(weight, { o, c * taps }),
       { transpose_b = true })
   else
     patches = unfold.unfold(extents.channels_last(x), g)
-    local m = product(patches.shape, 1, d + 1)
+    local m = tensor.count(patches.shape, 1, d + 1)
     if groups == 1 then
       y = matmul.matmul(methods.reshape(patches, { m, taps * c }),
         methods.reshape(extents.channels_last(weight), { o, taps * c }), { transpose_b = true })
@@ -120,8 +114,8 @@ end
 --- -> [n, sizes..., taps..., o]
 local function spread(x, weight, groups)
   local d = #x.shape - 2
-  local m, c = product(x.shape, 1, d + 1), x.shape[d + 2]
-  local taps, og = product(weight.shape, 3), weight.shape[2]
+  local m, c = tensor.count(x.shape, 1, d + 1), x.shape[d + 2]
+  local taps, og = tensor.count(weight.shape, 3), weight.shape[2]
   local kernels = extents.channels_last(weight) -- [c, taps..., og]
   local shape = table.move(x.shape, 1, d + 1, 1, {})
   table.move(weight.shape, 3, d + 2, d + 2, shape)

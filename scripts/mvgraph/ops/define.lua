@@ -309,17 +309,11 @@ local function describe_outputs(self, sizes)
   return outputs
 end
 
-local function product(list)
-  local count = 1
-  for _, size in ipairs(list) do count = count * size end
-  return count
-end
-
 ---Dimensions and attributes by upper-case name; BATCH is the product of "...".
 local function default_constants(sizes)
   local constants = {}
   for name, value in pairs(sizes) do
-    if name == "..." then constants.BATCH = product(value)
+    if name == "..." then constants.BATCH = tensor.count(value)
     elseif type(value) == "number" and name ~= "batch" then constants[name:upper()] = value end
   end
   return constants
@@ -329,7 +323,7 @@ local function bind_sizes(self, inputs, chosen)
   local sizes = signature.check(self.name, self.arguments, inputs)
   sizes.source = nil
   for name, value in pairs(chosen) do sizes[name] = value end
-  if sizes["..."] then sizes.batch = product(sizes["..."]) end
+  if sizes["..."] then sizes.batch = tensor.count(sizes["..."]) end
   if self.validate then self.validate(sizes, inputs) end
   return sizes
 end

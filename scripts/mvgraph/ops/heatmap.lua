@@ -176,9 +176,7 @@ local function expectation(maps, axes, operator, given)
   end
   local leading = table.move(maps.shape, 1, rank - axes, 1, {})
   local sizes = table.move(maps.shape, rank - axes + 1, rank, 1, {})
-  local count = 1
-  for _, size in ipairs(sizes) do count = count * size end
-  local flat = methods.reshape(maps, { -1, count })
+  local flat = methods.reshape(maps, { -1, tensor.count(sizes) })
   local weights = chosen.softmax and norm.softmax(flat * chosen.beta, 1)
     or flat / methods.maximum(methods.sum(flat, 1, { keepdim = true }), 1e-12)
   weights = methods.reshape(weights, with({ flat.shape[1] }, table.unpack(sizes)))

@@ -94,12 +94,6 @@ local product = op.kernel "batched_matmul" {
   },
 }
 
-local function count_of(shape, first, last)
-  local count = 1
-  for i = first, last do count = count * shape[i] end
-  return count
-end
-
 ---NumPy broadcasting of the axes before the last two; nil when they do not fit.
 local function broadcast_batches(a, b)
   local rank = math.max(#a, #b) - 2
@@ -115,7 +109,7 @@ end
 ---[..., r, c] -> [batch or 1, r, c]: one batch axis, expanded only where broadcasting is more than all or nothing.
 local function fold_batches(x, batch)
   local shape = x.shape
-  local own, all = count_of(shape, 1, #shape - 2), count_of(batch, 1, #batch)
+  local own, all = tensor.count(shape, 1, #shape - 2), tensor.count(batch, 1, #batch)
   local rows, columns = shape[#shape - 1], shape[#shape]
   if own ~= 1 and own ~= all then
     local full = table.move(batch, 1, #batch, 1, {})
@@ -151,8 +145,8 @@ function matmul.matmul(a, b, given)
   local shape = table.move(batch, 1, #batch, 1, {})
   shape[#shape + 1], shape[#shape + 2] = m, n
   local x, y
-  if count_of(b.shape, 1, #b.shape - 2) == 1 and not chosen.transpose_a then
-    x = methods.reshape(a, { 1, count_of(a.shape, 1, #a.shape - 1), k }) -- the batch is more rows
+  if tensor.count(b.shape, 1, #b.shape - 2) == 1 and not chosen.transpose_a then
+    x = methods.reshape(a, { 1, tensor.count(a.shape, 1, #a.shape - 1), k }) -- the batch is more rows
     y = methods.reshape(b, { 1, b.shape[#b.shape - 1], b.shape[#b.shape] })
   else
     x, y = fold_batches(a, batch), fold_batches(b, batch)

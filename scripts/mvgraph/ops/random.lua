@@ -109,9 +109,9 @@ function random.randint(low, high, shape)
     trace.fail("randint: needs integers low < high of 32 bits, got %s and %s", tostring(low), tostring(high))
   end
   local seed, step = trace.random_inputs()
-  local stream, other, count = trace.next_stream(), trace.next_stream(), 1
-  for _, size in ipairs(shape) do count = count * size end
-  local drawn = integers(seed, step, { count = count, stream = stream, other = other, low = low, range = high - low })
+  local stream, other = trace.next_stream(), trace.next_stream()
+  local drawn = integers(seed, step,
+    { count = tensor.count(shape), stream = stream, other = other, low = low, range = high - low })
   return methods.reshape(drawn, shape)
 end
 

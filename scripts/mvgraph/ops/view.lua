@@ -319,9 +319,7 @@ function view.flatten(x, first, last)
   if #x.shape == 0 then return view.reshape(x, { 1 }) end
   first, last = op.axis(x, first or 0, "flatten"), op.axis(x, last or -1, "flatten")
   local shape = table.move(x.shape, 1, first, 1, {})
-  local count = 1
-  for i = first, last do count = count * x.shape[i + 1] end
-  shape[#shape + 1] = count
+  shape[#shape + 1] = tensor.count(x.shape, first + 1, last + 1)
   return view.reshape(x, table.move(x.shape, last + 2, #x.shape, #shape + 1, shape))
 end
 
