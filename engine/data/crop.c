@@ -2,28 +2,44 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/threads.h"
 #include "io/image.h"
 
-enum { MAX_GRID = 32, ROWS_PER_TASK = 16 };
+#define MAX_GRID 32
+#define MIN_SHRINK 1.25 // below, neighbouring samples share enough source pixels
+#define ROWS_PER_TASK 16
 
 typedef struct {
   const uint8_t *pixels;
   int64_t width, height;
 } picture;
 
-// Rounds down; cheaper than floor() where positions are known to be small.
-static int64_t round_down(double value) {
-  int64_t whole = (int64_t)value;
-  return whole - (value < (double)whole);
-}
+// Positions in source pixels are whole multiples of 2^-32, so that a shift rounds them down.
+#define ONE 4294967296.0
+#define MAX_POSITION 1073741824.0 // beyond lies no picture
 
 // Red, green, blue and a lane that nothing reads.
 typedef float pixel __attribute__((vector_size(16)));
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint16_t words8 __attribute__((vector_size(16)));
+typedef int32_t integers4 __attribute__((vector_size(16)));
 
 static pixel load_pixel(const uint8_t *bytes) {
   return (pixel){(float)bytes[0], (float)bytes[1], (float)bytes[2], 0};
+}
+
+// Reads a byte more than the pixel has. Zeros between the bytes make integers of them.
+static pixel load_wide(const uint8_t *bytes) {
+  int32_t packed;
+  memcpy(&packed, bytes, sizeof packed);
+  bytes16 narrow = (bytes16)(integers4){packed}, no_bytes = {0};
+  words8 words = (words8)__builtin_shufflevector(narrow, no_bytes, 0, 16, 1, 17, 2, 18, 3, 19, 4,
+                                                 20, 5, 21, 6, 22, 7, 23);
+  words8 no_words = {0};
+  return __builtin_convertvector(
+      (integers4)__builtin_shufflevector(words, no_words, 0, 8, 1, 9, 2, 10, 3, 11), pixel);
 }
 
 static void add_weighted(const picture *from, int64_t x, int64_t y, float weight, pixel *sum) {
@@ -31,16 +47,20 @@ static void add_weighted(const picture *from, int64_t x, int64_t y, float weight
   *sum += weight * load_pixel(from->pixels + 3 * (y * from->width + x));
 }
 
+static float get_fraction(int64_t position) {
+  return (float)(int32_t)((uint32_t)position >> 8) * 0x1p-24f;
+}
+
 // Bilinear between pixels whose centres lie at whole positions; outside is black.
-static void add_sample(const picture *from, double x, double y, pixel *sum) {
-  if (!(x > -1 && y > -1 && x < (double)from->width && y < (double)from->height)) return;
-  int64_t x0 = round_down(x), y0 = round_down(y);
-  float fx = (float)(x - (double)x0), fy = (float)(y - (double)y0);
-  float w00 = (1 - fx) * (1 - fy), w01 = fx * (1 - fy), w10 = (1 - fx) * fy, w11 = fx * fy;
-  if (x0 >= 0 && y0 >= 0 && x0 + 1 < from->width && y0 + 1 < from->height) {
+static void add_sample(const picture *from, int64_t x, int64_t y, pixel *sum) {
+  int64_t x0 = x >> 32, y0 = y >> 32;
+  if (x0 < -1 || y0 < -1 || x0 >= from->width || y0 >= from->height) return;
+  float fx = get_fraction(x), fy = get_fraction(y);
+  float w11 = fx * fy, w01 = fx - w11, w10 = fy - w11, w00 = 1 - fx - w10;
+  if (x0 >= 0 && y0 >= 0 && x0 + 2 < from->width && y0 + 1 < from->height) {
     const uint8_t *p = from->pixels + 3 * (y0 * from->width + x0), *q = p + 3 * from->width;
-    *sum += w00 * load_pixel(p) + w01 * load_pixel(p + 3) + w10 * load_pixel(q) +
-            w11 * load_pixel(q + 3);
+    *sum += w00 * load_wide(p) + w01 * load_wide(p + 3) + w10 * load_wide(q) +
+            w11 * load_wide(q + 3);
     return;
   }
   add_weighted(from, x0, y0, w00, sum);
@@ -64,15 +84,17 @@ static void crop_row(const crop_job *j, int64_t row) {
   const mvg_crop_box *box = j->box;
   double half = (double)(j->out_size * j->grid) / 2;
   float share = 1.0f / (float)(j->grid * j->grid);
+  int64_t dx = (int64_t)(j->dx * ONE), dy = (int64_t)(j->dy * ONE);
   uint8_t *target = j->target + row * j->out_size * 3;
   for (int64_t column = 0; column < j->out_size; column++) {
     pixel sum = {0};
     double u = (double)(column * j->grid) + 0.5 - half;
     for (int k = 0; k < j->grid; k++) {
       double v = (double)(row * j->grid + k) + 0.5 - half;
-      double x = box->cx + u * j->dx - v * j->dy - 0.5, y = box->cy + u * j->dy + v * j->dx - 0.5;
-      for (int i = 0; i < j->grid; i++)
-        add_sample(j->from, x + i * j->dx, y + i * j->dy, &sum);
+      int64_t x = (int64_t)((box->cx + u * j->dx - v * j->dy - 0.5) * ONE);
+      int64_t y = (int64_t)((box->cy + u * j->dy + v * j->dx - 0.5) * ONE);
+      for (int i = 0; i < j->grid; i++, x += dx, y += dy)
+        add_sample(j->from, x, y, &sum);
     }
     for (int c = 0; c < 3; c++)
       *target++ = (uint8_t)(sum[c] * share + 0.5f);
@@ -88,8 +110,9 @@ static void crop_rows(void *context, int64_t number) {
 
 static void crop_pixels(const picture *from, const mvg_crop_box *box, int64_t out_size,
                         uint8_t *target) {
+  if (fabs(box->cx) + fabs(box->cy) + box->size > MAX_POSITION) return;
   double step = box->size / (double)out_size;
-  int grid = step <= 1 ? 1 : step >= MAX_GRID ? MAX_GRID : (int)ceil(step);
+  int grid = step <= MIN_SHRINK ? 1 : step >= MAX_GRID ? MAX_GRID : (int)ceil(step);
   double fine = step / grid;
   crop_job job = {.from = from,
                   .box = box,

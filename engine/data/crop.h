@@ -6,8 +6,8 @@
 #include "graph/ndarray.h"
 
 // The square of `size` source pixels around (cx, cy), rotated by `angle` radians (clockwise on the
-// picture), as u8 [out_size, out_size, 3]. Bilinear; area-filtered when it shrinks; black outside
-// the image.
+// picture), as u8 [out_size, out_size, 3]. Bilinear; area-filtered when it shrinks by more than
+// a quarter; black outside the image.
 typedef struct {
   double cx, cy, size, angle;
 } mvg_crop_box;
