@@ -23,6 +23,9 @@ local settings = {
   is_timed = false, is_checked = false, is_guarded = core.getenv "MVGRAPH_GUARD" == "1", on_new = nil,
 }
 
+-- How long programs have run in this process.
+local meter = { seconds = 0 }
+
 local SEED_LIMIT <const> = 1 << 24 -- seeds and steps travel as f32 scalars, exact below this
 
 local function sorted_names(map)
@@ -111,7 +114,9 @@ function Program:run(values, wanted)
   local is_wanted, flags = {}, {}
   for _, name in ipairs(wanted or self.output_names) do is_wanted[name] = true end
   for i, name in ipairs(self.output_names) do flags[i] = is_wanted[name] == true end
+  local began = core.clock()
   local results = self.compiled:run(arrays, flags)
+  meter.seconds = meter.seconds + core.clock() - began
   self.steps = self.steps + 1
   local named = {}
   for i, name in ipairs(self.output_names) do
@@ -134,7 +139,7 @@ function Program:graph_text(pass)
   return pass and graph:text_after(pass, self.passes) or graph:text()
 end
 
-local program = { settings = settings }
+local program = { settings = settings, meter = meter }
 
 ---Modules are named by patterns of their paths: "encoder.layers.*.blocks.*", "*" being any one component; "" is all.
 ---@class ProgramOptions

@@ -2,6 +2,7 @@
 local checkpoint = require "mvgraph.checkpoint"
 local config = require "mvgraph.config"
 local mv = require "mvgraph"
+local program_meter = require("mvgraph.program").meter
 
 local stages = {}
 
@@ -163,7 +164,11 @@ function Runner:run_epoch(stage, object, position, plan)
     local indices = table.move(order, (step - 1) * plan.batch + 1, step * plan.batch, 1, {})
     local overall = before + step
     local lr = plan.lr(overall - 1, plan.epochs * plan.steps)
+    local began, computed = mv.clock(), program_meter.seconds
     local losses = object:step(indices, lr, overall)
+    plan.taken = plan.taken + 1
+    plan.step_seconds = plan.step_seconds + mv.clock() - began
+    plan.computing_seconds = plan.computing_seconds + program_meter.seconds - computed
     self:check_losses(losses, ("stage '%s', epoch %d, step %d"):format(stage.name, position.epoch, step), indices)
     position.step = step
     bar:update(overall, ("epoch %d/%d"):format(position.epoch, plan.epochs), sorted_losses(losses))
@@ -189,8 +194,17 @@ function Runner:plan(stage, seconds_before)
     epochs = value_of(stage.epochs, values, 1, steps), count = count, batch = batch, steps = steps,
     lr = type(rate) == "function" and function(step, total) return rate(values, step, total) end
       or function() return rate or 0 end,
-    seconds_before = seconds_before, started = mv.clock(),
+    seconds_before = seconds_before, started = mv.clock(), taken = 0, step_seconds = 0, computing_seconds = 0,
   }
+end
+
+-- What a step took, and how much of it was a program's run: the rest prepared its batch.
+function Runner:report_speed(stage, plan)
+  if plan.taken == 0 then return end
+  local step_ms, computing = plan.step_seconds / plan.taken * 1e3, plan.computing_seconds / plan.step_seconds
+  self.run:log { event = "speed", stage = stage.name, steps = plan.taken, step_ms = step_ms, computing = computing }
+  self.progress:line(("%s: %d steps of %.1f ms, %.0f %% of it computing"):format(stage.name, plan.taken, step_ms,
+    100 * computing))
 end
 
 -- Trains a stage from `position`; false when interrupted.
@@ -203,6 +217,7 @@ function Runner:train(stage, object, position, plan)
   position.is_final = true
   self:save(position, stage, object)
   self.progress:close()
+  self:report_speed(stage, plan)
   return true
 end
 

@@ -111,6 +111,20 @@ t.test("a resumed run logs every step once", function()
   t.equal(steps(root .. "/b"), steps(root .. "/a"))
 end)
 
+t.test("a stage tells what its steps took and how much of that its programs ran", function()
+  local root, speeds = folder(), {}
+  local result = run { runs = root }
+  for line in mv.file.read(result.run.path .. "/metrics.jsonl"):gmatch "[^\n]+" do
+    local record = mv.json.decode(line)
+    if record.event == "speed" then speeds[#speeds + 1] = record end
+  end
+  t.equal(#speeds, 2)
+  for _, speed in ipairs(speeds) do
+    t.is_true(speed.steps > 0 and speed.step_ms > 0)
+    t.is_true(speed.computing > 0 and speed.computing <= 1)
+  end
+end)
+
 t.test("inside a stage only the newest two checkpoints are kept", function()
   local root = folder()
   t.error_matches(function() run { runs = root, stop_at = { stage = 1, step = 40 } } end, "stopped")
