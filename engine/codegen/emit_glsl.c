@@ -214,11 +214,11 @@ static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
 }
 
 mvg_status mvg_shader_create(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
-                             mvg_shader *out_shader) {
+                             const mvg_matmul_tile *tile, mvg_shader *out_shader) {
   *out_shader = (mvg_shader){0};
   name_shader(fusion, group, out_shader);
   mvg_status status = group->kind == MVG_GROUP_KERNEL
-                          ? mvg_template_fill(fusion, group, caps, out_shader)
+                          ? mvg_template_fill(fusion, group, caps, tile, out_shader)
                           : create_fused(fusion, group, caps, out_shader);
   if (status) {
     char origin[MVG_ORIGIN_TEXT_SIZE];

@@ -3,6 +3,7 @@
 #ifndef MVGRAPH_CODEGEN_EMIT_GLSL_H_
 #define MVGRAPH_CODEGEN_EMIT_GLSL_H_
 
+#include "codegen/matmul_tile.h"
 #include "passes/fuse.h"
 
 #define MVG_SHADER_MAX_PUSH 32
@@ -16,9 +17,9 @@ typedef struct {
   uint32_t groups[3]; // all zero: nothing to do
 } mvg_shader;
 
-// `group` is FUSED or KERNEL.
+// `group` is FUSED or KERNEL. `tile` is for matrix products; NULL: the default.
 mvg_status mvg_shader_create(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
-                             mvg_shader *out_shader) MVG_MUST_USE;
+                             const mvg_matmul_tile *tile, mvg_shader *out_shader) MVG_MUST_USE;
 void mvg_shader_deinit(mvg_shader *shader);
 
 #endif // MVGRAPH_CODEGEN_EMIT_GLSL_H_

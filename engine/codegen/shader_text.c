@@ -141,6 +141,41 @@ static void print_binding(head *h, mvg_value value, bool is_read, bool is_vector
   ++h->number;
 }
 
+static mvg_value get_bound(const mvg_group *group, uint32_t number) {
+  return number < group->read_count ? group->reads[number].value
+                                    : group->writes[number - group->read_count];
+}
+
+bool mvg_shader_has_vectors(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
+                            uint32_t number) {
+  mvg_value value = get_bound(group, number);
+  return mvg_graph_get_type(fusion->graph, value)->dtype != MVG_DTYPE_I32 &&
+         !mvg_shader_has_pieces(fusion->graph, caps, value);
+}
+
+void mvg_shader_print_vector_access(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
+                                    const mvg_caps *caps, uint32_t number, const char *name) {
+  bool is_read = number < group->read_count;
+  mvg_dtype dtype = mvg_graph_get_type(fusion->graph, get_bound(group, number))->dtype;
+  uint32_t binding = 0;
+  for (uint32_t i = 0; i < number; ++i)
+    binding += count_pieces(fusion->graph, caps, get_bound(group, i));
+  char alias[16], buffer[20];
+  snprintf(alias, sizeof alias, "%uv", number);
+  snprintf(buffer, sizeof buffer, "b%s", alias);
+  print_buffer(out, binding, is_read ? "readonly" : "writeonly", get_stored_type(dtype, true),
+               alias);
+  if (is_read) {
+    mvg_str_appendf(out, "vec4 load4_%s(uint element) {\nreturn ", name);
+    print_access(out, dtype, true, buffer, "element / 4u");
+  } else {
+    mvg_str_appendf(out, "void store4_%s(uint element, vec4 x) {\n%s[element / 4u] = ", name,
+                    buffer);
+    print_narrowed(out, dtype, true, "x");
+  }
+  mvg_str_append(out, ";\n}\n");
+}
+
 static bool has_halves(const mvg_fusion *fusion, const mvg_group *group) {
   bool found = false;
   for (uint32_t i = 0; i < group->read_count; ++i) {
@@ -157,7 +192,7 @@ static bool has_halves(const mvg_fusion *fusion, const mvg_group *group) {
 mvg_status mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
                                  const mvg_caps *caps, uint32_t local_size, uint32_t push_count,
                                  bool has_vectors) {
-  mvg_str_append(out, "#version 450\n");
+  mvg_str_append(out, "#version 450\n#extension GL_EXT_control_flow_attributes : enable\n");
   if (has_halves(fusion, group)) {
     if (!caps->has_half_storage) {
       return MVG_ERROR(MVG_UNSUPPORTED,

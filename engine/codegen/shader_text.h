@@ -23,6 +23,13 @@ void mvg_shader_print_store(mvg_str *out, const mvg_graph *graph, const mvg_caps
                             mvg_value value, uint32_t number, bool is_vector, const char *index,
                             const char *text);
 bool mvg_shader_has_pieces(const mvg_graph *graph, const mvg_caps *caps, mvg_value value);
+// Can binding `number` be accessed in vectors of four too? Floating point in one piece can.
+bool mvg_shader_has_vectors(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
+                            uint32_t number);
+// `vec4 load4_NAME(uint element)` or `void store4_NAME(uint element, vec4 x)` of such a binding, by
+// a second name for it; `element` is a multiple of 4.
+void mvg_shader_print_vector_access(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
+                                    const mvg_caps *caps, uint32_t number, const char *name);
 // The files of kernels/include/ that `body` calls.
 mvg_status mvg_shader_print_helpers(mvg_str *out, const char *body) MVG_MUST_USE;
 // Opens main() and defines flat_, the number of the invocation in a grid of one or two dimensions.

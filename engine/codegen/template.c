@@ -5,9 +5,17 @@
 
 #include "codegen/emitter.h"
 #include "codegen/kernel_files.h"
+#include "codegen/matmul_tile.h"
 #include "codegen/shader_text.h"
 
 #define LOCAL_SIZE 64
+
+// A node's kernel as it will run.
+typedef struct {
+  mvg_kernel_body kernel;
+  const mvg_matmul_tile *tile; // of products, else NULL
+  uint32_t local_size;
+} kernel_launch;
 
 // `float load_NAME(uint element)`: what computes `input` at `element`.
 static mvg_status print_load_body(mvg_emitter *e, mvg_value input, mvg_name *out_name,
@@ -107,25 +115,66 @@ static void print_constants(const mvg_kernel_body *kernel, uint32_t local_size, 
   }
 }
 
+static uint32_t find_read(const mvg_group *group, mvg_value value) {
+  uint32_t i = 0;
+  while (i < group->read_count &&
+         (group->reads[i].value.node != value.node || group->reads[i].value.output != value.output))
+    ++i;
+  return i;
+}
+
+static void print_load4(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
+                        const char *name, mvg_value input, mvg_str *out) {
+  uint32_t number = find_read(group, mvg_fusion_resolve(fusion, input));
+  if (number < group->read_count && mvg_shader_has_vectors(fusion, group, caps, number)) {
+    mvg_shader_print_vector_access(out, fusion, group, caps, number, name);
+  } else {
+    mvg_str_appendf(out,
+                    "vec4 load4_%s(uint element) {\nreturn vec4(load_%s(element), load_%s(element "
+                    "+ 1u), load_%s(element + 2u), load_%s(element + 3u));\n}\n",
+                    name, name, name, name, name);
+  }
+}
+
+static void print_store4(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
+                         const char *name, const mvg_part *part, mvg_str *out) {
+  bool is_plain = part->root_count == 1 && part->roots[0].is_stored;
+  uint32_t number = is_plain ? find_binding(group, part->roots[0].value) : 0;
+  if (is_plain && mvg_shader_has_vectors(fusion, group, caps, number)) {
+    mvg_shader_print_vector_access(out, fusion, group, caps, number, name);
+  } else {
+    mvg_str_appendf(out,
+                    "void store4_%s(uint element, vec4 x) {\n"
+                    "for (uint j = 0u; j < 4u; ++j) store_%s(element + j, x[j]);\n}\n",
+                    name, name);
+  }
+}
+
 static mvg_status print_accessors(const mvg_fusion *fusion, const mvg_group *group,
-                                  const mvg_caps *caps, const mvg_node *node, mvg_str *out) {
+                                  const mvg_caps *caps, const mvg_node *node, const char *source,
+                                  mvg_str *out) {
   for (uint32_t i = 0; i < node->input_count; ++i) {
-    MVG_RETURN_IF_ERROR(
-        print_load(fusion, group, caps, node->kernel.input_names[i], node->inputs[i], out));
+    const char *name = node->kernel.input_names[i];
+    MVG_RETURN_IF_ERROR(print_load(fusion, group, caps, name, node->inputs[i], out));
+    if (strstr(source, "load4_")) print_load4(fusion, group, caps, name, node->inputs[i], out);
   }
   for (uint32_t i = 0; i < node->output_count; ++i) {
-    MVG_RETURN_IF_ERROR(print_store(fusion, group, caps, node->kernel.output_names[i], i, out));
+    const char *name = node->kernel.output_names[i];
+    MVG_RETURN_IF_ERROR(print_store(fusion, group, caps, name, i, out));
+    if (strstr(source, "store4_")) print_store4(fusion, group, caps, name, &group->parts[i], out);
   }
   return NULL;
 }
 
 static mvg_status print_body(const mvg_fusion *fusion, const mvg_group *group, const mvg_node *node,
-                             uint32_t local_size, const mvg_caps *caps, mvg_str *out) {
-  print_constants(&node->kernel, local_size, caps->is_cpu, out);
-  MVG_RETURN_IF_ERROR(print_accessors(fusion, group, caps, node, out));
-  MVG_RETURN_IF_ERROR(mvg_kernel_file_append(node->kernel.source, out));
-  if (node->kernel.invocations > 0) {
-    mvg_shader_print_main(out, local_size);
+                             const kernel_launch *launch, const mvg_caps *caps, const char *source,
+                             mvg_str *out) {
+  print_constants(&launch->kernel, launch->local_size, caps->is_cpu, out);
+  if (launch->tile) mvg_matmul_tile_print_constants(launch->tile, &launch->kernel, out);
+  MVG_RETURN_IF_ERROR(print_accessors(fusion, group, caps, node, source, out));
+  mvg_str_append(out, source);
+  if (launch->kernel.invocations > 0) {
+    mvg_shader_print_main(out, launch->local_size);
     mvg_str_append(out, "if (flat_ < push_.n[0]) kernel_main(flat_);\n}\n");
   } else {
     mvg_str_append(out, "void main() {\nuint group_ = gl_WorkGroupID.x + gl_NumWorkGroups.x * "
@@ -136,17 +185,22 @@ static mvg_status print_body(const mvg_fusion *fusion, const mvg_group *group, c
 }
 
 static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
-                               const mvg_node *node, uint32_t local_size, const mvg_caps *caps,
-                               mvg_str *out) {
-  mvg_str body = {0};
-  mvg_status status = print_body(fusion, group, node, local_size, caps, &body);
-  uint32_t push_count = node->kernel.invocations > 0 ? 1 : 0;
+                               const mvg_node *node, const kernel_launch *launch,
+                               const mvg_caps *caps, mvg_str *out) {
+  mvg_str body = {0}, source = {0};
+  mvg_status status = mvg_kernel_file_append(launch->kernel.source, &source);
   if (!status) {
-    status = mvg_shader_print_head(out, fusion, group, caps, local_size, push_count, false);
+    const char *text = source.text ? source.text : "";
+    status = print_body(fusion, group, node, launch, caps, text, &body);
+  }
+  uint32_t push_count = launch->kernel.invocations > 0 ? 1 : 0;
+  if (!status) {
+    status = mvg_shader_print_head(out, fusion, group, caps, launch->local_size, push_count, false);
   }
   if (!status) status = mvg_shader_print_helpers(out, body.text ? body.text : "");
   if (body.text) mvg_str_append(out, body.text);
   mvg_str_deinit_part(&body, out);
+  mvg_str_deinit_part(&source, out);
   return status;
 }
 
@@ -157,16 +211,29 @@ static bool is_empty(const mvg_node *node) {
   return true;
 }
 
+static mvg_status choose_launch(const mvg_node *node, const mvg_matmul_tile *tile,
+                                const mvg_caps *caps, kernel_launch *out) {
+  *out = (kernel_launch){.kernel = node->kernel};
+  if (mvg_matmul_is_product(node)) {
+    out->tile = tile;
+    if (!tile) MVG_RETURN_IF_ERROR(mvg_matmul_tile_choose(&node->kernel, caps, &out->tile));
+    mvg_matmul_tile_apply(out->tile, &out->kernel);
+  }
+  out->local_size = out->kernel.local_size ? out->kernel.local_size : LOCAL_SIZE;
+  return NULL;
+}
+
 mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
-                             mvg_shader *shader) {
+                             const mvg_matmul_tile *tile, mvg_shader *shader) {
   const mvg_node *node = mvg_graph_get_node(fusion->graph, group->node);
-  const mvg_kernel_body *kernel = &node->kernel;
-  uint32_t local_size = kernel->local_size ? kernel->local_size : LOCAL_SIZE;
+  kernel_launch launch;
+  MVG_RETURN_IF_ERROR(choose_launch(node, tile, caps, &launch));
+  const mvg_kernel_body *kernel = &launch.kernel;
   mvg_str text = {0};
-  mvg_status status = print_shader(fusion, group, node, local_size, caps, &text);
+  mvg_status status = print_shader(fusion, group, node, &launch, caps, &text);
   if (!status && kernel->invocations > 0) {
     shader->push[shader->push_count++] = (uint32_t)kernel->invocations;
-    status = mvg_shader_choose_grid(caps, kernel->invocations, local_size, shader->groups);
+    status = mvg_shader_choose_grid(caps, kernel->invocations, launch.local_size, shader->groups);
   } else {
     memcpy(shader->groups, kernel->groups, sizeof shader->groups);
     if (is_empty(node)) shader->groups[0] = 0; // nothing to write

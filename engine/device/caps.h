@@ -26,6 +26,7 @@ typedef struct {
   uint32_t max_local_size; // invocations per workgroup
   uint32_t max_shared_bytes;
   uint32_t subgroup_size; // 0: no subgroup operations
+  uint32_t core_count;    // multiprocessors or compute units; 0: unknown
 } mvg_caps;
 
 // Lowers limits to what MVGRAPH_LIMITS=floor in the environment asks for: the least that Vulkan's

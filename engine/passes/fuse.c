@@ -274,7 +274,7 @@ mvg_status mvg_fusion_create(const mvg_graph *graph, const mvg_caps *caps,
   f.max_bindings = caps->max_bindings < 4 ? 4 : caps->max_bindings > 32 ? 32 : caps->max_bindings;
   f.max_tree_loads =
       f.max_bindings - 2 < MVG_MAX_TREE_LOADS ? f.max_bindings - 2 : MVG_MAX_TREE_LOADS;
-  mvg_status status = mvg_lower(graph, &fusion->graph);
+  mvg_status status = mvg_lower(graph, options->accepts_binding, &fusion->graph);
   f.graph = fusion->graph;
   if (!status) status = fuse(&f);
   deinit_fuser(&f);

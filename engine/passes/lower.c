@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "passes/rewrite.h"
+#include "passes/slice.h"
 
 // A single invocation adds up to MIN_SPLIT elements faster than a second dispatch starts.
 #define MIN_SPLIT 2048
@@ -144,9 +145,16 @@ static mvg_status split_reduce(mvg_graph *graph, const mvg_node *node, mvg_value
   return mvg_graph_reduce(graph, NULL, node->op, partial, &body, out);
 }
 
+typedef struct {
+  bool (*accepts_binding)(const mvg_node *node);
+} lowering;
+
 static mvg_status lower_node(mvg_rewriter *rewriter, const mvg_node *node, const mvg_value *inputs,
                              mvg_value *out_values, bool *out_done) {
   *out_done = false;
+  const lowering *l = rewriter->context;
+  if (node->kind == MVG_KIND_KERNEL && !(l->accepts_binding && l->accepts_binding(node)))
+    return mvg_slice_product(rewriter->target, node, inputs, out_values, out_done);
   if (node->kind != MVG_KIND_REDUCE || !is_associative(&node->reduce)) return NULL;
   split choice;
   const mvg_shape *shape = &mvg_graph_get_type(rewriter->target, inputs[0])->shape;
@@ -184,10 +192,12 @@ static mvg_status separate_targets(const mvg_graph *graph, mvg_graph *result) {
   return NULL;
 }
 
-mvg_status mvg_lower(const mvg_graph *graph, mvg_graph **out_graph) {
+mvg_status mvg_lower(const mvg_graph *graph, bool (*accepts_binding)(const mvg_node *node),
+                     mvg_graph **out_graph) {
   *out_graph = NULL;
   mvg_graph *split_graph = NULL, *result = NULL;
-  MVG_RETURN_IF_ERROR(mvg_rewrite(graph, NULL, lower_node, NULL, &split_graph));
+  lowering l = {accepts_binding};
+  MVG_RETURN_IF_ERROR(mvg_rewrite(graph, NULL, lower_node, &l, &split_graph));
   mvg_status status = mvg_graph_create(mvg_graph_get_name(graph), &result);
   if (!status) status = separate_targets(split_graph, result);
   mvg_graph_destroy(split_graph);

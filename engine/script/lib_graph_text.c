@@ -70,7 +70,7 @@ static mvg_status run_passes(const mvg_graph *graph, const mvg_pass_options *opt
   MVG_RETURN_IF_ERROR(mvg_pass_run_all(graph, options, capture_pass, capture, &optimised));
   mvg_status status = NULL;
   if (strcmp(capture->wanted, LOWERING) == 0) {
-    status = mvg_lower(optimised, &lowered);
+    status = mvg_lower(optimised, NULL, &lowered);
     if (!status) capture_pass(capture, LOWERING, lowered);
   }
   mvg_graph_destroy(lowered);

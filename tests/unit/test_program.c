@@ -237,86 +237,6 @@ static void test_large_maps_run_four_elements_at_a_time(void **state) {
   fixture_close(&f);
 }
 
-// y = op(a) op(b) as a kernel node and as the reference: expand, multiply, sum.
-static mvg_value add_matmul(fixture *f, mvg_value a, mvg_value b, int64_t batch, int64_t m,
-                            int64_t n, int64_t k, bool ta, bool tb, bool with_groups) {
-  static const char *const inputs[] = {"a", "b"}, *const outputs[] = {"y"};
-  const mvg_constant constants[] = {{"B", true, batch, 0},
-                                    {"BROADCAST_A", true, 0, 0},
-                                    {"BROADCAST_B", true, 0, 0},
-                                    {"K", true, k, 0},
-                                    {"M", true, m, 0},
-                                    {"N", true, n, 0},
-                                    {"TRANSPOSE_A", true, ta, 0},
-                                    {"TRANSPOSE_B", true, tb, 0}};
-  mvg_type type = {.dtype = MVG_DTYPE_F32, .shape = DIMS(batch, m, n)};
-  const mvg_value operands[2] = {a, b};
-  mvg_node node = {.kind = MVG_KIND_KERNEL,
-                   .op = "matmul",
-                   .input_count = 2,
-                   .output_count = 1,
-                   .inputs = operands,
-                   .outputs = &type,
-                   .kernel = {.source = "matmul/matmul.comp",
-                              .input_names = inputs,
-                              .output_names = outputs,
-                              .constant_count = 8,
-                              .binding = "matmul"}};
-  check(mvg_arena_copy(mvg_graph_get_arena(f->graph), constants, 8, sizeof *constants,
-                       (void **)&node.kernel.constants));
-  if (with_groups) {
-    node.kernel.groups[0] = (uint32_t)((n + 31) / 32);
-    node.kernel.groups[1] = (uint32_t)((m + 31) / 32);
-    node.kernel.groups[2] = (uint32_t)batch;
-  } else {
-    node.kernel.invocations = (uint64_t)(batch * m * n);
-  }
-  uint32_t id;
-  check(mvg_graph_add_node(f->graph, &node, &id));
-  return (mvg_value){id, 0};
-}
-
-static void expect_matmul(int64_t batch, int64_t m, int64_t n, int64_t k, bool ta, bool tb,
-                          bool with_groups, bool keep_off) {
-  fixture f;
-  fixture_open(&f);
-  mvg_value a = make_input(&f, ta ? DIMS(batch, k, m) : DIMS(batch, m, k));
-  mvg_value b = make_input(&f, tb ? DIMS(batch, n, k) : DIMS(batch, k, n));
-  mvg_value bias = make_input(&f, DIMS(n));
-  mvg_value y = add_matmul(&f, MAP(&f, "a * 0.5", a), b, batch, m, n, k, ta, tb, with_groups);
-  add_output(&f, "y", MAP(&f, "max(a + b, 0)", y, bias));
-  mvg_program *program;
-  mvg_compile_options chosen = options;
-  chosen.keep_host_bindings_off = keep_off;
-  check(mvg_compile(f.graph, device, NULL, 0, &chosen, &program));
-  mvg_ndarray *out;
-  mvg_shape shape = DIMS(batch, m, n);
-  check(mvg_ndarray_create(MVG_DTYPE_F32, &shape, &out));
-  check(mvg_program_run(program, (const mvg_ndarray *const *)f.inputs, 3, &out, 1));
-  const float *left = f.inputs[0]->data, *right = f.inputs[1]->data, *add = f.inputs[2]->data;
-  for (int64_t at = 0; at < batch * m * n; ++at) {
-    int64_t i = at / (m * n), r = at / n % m, c = at % n;
-    double sum = 0;
-    for (int64_t l = 0; l < k; ++l) {
-      double x = left[i * m * k + (ta ? l * m + r : r * k + l)];
-      sum += 0.5 * x * right[i * k * n + (tb ? c * k + l : l * n + c)];
-    }
-    double want = fmax(sum + add[c], 0);
-    assert_true(fabs(mvg_ndarray_get(out, at) - want) <= 1e-4 * (1 + fabs(want)));
-  }
-  mvg_ndarray_release(out);
-  mvg_program_destroy(program);
-  fixture_close(&f);
-}
-
-static void test_matmul_with_prologue_and_epilogue(void **state) {
-  (void)state;
-  for (int i = 0; i < 8; ++i) {
-    expect_matmul(3, 21, 35, 19, i & 1, i >> 1 & 1, i >> 2 & 1, true);
-    expect_matmul(2, 70, 90, 85, i & 1, i >> 1 & 1, i >> 2 & 1, false);
-  }
-}
-
 static void test_same_bits_run_after_run(void **state) {
   (void)state;
   fixture f;
@@ -398,7 +318,6 @@ int main(void) {
       cmocka_unit_test(test_nan_and_infinity_pass_through),
       cmocka_unit_test(test_random_numbers_are_the_hosts),
       cmocka_unit_test(test_large_maps_run_four_elements_at_a_time),
-      cmocka_unit_test(test_matmul_with_prologue_and_epilogue),
       cmocka_unit_test(test_same_bits_run_after_run),
       cmocka_unit_test(test_wrong_arrays_are_refused_by_name),
   };

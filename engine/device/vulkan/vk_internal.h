@@ -84,6 +84,10 @@ void mvg_vk_set_name(mvg_vk_device *device, VkObjectType type, uint64_t handle, 
 mvg_status mvg_vk_snapshot_all(const mvg_vk_instance *instance, mvg_vk_snapshot **out_snapshots,
                                VkPhysicalDevice **out_handles, size_t *out_count) MVG_MUST_USE;
 
+// vk_units.c: what vendors' extensions tell of a device of Vulkan 1.1 or later.
+mvg_status mvg_vk_query_units(const mvg_vk_table *fn, VkPhysicalDevice device,
+                              mvg_caps *caps) MVG_MUST_USE;
+
 // vk_memory.c
 mvg_status mvg_vk_buffer_create(mvg_device *device, mvg_memory memory, uint64_t size_bytes,
                                 mvg_buffer **out_buffer) MVG_MUST_USE;

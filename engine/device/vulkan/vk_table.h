@@ -11,6 +11,7 @@
 
 #define MVG_VK_INSTANCE_ENTRIES(X)                                                                 \
   X(vkDestroyInstance)                                                                             \
+  X(vkEnumerateDeviceExtensionProperties)                                                          \
   X(vkEnumeratePhysicalDevices)                                                                    \
   X(vkGetPhysicalDeviceFeatures2)                                                                  \
   X(vkGetPhysicalDeviceMemoryProperties)                                                           \

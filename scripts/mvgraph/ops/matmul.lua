@@ -7,7 +7,7 @@ local trace = require "mvgraph.trace"
 local matmul = {}
 local methods = tensor.methods
 
-local TILE <const> = 32 -- side of the output block that one workgroup of 64 invocations computes
+local TILE <const> = 32 -- side of the output block of a workgroup; GPUs get others, see codegen/matmul_tile.h
 
 ---@return integer rows, integer columns of the matrix as the product sees it
 local function extents(shape, is_transposed)

@@ -1,0 +1,42 @@
+// Tiles of matrix products: which shader computes a product, and how much of it a workgroup has.
+// Nodes say what is multiplied; this is where the device comes in.
+#ifndef MVGRAPH_CODEGEN_MATMUL_TILE_H_
+#define MVGRAPH_CODEGEN_MATMUL_TILE_H_
+
+#include "base/str.h"
+#include "device/caps.h"
+#include "graph/graph.h"
+
+typedef struct {
+  const char *name;               // "128x96x16", "direct"
+  const char *source;             // file below kernels/
+  uint32_t rows, columns;         // of the result, a workgroup
+  uint32_t depth;                 // of K, between two barriers; 0: operands are read in place
+  uint32_t own_rows, own_columns; // of the result, an invocation
+} mvg_matmul_tile;
+
+// The largest first, `direct` last.
+extern const mvg_matmul_tile mvg_matmul_tiles[];
+extern const uint32_t mvg_matmul_tile_count;
+
+// NULL when there is none of that name.
+const mvg_matmul_tile *mvg_matmul_tile_find(const char *name);
+// A product: a kernel node of kernels/matmul/matmul.comp, with constants B, M, N, K and the like.
+bool mvg_matmul_is_product(const mvg_node *node);
+uint32_t mvg_matmul_tile_get_local_size(const mvg_matmul_tile *tile);
+// Within the device's invocations and shared memory?
+bool mvg_matmul_tile_fits(const mvg_matmul_tile *tile, const mvg_caps *caps);
+
+// The default for a product on a device: of the tiles that give every core two workgroups the one
+// with the least loads and padding, else the smallest. MVGRAPH_TILE=NAME in the environment has all
+// products take that tile: INVALID_ARGUMENT when there is none, UNSUPPORTED when it does not fit.
+mvg_status mvg_matmul_tile_choose(const mvg_kernel_body *product, const mvg_caps *caps,
+                                  const mvg_matmul_tile **out_tile) MVG_MUST_USE;
+
+// Source, grid and size of workgroups of a product under a tile.
+void mvg_matmul_tile_apply(const mvg_matmul_tile *tile, mvg_kernel_body *product);
+// The constants that its shader wants beside the node's.
+void mvg_matmul_tile_print_constants(const mvg_matmul_tile *tile, const mvg_kernel_body *product,
+                                     mvg_str *out);
+
+#endif // MVGRAPH_CODEGEN_MATMUL_TILE_H_
