@@ -269,7 +269,8 @@ static mvg_status check_binding(const mvg_commands *commands, const char *what, 
 
 static mvg_status check_dispatch(const mvg_commands *commands, const mvg_kernel *kernel,
                                  const mvg_binding *bindings, uint32_t binding_count,
-                                 uint32_t push_bytes, const uint32_t groups[3]) {
+                                 uint32_t push_bytes, const uint32_t first[3],
+                                 const uint32_t groups[3]) {
   const mvg_caps *caps = &commands->device->caps;
   if (kernel->device != commands->device) {
     return MVG_ERROR(MVG_INVALID_ARGUMENT, "kernel '%s' is of another device", kernel->name);
@@ -284,9 +285,11 @@ static mvg_status check_dispatch(const mvg_commands *commands, const mvg_kernel 
                      kernel->push_bytes, push_bytes);
   }
   for (int axis = 0; axis < 3; ++axis) {
-    if (groups[axis] == 0 || groups[axis] > caps->max_group_count[axis]) {
-      return MVG_ERROR(MVG_INVALID_ARGUMENT, "kernel '%s': %u workgroups on axis %d; need 1 to %u",
-                       kernel->name, groups[axis], axis, caps->max_group_count[axis]);
+    uint32_t limit = caps->max_group_count[axis];
+    if (groups[axis] == 0 || groups[axis] > limit || first[axis] > limit - groups[axis]) {
+      return MVG_ERROR(MVG_INVALID_ARGUMENT,
+                       "kernel '%s': %u workgroups from %u on axis %d; need 1 to %u in all",
+                       kernel->name, groups[axis], first[axis], axis, limit);
     }
   }
   for (uint32_t i = 0; i < binding_count; ++i) {
@@ -316,15 +319,25 @@ static mvg_status retain_kernel(mvg_commands *commands, mvg_kernel *kernel) {
 mvg_status mvg_commands_dispatch(mvg_commands *commands, mvg_kernel *kernel,
                                  const mvg_binding *bindings, uint32_t binding_count,
                                  const void *push, uint32_t push_bytes, const uint32_t groups[3]) {
+  static const uint32_t first[3] = {0};
+  return mvg_commands_dispatch_part(commands, kernel, bindings, binding_count, push, push_bytes,
+                                    first, groups);
+}
+
+mvg_status mvg_commands_dispatch_part(mvg_commands *commands, mvg_kernel *kernel,
+                                      const mvg_binding *bindings, uint32_t binding_count,
+                                      const void *push, uint32_t push_bytes,
+                                      const uint32_t first[3], const uint32_t groups[3]) {
   MVG_RETURN_IF_ERROR(check_recording(commands));
-  mvg_status status = check_dispatch(commands, kernel, bindings, binding_count, push_bytes, groups);
+  mvg_status status =
+      check_dispatch(commands, kernel, bindings, binding_count, push_bytes, first, groups);
   if (!status) status = retain_kernel(commands, kernel);
   for (uint32_t i = 0; !status && i < binding_count; ++i) {
     status = retain_buffer(commands, bindings[i].buffer);
   }
   if (!status) {
     status = commands->device->vtable->commands_dispatch(commands, kernel, bindings, binding_count,
-                                                         push, push_bytes, groups);
+                                                         push, push_bytes, first, groups);
   }
   return mvg_status_annotate(status, "command list '%s'", commands->name);
 }
@@ -384,15 +397,23 @@ mvg_status mvg_commands_end(mvg_commands *commands) {
   return NULL;
 }
 
-mvg_status mvg_device_submit(mvg_device *device, mvg_commands *const *lists, size_t count) {
+mvg_status mvg_device_enqueue(mvg_device *device, mvg_commands *list) {
+  if (list->device != device) {
+    return MVG_ERROR(MVG_INVALID_ARGUMENT, "command list '%s' is of another device", list->name);
+  }
+  if (!list->is_ended) {
+    return MVG_ERROR(MVG_FAILED_PRECONDITION, "command list '%s' has not ended", list->name);
+  }
+  return mvg_status_annotate(device->vtable->enqueue(device, list), "command list '%s'",
+                             list->name);
+}
+
+mvg_status mvg_device_wait(mvg_device *device, uint32_t left) {
+  return device->vtable->wait(device, left);
+}
+
+static mvg_status check_lists(mvg_commands *const *lists, size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    if (lists[i]->device != device) {
-      return MVG_ERROR(MVG_INVALID_ARGUMENT, "command list '%s' is of another device",
-                       lists[i]->name);
-    }
-    if (!lists[i]->is_ended) {
-      return MVG_ERROR(MVG_FAILED_PRECONDITION, "command list '%s' has not ended", lists[i]->name);
-    }
     for (size_t j = 0; j < i; ++j) {
       if (lists[i] == lists[j]) {
         return MVG_ERROR(MVG_INVALID_ARGUMENT, "command list '%s' is given twice in one submission",
@@ -400,9 +421,15 @@ mvg_status mvg_device_submit(mvg_device *device, mvg_commands *const *lists, siz
       }
     }
   }
-  if (count == 0) return NULL;
-  return mvg_status_annotate(device->vtable->submit(device, lists, count), "command list '%s'",
-                             lists[0]->name);
+  return NULL;
+}
+
+mvg_status mvg_device_submit(mvg_device *device, mvg_commands *const *lists, size_t count) {
+  MVG_RETURN_IF_ERROR(check_lists(lists, count));
+  mvg_status status = NULL;
+  for (size_t i = 0; i < count && !status; ++i)
+    status = mvg_device_enqueue(device, lists[i]);
+  return mvg_status_join(status, mvg_device_wait(device, 0));
 }
 
 mvg_status mvg_commands_read_timestamps(mvg_commands *commands, uint64_t *out_ns, uint32_t count) {

@@ -93,6 +93,14 @@ mvg_status mvg_commands_dispatch(mvg_commands *commands, mvg_kernel *kernel,
                                  const mvg_binding *bindings, uint32_t binding_count,
                                  const void *push, uint32_t push_bytes,
                                  const uint32_t groups[3]) MVG_MUST_USE;
+// The same of a part of a grid: `groups` workgroups from workgroup `first` on. A kernel sees them
+// numbered as in the whole; gl_NumWorkGroups is the part's, so a grid is best cut along its last
+// axis of more than one.
+mvg_status mvg_commands_dispatch_part(mvg_commands *commands, mvg_kernel *kernel,
+                                      const mvg_binding *bindings, uint32_t binding_count,
+                                      const void *push, uint32_t push_bytes,
+                                      const uint32_t first[3],
+                                      const uint32_t groups[3]) MVG_MUST_USE;
 mvg_status mvg_commands_copy(mvg_commands *commands, const mvg_binding *source,
                              const mvg_binding *target) MVG_MUST_USE; // equal sizes, multiples of 4
 // Everything recorded before happens before, and is visible to, everything recorded after
@@ -102,7 +110,14 @@ mvg_status mvg_commands_barrier(mvg_commands *commands) MVG_MUST_USE;
 mvg_status mvg_commands_timestamp(mvg_commands *commands, uint32_t index) MVG_MUST_USE;
 mvg_status mvg_commands_end(mvg_commands *commands) MVG_MUST_USE; // adds the host-read barrier
 
-// Runs the lists in order and waits for them. Fails with DEVICE_LOST and the list's name.
+// Hands a list to the device, to run after those before it; a full queue waits for its first. A
+// list may be in it once, and lives until it is waited for. Fails with DEVICE_LOST and a list's
+// name, as all that waits.
+#define MVG_MAX_QUEUED 2
+mvg_status mvg_device_enqueue(mvg_device *device, mvg_commands *list) MVG_MUST_USE;
+// Waits until at most `left` lists have not finished.
+mvg_status mvg_device_wait(mvg_device *device, uint32_t left) MVG_MUST_USE;
+// Runs the lists in order and waits for them.
 mvg_status mvg_device_submit(mvg_device *device, mvg_commands *const *lists,
                              size_t count) MVG_MUST_USE;
 // Timestamps of the last run, in nanoseconds; zeros where the device has none.

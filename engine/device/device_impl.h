@@ -33,13 +33,15 @@ typedef struct {
   void (*commands_destroy)(mvg_commands *commands);
   mvg_status (*commands_dispatch)(mvg_commands *commands, mvg_kernel *kernel,
                                   const mvg_binding *bindings, uint32_t binding_count,
-                                  const void *push, uint32_t push_bytes, const uint32_t groups[3]);
+                                  const void *push, uint32_t push_bytes, const uint32_t first[3],
+                                  const uint32_t groups[3]);
   mvg_status (*commands_copy)(mvg_commands *commands, const mvg_binding *source,
                               const mvg_binding *target);
   mvg_status (*commands_barrier)(mvg_commands *commands);
   mvg_status (*commands_timestamp)(mvg_commands *commands, uint32_t index);
   mvg_status (*commands_end)(mvg_commands *commands);
-  mvg_status (*submit)(mvg_device *device, mvg_commands *const *lists, size_t count);
+  mvg_status (*enqueue)(mvg_device *device, mvg_commands *list);
+  mvg_status (*wait)(mvg_device *device, uint32_t left);
   mvg_status (*read_timestamps)(mvg_commands *commands, uint64_t *out_ns, uint32_t count);
 } mvg_device_vtable;
 

@@ -40,6 +40,7 @@ static mvg_status build(mvg_program *p, bool is_timed) {
   MVG_RETURN_IF_ERROR(mvg_program_create_kernels(p));
   MVG_RETURN_IF_ERROR(create_guard(p));
   MVG_RETURN_IF_ERROR(mvg_program_write_constants(p));
+  MVG_RETURN_IF_ERROR(mvg_program_estimate_costs(p));
   return mvg_program_record(p);
 }
 
@@ -84,10 +85,9 @@ void mvg_program_destroy(mvg_program *p) {
   if (!p) return;
   if (p->profile.is_printed) print_profile(p);
   mvg_profile_deinit(&p->profile);
-  for (size_t i = 0; i < p->segments.count; ++i) {
-    if (p->segments.items[i].commands) mvg_commands_destroy(p->segments.items[i].commands);
-  }
+  mvg_program_release_segments(p);
   mvg_array_deinit(&p->segments);
+  mvg_free(p->cost_ns);
   mvg_kernel_set_deinit(&p->kernels);
   for (uint32_t i = 0; p->host_groups && i < p->plan->step_count; ++i)
     mvg_host_group_destroy(p->host_groups[i]);

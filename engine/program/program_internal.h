@@ -13,9 +13,10 @@
 
 #define MVG_MAX_STEP_BINDINGS 64
 
-// Steps between two visits to the host: one command list, or one host step.
+// Consecutive steps that run without a look from outside: one submission, or host steps. A step
+// that is split ends one segment and begins the next.
 typedef struct {
-  mvg_commands *commands; // NULL: a host step
+  mvg_commands *commands; // NULL: host steps
   uint32_t first_step, step_count;
 } mvg_segment;
 
@@ -38,7 +39,11 @@ struct mvg_program {
   mvg_launch *launches;         // per step
   mvg_host_group **host_groups; // per step; NULL: runs on the device
   mvg_host_scratch host_scratch;
+  double *cost_ns; // per step: estimated, then measured
+  bool is_measured;
+  uint32_t run_count; // up to what measuring needs
   MVG_ARRAY(mvg_segment) segments;
+  bool is_recorded;
   mvg_profile profile;
   bool is_checked, is_guarded;
   mvg_guard guard; // empty unless guarded
@@ -62,8 +67,20 @@ mvg_status mvg_program_read_outputs(mvg_program *program, mvg_ndarray *const *ou
 mvg_status mvg_program_create_host_groups(mvg_program *program) MVG_MUST_USE;
 mvg_status mvg_program_run_host_step(mvg_program *program, uint32_t step) MVG_MUST_USE;
 
+// program_times.c: what steps cost, for the profile and for where runs are cut.
+mvg_status mvg_program_estimate_costs(mvg_program *program) MVG_MUST_USE;
+bool mvg_program_is_stamped(const mvg_program *program); // lists that are recorded now take times
+// After a segment of a profiled program; times since the run began.
+mvg_status mvg_program_profile_segment(mvg_program *program, const mvg_segment *segment,
+                                       double begin_ns, double end_ns) MVG_MUST_USE;
+// After each run: the second, in which drivers do not compile, is measured.
+mvg_status mvg_program_measure_costs(mvg_program *program) MVG_MUST_USE;
+
 // program_record.c
 mvg_status mvg_program_create_kernels(mvg_program *program) MVG_MUST_USE;
-mvg_status mvg_program_record(mvg_program *program) MVG_MUST_USE;
+mvg_status mvg_program_record(mvg_program *program) MVG_MUST_USE; // anew, if it was recorded
+void mvg_program_release_segments(mvg_program *program);
+// True if each step has a segment of its own: it is looked at, or timed by the host's clock.
+bool mvg_program_runs_alone(const mvg_program *program);
 
 #endif // MVGRAPH_PROGRAM_PROGRAM_INTERNAL_H_

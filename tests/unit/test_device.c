@@ -132,6 +132,10 @@ static void test_wrong_dispatches_are_statuses(void **state) {
   assert_fails(mvg_commands_dispatch(commands, f->add, bindings, 3, &push, sizeof push, groups),
                MVG_INVALID_ARGUMENT, "axis 1");
   groups[1] = 1;
+  const uint32_t beyond[3] = {0, 0, caps->max_group_count[2]};
+  assert_fails(
+      mvg_commands_dispatch_part(commands, f->add, bindings, 3, &push, sizeof push, beyond, groups),
+      MVG_INVALID_ARGUMENT, "1 workgroups from");
   bindings[1].offset = 1;
   assert_fails(mvg_commands_dispatch(commands, f->add, bindings, 3, &push, sizeof push, groups),
                MVG_INVALID_ARGUMENT, "binding 1: offset 1");

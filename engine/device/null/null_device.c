@@ -66,10 +66,10 @@ static void commands_destroy(mvg_commands *base) {
 
 static mvg_status commands_dispatch(mvg_commands *commands, mvg_kernel *kernel,
                                     const mvg_binding *bindings, uint32_t binding_count,
-                                    const void *push, uint32_t push_bytes,
+                                    const void *push, uint32_t push_bytes, const uint32_t first[3],
                                     const uint32_t groups[3]) {
   (void)commands, (void)kernel, (void)bindings, (void)binding_count;
-  (void)push, (void)push_bytes, (void)groups;
+  (void)push, (void)push_bytes, (void)first, (void)groups;
   return NULL;
 }
 
@@ -89,17 +89,20 @@ static mvg_status commands_timestamp(mvg_commands *commands, uint32_t index) {
   return NULL;
 }
 
-static mvg_status submit(mvg_device *device, mvg_commands *const *lists, size_t count) {
+static mvg_status enqueue(mvg_device *device, mvg_commands *list) {
   (void)device;
-  for (size_t i = 0; i < count; ++i) {
-    const null_commands *commands = (const null_commands *)lists[i];
-    for (size_t j = 0; j < commands->copies.count; ++j) {
-      const copy_record *copy = &commands->copies.items[j];
-      memcpy((char *)copy->target.buffer->mapped + copy->target.offset,
-             (const char *)copy->source.buffer->mapped + copy->source.offset,
-             (size_t)copy->source.size_bytes);
-    }
+  const null_commands *commands = (const null_commands *)list;
+  for (size_t i = 0; i < commands->copies.count; ++i) {
+    const copy_record *copy = &commands->copies.items[i];
+    memcpy((char *)copy->target.buffer->mapped + copy->target.offset,
+           (const char *)copy->source.buffer->mapped + copy->source.offset,
+           (size_t)copy->source.size_bytes);
   }
+  return NULL;
+}
+
+static mvg_status wait_for_lists(mvg_device *device, uint32_t left) {
+  (void)device, (void)left;
   return NULL;
 }
 
@@ -121,7 +124,8 @@ static const mvg_device_vtable vtable = {
     .commands_barrier = commands_barrier,
     .commands_timestamp = commands_timestamp,
     .commands_end = commands_barrier,
-    .submit = submit,
+    .enqueue = enqueue,
+    .wait = wait_for_lists,
     .read_timestamps = read_timestamps,
 };
 

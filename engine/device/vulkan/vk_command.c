@@ -141,7 +141,7 @@ static void end_label(const mvg_vk_commands *commands) {
 
 mvg_status mvg_vk_commands_dispatch(mvg_commands *base, mvg_kernel *base_kernel,
                                     const mvg_binding *bindings, uint32_t binding_count,
-                                    const void *push, uint32_t push_bytes,
+                                    const void *push, uint32_t push_bytes, const uint32_t first[3],
                                     const uint32_t groups[3]) {
   mvg_vk_commands *commands = (mvg_vk_commands *)base;
   const mvg_vk_kernel *kernel = (const mvg_vk_kernel *)base_kernel;
@@ -161,7 +161,12 @@ mvg_status mvg_vk_commands_dispatch(mvg_commands *base, mvg_kernel *base_kernel,
     fn->vkCmdPushConstants(commands->handle, kernel->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                            push_bytes, push);
   }
-  fn->vkCmdDispatch(commands->handle, groups[0], groups[1], groups[2]);
+  if (first[0] || first[1] || first[2]) {
+    fn->vkCmdDispatchBase(commands->handle, first[0], first[1], first[2], groups[0], groups[1],
+                          groups[2]);
+  } else { // older validation layers look for hazards in these alone
+    fn->vkCmdDispatch(commands->handle, groups[0], groups[1], groups[2]);
+  }
   end_label(commands);
   return NULL;
 }

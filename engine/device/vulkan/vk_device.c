@@ -22,7 +22,9 @@ static void device_destroy(mvg_device *base) {
     mvg_vk_pipeline_cache_save(device);
     fn->vkDestroyPipelineCache(device->handle, device->pipeline_cache, NULL);
     fn->vkDestroyCommandPool(device->handle, device->transfer_pool, NULL);
-    fn->vkDestroyFence(device->handle, device->fence, NULL);
+    for (uint32_t i = 0; i < MVG_MAX_QUEUED; ++i)
+      fn->vkDestroyFence(device->handle, device->fences[i], NULL);
+    fn->vkDestroyFence(device->handle, device->transfer_fence, NULL);
     fn->vkDestroyDevice(device->handle, NULL);
   }
   pthread_mutex_destroy(&device->queue_mutex);
@@ -45,7 +47,8 @@ static const mvg_device_vtable vtable = {
     .commands_barrier = mvg_vk_commands_barrier,
     .commands_timestamp = mvg_vk_commands_timestamp,
     .commands_end = mvg_vk_commands_end,
-    .submit = mvg_vk_submit,
+    .enqueue = mvg_vk_enqueue,
+    .wait = mvg_vk_wait,
     .read_timestamps = mvg_vk_read_timestamps,
 };
 
@@ -115,7 +118,12 @@ static mvg_status open_device(mvg_vk_device *device) {
 static mvg_status create_submission_objects(mvg_vk_device *device) {
   const mvg_vk_table *fn = &device->fn;
   const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-  MVG_VK_CHECK("vkCreateFence", fn->vkCreateFence(device->handle, &fence, NULL, &device->fence));
+  MVG_VK_CHECK("vkCreateFence",
+               fn->vkCreateFence(device->handle, &fence, NULL, &device->transfer_fence));
+  for (uint32_t i = 0; i < MVG_MAX_QUEUED; ++i) {
+    MVG_VK_CHECK("vkCreateFence",
+                 fn->vkCreateFence(device->handle, &fence, NULL, &device->fences[i]));
+  }
   const VkCommandPoolCreateInfo pool = {
       .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
       .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,

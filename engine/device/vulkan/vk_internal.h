@@ -27,8 +27,10 @@ typedef struct {
   VkDevice handle;
   uint32_t queue_family;
   VkQueue queue;
-  pthread_mutex_t queue_mutex; // guards queue, fence and the transfer pool
-  VkFence fence;
+  pthread_mutex_t queue_mutex;    // guards queue, fences and the transfer pool
+  VkFence fences[MVG_MAX_QUEUED]; // of lists, in turn
+  uint32_t oldest, queued_count;  // of the lists that have not been waited for
+  VkFence transfer_fence;
   VkCommandPool transfer_pool;
   VkCommandBuffer transfer_commands;
   VkPipelineCache pipeline_cache;
@@ -113,7 +115,7 @@ mvg_status mvg_vk_commands_create(mvg_device *device, const char *name,
 void mvg_vk_commands_destroy(mvg_commands *commands);
 mvg_status mvg_vk_commands_dispatch(mvg_commands *commands, mvg_kernel *kernel,
                                     const mvg_binding *bindings, uint32_t binding_count,
-                                    const void *push, uint32_t push_bytes,
+                                    const void *push, uint32_t push_bytes, const uint32_t first[3],
                                     const uint32_t groups[3]) MVG_MUST_USE;
 mvg_status mvg_vk_commands_copy(mvg_commands *commands, const mvg_binding *source,
                                 const mvg_binding *target) MVG_MUST_USE;
@@ -126,8 +128,8 @@ mvg_status mvg_vk_read_timestamps(mvg_commands *commands, uint64_t *out_ns,
                                   uint32_t count) MVG_MUST_USE;
 
 // vk_submit.c
-mvg_status mvg_vk_submit(mvg_device *device, mvg_commands *const *lists, size_t count) MVG_MUST_USE;
-mvg_status mvg_vk_submit_and_wait(mvg_vk_device *device, const VkCommandBuffer *buffers,
-                                  uint32_t count) MVG_MUST_USE; // queue_mutex held
+mvg_status mvg_vk_enqueue(mvg_device *device, mvg_commands *list) MVG_MUST_USE;
+mvg_status mvg_vk_wait(mvg_device *device, uint32_t left) MVG_MUST_USE;
+mvg_status mvg_vk_run_transfer(mvg_vk_device *device) MVG_MUST_USE; // queue_mutex held
 
 #endif // MVGRAPH_DEVICE_VULKAN_VK_INTERNAL_H_

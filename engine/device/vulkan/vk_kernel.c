@@ -48,6 +48,7 @@ static mvg_status create_pipeline(mvg_vk_kernel *kernel, const uint32_t *spirv, 
                device->fn.vkCreateShaderModule(device->handle, &module_info, NULL, &module));
   const VkComputePipelineCreateInfo info = {
       .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+      .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
       .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                 .module = module,

@@ -92,9 +92,8 @@ static mvg_status finish_transfer(mvg_vk_device *device) {
                                VK_PIPELINE_STAGE_TRANSFER_BIT,
                            0, 1, &barrier, 0, NULL, 0, NULL);
   VkResult result = fn->vkEndCommandBuffer(device->transfer_commands);
-  mvg_status status = result == VK_SUCCESS
-                          ? mvg_vk_submit_and_wait(device, &device->transfer_commands, 1)
-                          : mvg_vk_error(result, "vkEndCommandBuffer");
+  mvg_status status = result == VK_SUCCESS ? mvg_vk_run_transfer(device)
+                                           : mvg_vk_error(result, "vkEndCommandBuffer");
   pthread_mutex_unlock(&device->queue_mutex);
   return status;
 }

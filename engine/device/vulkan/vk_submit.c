@@ -1,33 +1,59 @@
-// Submission: one vkQueueSubmit, one fence, one wait.
+// Submission: lists go to the queue one by one, with a fence each, and are waited for in the same
+// order. Transfers wait for theirs at once.
 #include "device/vulkan/vk_internal.h"
 
-#define LISTS_ON_STACK 64
-
-mvg_status mvg_vk_submit_and_wait(mvg_vk_device *device, const VkCommandBuffer *buffers,
-                                  uint32_t count) {
+static mvg_status submit(mvg_vk_device *device, VkCommandBuffer commands, VkFence fence) {
   const mvg_vk_table *fn = &device->fn;
   const VkSubmitInfo info = {
       .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-      .commandBufferCount = count,
-      .pCommandBuffers = buffers,
+      .commandBufferCount = 1,
+      .pCommandBuffers = &commands,
   };
-  MVG_VK_CHECK("vkQueueSubmit", fn->vkQueueSubmit(device->queue, 1, &info, device->fence));
-  MVG_VK_CHECK("vkWaitForFences",
-               fn->vkWaitForFences(device->handle, 1, &device->fence, VK_TRUE, UINT64_MAX));
-  MVG_VK_CHECK("vkResetFences", fn->vkResetFences(device->handle, 1, &device->fence));
+  MVG_VK_CHECK("vkResetFences", fn->vkResetFences(device->handle, 1, &fence));
+  MVG_VK_CHECK("vkQueueSubmit", fn->vkQueueSubmit(device->queue, 1, &info, fence));
   return NULL;
 }
 
-mvg_status mvg_vk_submit(mvg_device *base, mvg_commands *const *lists, size_t count) {
+static mvg_status wait_for_fence(const mvg_vk_device *device, VkFence fence) {
+  MVG_VK_CHECK("vkWaitForFences",
+               device->fn.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, UINT64_MAX));
+  return NULL;
+}
+
+static mvg_status wait_for_lists(mvg_vk_device *device, uint32_t left) {
+  while (device->queued_count > left) {
+    MVG_RETURN_IF_ERROR(wait_for_fence(device, device->fences[device->oldest]));
+    device->oldest = (device->oldest + 1) % MVG_MAX_QUEUED;
+    --device->queued_count;
+  }
+  return NULL;
+}
+
+static mvg_status enqueue(mvg_vk_device *device, VkCommandBuffer commands) {
+  MVG_RETURN_IF_ERROR(wait_for_lists(device, MVG_MAX_QUEUED - 1));
+  uint32_t next = (device->oldest + device->queued_count) % MVG_MAX_QUEUED;
+  MVG_RETURN_IF_ERROR(submit(device, commands, device->fences[next]));
+  ++device->queued_count;
+  return NULL;
+}
+
+mvg_status mvg_vk_enqueue(mvg_device *base, mvg_commands *list) {
   mvg_vk_device *device = (mvg_vk_device *)base;
-  VkCommandBuffer on_stack[LISTS_ON_STACK];
-  VkCommandBuffer *buffers = on_stack;
-  if (count > LISTS_ON_STACK) MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(count, &buffers));
-  for (size_t i = 0; i < count; ++i)
-    buffers[i] = ((const mvg_vk_commands *)lists[i])->handle;
   pthread_mutex_lock(&device->queue_mutex);
-  mvg_status status = mvg_vk_submit_and_wait(device, buffers, (uint32_t)count);
+  mvg_status status = enqueue(device, ((const mvg_vk_commands *)list)->handle);
   pthread_mutex_unlock(&device->queue_mutex);
-  if (buffers != on_stack) mvg_free(buffers);
   return status;
+}
+
+mvg_status mvg_vk_wait(mvg_device *base, uint32_t left) {
+  mvg_vk_device *device = (mvg_vk_device *)base;
+  pthread_mutex_lock(&device->queue_mutex);
+  mvg_status status = wait_for_lists(device, left);
+  pthread_mutex_unlock(&device->queue_mutex);
+  return status;
+}
+
+mvg_status mvg_vk_run_transfer(mvg_vk_device *device) {
+  MVG_RETURN_IF_ERROR(submit(device, device->transfer_commands, device->transfer_fence));
+  return wait_for_fence(device, device->transfer_fence);
 }

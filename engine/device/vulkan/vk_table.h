@@ -39,6 +39,7 @@
   X(vkCmdBindPipeline)                                                                             \
   X(vkCmdCopyBuffer)                                                                               \
   X(vkCmdDispatch)                                                                                 \
+  X(vkCmdDispatchBase)                                                                             \
   X(vkCmdFillBuffer)                                                                               \
   X(vkCmdPipelineBarrier)                                                                          \
   X(vkCmdPushConstants)                                                                            \
