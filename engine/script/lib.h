@@ -16,6 +16,7 @@ int mvg_lua_open_program(lua_State *L);
 int mvg_lua_open_json(lua_State *L);
 int mvg_lua_open_cache(lua_State *L);
 int mvg_lua_open_file(lua_State *L);
+int mvg_lua_open_archive(lua_State *L);
 int mvg_lua_open_image(lua_State *L);
 int mvg_lua_open_system(lua_State *L);
 

@@ -8,7 +8,9 @@ local options = require "mvgraph.core.options"
 
 local cli = {}
 
-local VERBS <const> = { "run", "show", "check", "ops", "graph", "plan", "profile", "devices", "test" }
+local VERBS <const> = {
+  "run", "show", "check", "ops", "graph", "plan", "profile", "import", "inspect", "devices", "test",
+}
 
 local COMMON <const> = {
   { "help", false, "show this text" },

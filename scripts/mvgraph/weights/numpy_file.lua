@@ -1,0 +1,72 @@
+-- NumPy's files: one array (.npy) or a ZIP archive of them (.npz).
+local core = require "mvgraph.core"
+
+local numpy_file = {}
+
+local MAGIC <const> = "\x93NUMPY"
+local MAX_HEADER <const> = 1 << 20
+
+numpy_file.MAGIC = MAGIC
+
+local function text_of(bytes, first, count)
+  if type(bytes) == "string" then return bytes:sub(first + 1, first + count) end
+  return core.text(bytes, math.min(first, #bytes), count)
+end
+
+local function strides_of(shape, is_fortran)
+  local strides, stride = {}, 1
+  for i = 1, #shape do
+    local axis = is_fortran and i or #shape + 1 - i
+    strides[axis], stride = stride, stride * shape[axis]
+  end
+  return strides
+end
+
+---One array.
+---@param bytes string|Array u8; the whole file
+---@param file string for messages
+---@return Array
+function numpy_file.read(bytes, file)
+  local function fail(message, ...) error(("%s: not a readable .npy file: %s"):format(file, message:format(...)), 0) end
+  local start = text_of(bytes, 0, 12)
+  if start:sub(1, 6) ~= MAGIC or #start < 12 then fail "it does not begin as one" end
+  local version = start:byte(7)
+  if version < 1 or version > 3 then fail("version %d is not known", version) end
+  local length, first = string.unpack("<I2", start, 9), 10
+  if version > 1 then length, first = string.unpack("<I4", start, 9), 12 end
+  if length > MAX_HEADER then fail("a header of %d bytes", length) end
+  local header = text_of(bytes, first, length)
+  if #header < length then fail "the file ends within its header" end
+  local dtype = header:match "'descr':%s*'([^']*)'"
+  local order, dims = header:match "'fortran_order':%s*(%a+)", header:match "'shape':%s*%(([%d,%s]*)%)"
+  if not dtype then fail("its elements are records: %s", header:match "'descr':[^}]*" or "no descr") end
+  if dtype:find "O" then fail "it holds Python objects, which are never made" end
+  if not dims or (order ~= "True" and order ~= "False") then fail "its header has no shape or order" end
+  local shape = {}
+  for digits in dims:gmatch "%d+" do
+    shape[#shape + 1] = math.tointeger(tonumber(digits)) or fail("a dimension of %s", digits)
+  end
+  local is_read, array = pcall(core.elements, bytes, dtype, first + length, shape, strides_of(shape, order == "True"))
+  if not is_read then fail("%s", array) end
+  return array
+end
+
+---Every array of an archive, by the name of its entry without ".npy".
+---@param zip userdata
+---@param file string for messages
+---@return table<string, Array>
+---@return string[] names in the archive's order
+function numpy_file.read_archive(zip, file)
+  local arrays, names = {}, {}
+  for i, entry in ipairs(zip:names()) do
+    local name = entry:match "^(.*)%.npy$"
+    if not name then error(("%s: entry '%s' is no array"):format(file, entry), 0) end
+    if arrays[name] then error(("%s: two entries are named '%s'"):format(file, entry), 0) end
+    arrays[name], names[#names + 1] = numpy_file.read(zip:read(i), ("%s, entry '%s'"):format(file, entry)), name
+  end
+  return arrays, names
+end
+
+numpy_file.strides_of = strides_of
+
+return numpy_file
