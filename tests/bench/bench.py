@@ -1,0 +1,198 @@
+"""mvgraph against PyTorch, paired and alternating; tools/bench is the entry.
+
+Both sides start from the same weights and inputs and take whole training steps (forward, loss, backward, optimizer).
+Their first ten losses must agree, or the timing is void. Steps run in alternating blocks, mvgraph's and each opponent's,
+and what counts is the median of the ratios of neighbouring blocks.
+"""
+import argparse
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import opponents
+import report
+import workers
+
+LOSSES = 10
+TOLERANCE = 1e-4  # relative, f32 against f32
+BUSY = 0.2  # cores of other programs that a run may be disturbed by
+TREND = 0.05  # likewise, where the opponent computes in 16 bits
+
+
+@dataclass
+class Case:
+    title: str
+    unit: str  # what the batch size counts
+    quick: tuple  # batch sizes
+    full: tuple
+
+
+CASES = {
+    "swin_t": Case("Swin-T, 256x256", "images", (1, 4), (1, 4, 16)),
+    "resnet50": Case("ResNet-50 with deconvolutions, 256x256", "images", (1, 4), (1, 4, 16)),
+    "v2v": Case("V2V, 48^3", "volumes", (1, 2), (1, 2, 4)),
+    "lifting": Case("CanonPose's lifting network, four views", "samples", (64, 256), (64, 256, 1024)),
+    "smpl": Case("SMPL", "bodies", (32, 128), (32, 128, 512)),
+}
+
+
+@dataclass
+class Pace:
+    warmup: int  # steps before timing, the first one included
+    seconds: float  # of a block, at least
+    pairs: int
+    other_pairs: int  # of opponents after the first
+    profiled: int  # steps of the profile
+
+
+FULL = Pace(warmup=LOSSES, seconds=2, pairs=7, other_pairs=7, profiled=5)
+QUICK = Pace(warmup=3, seconds=0.3, pairs=7, other_pairs=3, profiled=2)
+
+
+class Side:
+    """One process of a pairing, and what it showed so far."""
+
+    def __init__(self, worker, pairs):
+        self.worker, self.pairs, self.losses, self.steps = worker, pairs, [], 1
+        self.step_seconds, self.step_processor_seconds = [], []  # of each timed block
+
+    def run(self, steps):
+        """Seconds of one of the steps."""
+        answer = self.worker.ask(do="run", steps=steps)
+        self.losses += answer["losses"][:LOSSES - len(self.losses)]
+        return answer["seconds"] / steps
+
+    def warm_up(self, pace):
+        self.first_step_seconds = self.run(1)
+        warm = self.run(pace.warmup - 1)
+        self.steps = max(1, round(pace.seconds / warm + 0.5))
+
+    def run_block(self):
+        begun = self.worker.processor_seconds()
+        self.step_seconds.append(self.run(self.steps))
+        self.step_processor_seconds.append((self.worker.processor_seconds() - begun) / self.steps)
+
+
+class Mismatch(Exception):
+    """Losses differ, the timing is void."""
+
+
+def check_losses(name, ours, theirs, tolerance):
+    for step, (a, b) in enumerate(zip(ours, theirs), 1):
+        if not abs(a - b) <= tolerance * max(abs(a), abs(b)):
+            raise Mismatch(f"losses differ from {name}'s in step {step}: {a:.9g} and {b:.9g}")
+
+
+def describe_ratios(ours, theirs):
+    """Of neighbouring blocks: below 1 mvgraph is faster."""
+    ratios = sorted(a / b for a, b in zip(ours, theirs))
+    return {"median": statistics.median(ratios), "low": ratios[0], "high": ratios[-1], "pairs": len(ratios)}
+
+
+def profile(case, batch, pace, cache):
+    """Time by class of operator, and the first step with what the caches hold by now."""
+    with workers.start_mvgraph(cache) as worker:
+        worker.ask(do="open", case=case, batch=batch, is_timed=True)
+        first = worker.ask(do="run", steps=1)["seconds"]
+        worker.ask(do="run", steps=pace.profiled)
+        return {**worker.ask(do="profile"), "first_step_seconds": first}
+
+
+def check_all(sides, names, tolerances):
+    for i in range(1, len(sides)):
+        check_losses(names[i], sides[0].losses, sides[i].losses, tolerances[i])
+
+
+def alternate(sides, names, tolerances, pace, progress):
+    """Warms up, then runs blocks in turns until every side has its pairs; raises Mismatch."""
+    for name, side in zip(names, sides):
+        progress(f"{name} warms up")
+        side.warm_up(pace)
+    check_all(sides, names, tolerances)
+    for pair in range(pace.pairs):
+        for name, side in zip(names, sides):
+            if pair < side.pairs:
+                progress(f"pair {pair + 1} of {pace.pairs}, {name}")
+                side.run_block()
+    for side in sides[:2]:
+        if len(side.losses) < LOSSES:
+            side.run(LOSSES - len(side.losses))
+    check_all(sides, names, tolerances)
+
+
+def measure(case, batch, ways, pace, progress):
+    """One row of the table, as plain data."""
+    names = ["mvgraph"] + [way[0] for way in ways]
+    tolerances = [0] + [TREND if way[2].get("autocast") or way[2].get("tf32") else TOLERANCE for way in ways]
+    with tempfile.TemporaryDirectory() as folder:
+        file, cache = str(Path(folder) / "start.safetensors"), Path(folder) / "cache"
+        with workers.start_mvgraph(cache) as worker:
+            progress("mvgraph begins")
+            about = worker.ask(do="open", case=case, batch=batch, file=file)
+            sides = [Side(worker, pace.pairs)]
+            started = []
+            try:
+                for i, (name, environment, options) in enumerate(ways):
+                    started.append(workers.start_torch(name, environment))
+                    started[-1].ask(do="open", case=case, file=file, **options)
+                    sides.append(Side(started[-1], pace.other_pairs if i > 0 else pace.pairs))
+                alternate(sides, names, tolerances, pace, progress)
+                peaks = [side.worker.peak_megabytes() for side in sides]
+            finally:
+                for other in started:
+                    other.__exit__()
+        progress("profile")
+        profiled = profile(case, batch, pace, cache)
+    result = {"case": case, "batch": batch, "about": about, "profile": profiled, "sides": {}}
+    for name, side, peak in zip(names, sides, peaks):
+        result["sides"][name] = {
+            "step_seconds": statistics.median(side.step_seconds),
+            "step_processor_seconds": statistics.median(side.step_processor_seconds), "first_step_seconds": side.first_step_seconds,
+            "peak_megabytes": peak, "losses": side.losses, "steps_a_block": side.steps,
+            "ratio": describe_ratios(sides[0].step_seconds, side.step_seconds) if side is not sides[0] else None,
+        }
+    return result
+
+
+def parse(words):
+    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--case", action="append", choices=list(CASES), help="only this one; may be repeated")
+    parser.add_argument("--batch", action="append", type=int, help="only this batch size; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="fewer batch sizes and shorter blocks: ten minutes in all")
+    parser.add_argument("--write", action="store_true", help="also write the table into tests/bench/results/")
+    return parser.parse_args(words)
+
+
+def main(words):
+    given = parse(words)
+    pace = QUICK if given.quick else FULL
+    about = opponents.find()
+    ways = opponents.ways(about)
+    busy = workers.busy_cores()
+    if busy > BUSY:
+        print(f"Other programs keep {busy:.1f} cores busy: ratios of such a run say little.")
+    names = given.case or list(CASES)
+    rows = [(name, batch) for name in names
+            for batch in given.batch or (CASES[name].quick if given.quick else CASES[name].full)]
+    results, is_good = [], True
+    for i, (name, batch) in enumerate(rows):
+        progress = report.Progress(i, len(rows), f"{name}, {batch} {CASES[name].unit}")
+        try:
+            results.append(measure(name, batch, ways, pace, progress))
+        except (workers.WorkerError, Mismatch) as problem:
+            results.append({"case": name, "batch": batch, "void": str(problem)})
+            is_good = False
+        progress.end()
+        print(report.describe_row(CASES[name], results[-1]), flush=True)
+    whole = report.Report(CASES, results, {"torch": about, "busy_cores": busy}, words)
+    print("\n" + whole.table())
+    if given.write:
+        for path in whole.write(quick=given.quick):
+            print(path)
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,22 @@
+-- Inputs of the benchmark's cases: numbers of one generator, the same in every run.
+local mv = require "mvgraph"
+
+local generator = mv.generator(7)
+
+local random_arrays = {}
+
+---@return Array f32, uniform in [low, high)
+function random_arrays.uniform(shape, low, high)
+  local array = mv.array(shape)
+  generator:fill_uniform(array, low, high)
+  return array
+end
+
+---@return Array f32
+function random_arrays.normal(shape, deviation)
+  local array = mv.array(shape)
+  generator:fill_normal(array, 0, deviation)
+  return array
+end
+
+return random_arrays
