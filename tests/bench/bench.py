@@ -30,6 +30,8 @@ class Case:
 
 
 CASES = {
+    "cmanet_one": Case("CMANet, stage one", "samples of four views", (1, 2), (1, 2, 4, 8)),
+    "cmanet_two": Case("CMANet, stage two", "samples of four views", (1, 2), (1, 2, 4, 8)),
     "swin_t": Case("Swin-T, 256x256", "images", (1, 4), (1, 4, 16)),
     "resnet50": Case("ResNet-50 with deconvolutions, 256x256", "images", (1, 4), (1, 4, 16)),
     "v2v": Case("V2V, 48^3", "volumes", (1, 2), (1, 2, 4)),

@@ -19,4 +19,11 @@ function random_arrays.normal(shape, deviation)
   return array
 end
 
+---@return Array f32, three quarters 1, the rest 0
+function random_arrays.flags(shape)
+  local array = mv.array(shape)
+  for i = 1, #array do array[i] = generator:uniform(0, 1) < 0.75 and 1 or 0 end
+  return array
+end
+
 return random_arrays
