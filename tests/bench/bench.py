@@ -1,8 +1,8 @@
 """mvgraph against PyTorch, paired and alternating; tools/bench is the entry.
 
 Both sides start from the same weights and inputs and take whole training steps (forward, loss, backward, optimizer).
-Their first ten losses must agree, or the timing is void. Steps run in alternating blocks, mvgraph's and each opponent's,
-and what counts is the median of the ratios of neighbouring blocks.
+Their first ten losses must agree, or the timing is void. Steps run in alternating blocks, mvgraph's and each
+opponent's, and what counts is the median of the ratios of neighbouring blocks.
 """
 import argparse
 import statistics
@@ -76,6 +76,14 @@ class Side:
         self.step_seconds.append(self.run(self.steps))
         self.step_processor_seconds.append((self.worker.processor_seconds() - begun) / self.steps)
 
+    def describe(self, peak_megabytes):
+        return {
+            "step_seconds": statistics.median(self.step_seconds),
+            "step_processor_seconds": statistics.median(self.step_processor_seconds),
+            "first_step_seconds": self.first_step_seconds, "peak_megabytes": peak_megabytes, "losses": self.losses,
+            "steps_a_block": self.steps, "blocks": len(self.step_seconds),
+        }
+
 
 class Mismatch(Exception):
     """Losses differ, the timing is void."""
@@ -147,15 +155,10 @@ def measure(case, batch, ways, pace, progress):
                     other.__exit__()
         progress("profile")
         profiled = profile(case, batch, pace, cache)
-    result = {"case": case, "batch": batch, "about": about, "profile": profiled, "sides": {}}
-    for name, side, peak in zip(names, sides, peaks):
-        result["sides"][name] = {
-            "step_seconds": statistics.median(side.step_seconds),
-            "step_processor_seconds": statistics.median(side.step_processor_seconds), "first_step_seconds": side.first_step_seconds,
-            "peak_megabytes": peak, "losses": side.losses, "steps_a_block": side.steps,
-            "ratio": describe_ratios(sides[0].step_seconds, side.step_seconds) if side is not sides[0] else None,
-        }
-    return result
+    measured = {name: side.describe(peak) for name, side, peak in zip(names, sides, peaks)}
+    for name, side in zip(names[1:], sides[1:]):
+        measured[name]["ratio"] = describe_ratios(sides[0].step_seconds, side.step_seconds)
+    return {"case": case, "batch": batch, "about": about, "profile": profiled, "sides": measured}
 
 
 def parse(words):

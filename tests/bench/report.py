@@ -45,7 +45,7 @@ def describe_row(case, result):
     title = f"{case.title}, {result['batch']} {case.unit}"
     if "void" in result:
         return f"{title}: void, {result['void']}"
-    ratios = [f"{format_ratio(side['ratio'])} of {name}" for name, side in result["sides"].items() if side["ratio"]]
+    ratios = [f"{format_ratio(side['ratio'])} of {name}" for name, side in result["sides"].items() if "ratio" in side]
     return f"{title}: {format_seconds(result['sides']['mvgraph']['step_seconds'])} a step, " + ", ".join(ratios)
 
 
@@ -126,8 +126,8 @@ class Report:
             rows.append([row["name"], f"{row['ms']:.1f}", f"{100 * row['share']:.1f}", f"{known:.1f}" if known else "-",
                          f"{row['gigabytes_per_second']:.1f}", f"{100 * row['roofline']:.0f} %"
                          if "roofline" in row else "-"])
-        limits = [f"{peak[key]:.0f} {unit}" for key, unit in (("gigaflops", "GFLOP/s"), ("gigabytes_per_second", "GB/s"))
-                  if key in peak]
+        units = {"gigaflops": "GFLOP/s", "gigabytes_per_second": "GB/s"}
+        limits = [f"{peak[key]:.0f} {unit}" for key, unit in units.items() if key in peak]
         return f"At best {' and '.join(limits)} here.\n\n{make_table(rows)}"
 
     def markdown(self):
@@ -140,7 +140,8 @@ class Report:
             f"{torch['gigaflops']:.0f} GFLOP/s in a linear layer, BLAS: {', '.join(torch['blas']) or 'built in'}"
             f"{'; ' + torch['cuda'] if torch['cuda'] else ''}. At the beginning other programs kept "
             f"{about['busy_cores']:.1f} cores busy.",
-            "Ratios are mvgraph's time by PyTorch's, the median of paired blocks (least to largest); times are medians.",
+            "Ratios are mvgraph's time by PyTorch's, the median of paired blocks (least to largest); times are medians "
+            "of a step.",
             self.table(),
         ]
         for result in self.results:
@@ -156,7 +157,8 @@ class Report:
         base = RESULTS / (name + ("-quick" if quick else ""))
         RESULTS.mkdir(exist_ok=True)
         paths = []
-        for suffix, text in ((".md", self.markdown()), (".json", json.dumps({**about, "rows": self.results}, indent=1))):
+        data = json.dumps({**about, "rows": self.results}, indent=1) + "\n"
+        for suffix, text in ((".md", self.markdown()), (".json", data)):
             path = base.with_suffix(suffix)
             aside = path.with_suffix(suffix + ".new")
             aside.write_text(text)

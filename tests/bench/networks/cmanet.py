@@ -16,7 +16,8 @@ class Regressor(nn.Module):
 
     def __init__(self, states, prefix):
         super().__init__()
-        for name in ("fc1_features", "fc1_parameters", "fc1_bias", "fc2_weight", "fc2_bias", "head_weight", "head_bias"):
+        for name in ("fc1_features", "fc1_parameters", "fc1_bias", "fc2_weight", "fc2_bias", "head_weight",
+                     "head_bias"):
             self.register_parameter(name, nn.Parameter(torch.empty_like(states[f"{prefix}.{name}"])))
 
     def forward(self, features, parameters):
