@@ -5,6 +5,7 @@
 
 #include "graph/ndarray.h"
 #include "program/host_attention.h"
+#include "program/host_conv.h"
 #include "program/host_matmul.h"
 
 static const mvg_constant *find_constant(const mvg_node *node, const char *name) {
@@ -35,6 +36,51 @@ static void run_matmul(const mvg_node *node, const mvg_ndarray *const *inputs,
       .y = outputs[0]->dtype,
   };
   mvg_host_matmul(&shape, inputs[0]->data, inputs[1]->data, outputs[0]->data);
+}
+
+// ---- convolutions: the constants of kernels/conv ----
+
+static void get_axes(const mvg_node *node, const char *name, int64_t out[MVG_CONV_AXES]) {
+  for (int d = 0; d < MVG_CONV_AXES; ++d) {
+    char full[32];
+    snprintf(full, sizeof full, "%s_%c", name, "DHW"[d]);
+    out[d] = get_constant(node, full);
+  }
+}
+
+static mvg_conv get_conv(const mvg_node *node) {
+  mvg_conv conv = {
+      .batch = get_constant(node, "N"),
+      .channels = get_constant(node, "C"),
+      .outputs = get_constant(node, "O"),
+      .groups = get_constant(node, "GROUPS"),
+      .parts = get_constant(node, "PARTS"),
+  };
+  get_axes(node, "SIZE", conv.size);
+  get_axes(node, "OUT", conv.out);
+  get_axes(node, "TAPS", conv.taps);
+  get_axes(node, "STRIDE", conv.stride);
+  get_axes(node, "PADDING", conv.padding);
+  get_axes(node, "DILATION", conv.dilation);
+  return conv;
+}
+
+static void run_conv(const mvg_node *node, const mvg_ndarray *const *inputs,
+                     mvg_ndarray *const *outputs) {
+  mvg_conv conv = get_conv(node);
+  mvg_host_conv(&conv, inputs[0]->data, inputs[1]->data, outputs[0]->data);
+}
+
+static void run_conv_transposed(const mvg_node *node, const mvg_ndarray *const *inputs,
+                                mvg_ndarray *const *outputs) {
+  mvg_conv conv = get_conv(node);
+  mvg_host_conv_transposed(&conv, inputs[0]->data, inputs[1]->data, outputs[0]->data);
+}
+
+static void run_conv_weight(const mvg_node *node, const mvg_ndarray *const *inputs,
+                            mvg_ndarray *const *outputs) {
+  mvg_conv conv = get_conv(node);
+  mvg_host_conv_weight(&conv, inputs[0]->data, inputs[1]->data, outputs[0]->data);
 }
 
 // ---- attention: the constants of kernels/attention ----
@@ -129,6 +175,9 @@ static const struct binding {
     {"matmul", run_matmul, true},
     {"attention", run_attention, false},
     {"attention_grad", run_attention_grad, false},
+    {"conv", run_conv, false},
+    {"conv_transposed", run_conv_transposed, false},
+    {"conv_weight", run_conv_weight, false},
 };
 
 static const struct binding *find(const mvg_node *node) {

@@ -12,8 +12,9 @@ local PAGE <const> = [[
 
 <details><summary>Names; °: without PyTorch's numbers of its own</summary>
 
-Those are kernels and helpers behind names that have them (`softmax_rows` behind `softmax`, `conv2d`'s `unfold`), what
-draws random numbers, and what PyTorch lacks on the CPU (assignment, consensus, SMPL's chain, loss scaling).
+Those are kernels and helpers behind names that have them (`softmax_rows` behind `softmax`, `convolution` behind
+`conv2d`), what draws random numbers, and what PyTorch lacks on the CPU (assignment, consensus, SMPL's chain, loss
+scaling).
 
 %s
 
@@ -28,7 +29,7 @@ local FAMILIES <const> = {
     "what they refuse (`arrange_spec`)" },
   { "reduce and order", { "ops/reduce", "ops/statistics", "ops/order" },
     "second derivatives; rows of 1 to 4099 with ties (`order_spec`)" },
-  { "dense", { "ops/matmul", "ops/conv", "ops/pool", "ops/resize" },
+  { "dense", { "ops/matmul", "ops/conv", "ops/conv_kernel", "ops/pool", "ops/resize" },
     "ResNet-18 and ResNet-50 whole; host code against shaders" },
   { "normalisation", { "ops/norm", "ops/batch_norm" }, "ResNets in train and frozen mode and Swin-T whole" },
   { "attention", { "ops/attention", "ops/attention_kernel" },

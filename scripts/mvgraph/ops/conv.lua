@@ -1,35 +1,17 @@
--- Convolutions of one to three dimensions: patches, one matrix product, and back. Strided, dilated, grouped and
--- transposed; the gradients are those of the parts.
+-- Convolutions of one to three dimensions as PyTorch's, strided, dilated, grouped and transposed. The maps of kernels
+-- have three spatial axes and channels innermost: permuted and reshaped at the edges.
 local options = require "mvgraph.core.options"
 local tensor = require "mvgraph.tensor"
 local trace = require "mvgraph.trace"
 local extents = require "mvgraph.ops.extents"
+local kernel = require "mvgraph.ops.conv_kernel"
 local matmul = require "mvgraph.ops.matmul"
-local unfold = require "mvgraph.ops.unfold"
 
 local conv = {}
 local methods = tensor.methods
 
 local read_extents <const> = extents.read
-
-local function tiles_exactly(x, g)
-  for i, kernel in ipairs(g.kernel) do
-    if kernel ~= g.stride[i] or g.padding[i] ~= 0 or x.shape[2 + i] % kernel ~= 0 or g.output then return false end
-    if kernel > 1 and g.dilation[i] > 1 then return false end
-  end
-  return true
-end
-
----Patches that tile the map need no copy: a reshape and a permutation to [n, outs..., c, taps...].
-local function tile(x, g)
-  local parts, axes, d = { x.shape[1], x.shape[2] }, { 0 }, #g.kernel
-  for i, kernel in ipairs(g.kernel) do
-    parts[2 * i + 1], parts[2 * i + 2] = x.shape[2 + i] // kernel, kernel
-    axes[1 + i], axes[2 + d + i] = 2 * i, 2 * i + 1
-  end
-  axes[2 + d] = 1
-  return methods.permute(methods.reshape(x, parts), axes)
-end
+local AXES <const> = { "d", "h", "w" }
 
 local function check_arguments(name, d, x, weight, bias, channel_axis, channels)
   local letters = table.concat({ "d", "h", "w" }, ", ", 4 - d)
@@ -64,14 +46,50 @@ local function read_padding(name, x, g, padding)
   end
 end
 
----y = flat weight^T for each group: flat [m, taps, c], weight [o, c / groups, taps...] -> [m, o]
-local function multiply_groups(flat, weight, groups)
-  local m, taps, c = table.unpack(flat.shape)
-  local o = weight.shape[1]
-  local parts = methods.permute(methods.reshape(flat, { m, taps, groups, c // groups }), { 2, 0, 1, 3 })
-  local kernels = methods.reshape(extents.channels_last(weight), { groups, o // groups, taps * c // groups })
-  local y = matmul.matmul(methods.reshape(parts, { groups, m, taps * c // groups }), kernels, { transpose_b = true })
-  return methods.reshape(methods.permute(y, { 1, 0, 2 }), { m, o })
+---x with ones between its first axis (or two) and its d spatial ones, so that these are three.
+local function widen(x, kept, d)
+  local shape = table.move(x.shape, 1, kept, 1, {})
+  for i = kept + 1, kept + 3 - d do shape[i] = 1 end
+  return methods.reshape(x, table.move(x.shape, kept + 1, #x.shape, #shape + 1, shape))
+end
+
+---Reshapes [n, sizes of three axes..., c] to those of d axes, channels first.
+local function narrow(y, d)
+  local shape = table.move(y.shape, 5 - d, 5, 2, { y.shape[1] })
+  return extents.channels_first(methods.reshape(y, shape))
+end
+
+---The kernel's options of a geometry: stride, padding and dilation of each axis, and `sizes` by the name `what`.
+local function name_options(g, d, what, sizes)
+  local named = { groups = g.groups }
+  for i = 1, d do
+    local axis = AXES[3 - d + i]
+    named["stride_" .. axis], named["padding_" .. axis] = g.stride[i], g.padding[i]
+    named["dilation_" .. axis], named[what .. "_" .. axis] = g.dilation[i], sizes[i]
+  end
+  for i = 1, 3 - d do named[what .. "_" .. AXES[i]] = 1 end
+  return named
+end
+
+local function count_windows(name, x, g)
+  local output = {}
+  for i, taps in ipairs(g.kernel) do
+    local room = x.shape[2 + i] + 2 * g.padding[i] - g.dilation[i] * (taps - 1) - 1
+    output[i] = room // g.stride[i] + 1
+    if output[i] < 1 then
+      trace.fail("%s: a kernel of %s does not fit %s", name, table.concat(g.kernel, "x"), tensor.format_shape(x.shape))
+    end
+  end
+  return output
+end
+
+---Whether every output is a weighted sum of its own pixel alone.
+local function is_pointwise(g)
+  if g.groups > 1 then return false end
+  for i, taps in ipairs(g.kernel) do
+    if taps > 1 or g.stride[i] > 1 or g.padding[i] > 0 then return false end
+  end
+  return true
 end
 
 ---Cross-correlation over d dimensions, as PyTorch's convolutions.
@@ -84,51 +102,19 @@ local function convolve(name, d, x, weight, bias, given)
   bias = check_arguments(name, d, x, weight, bias, 1, c // groups)
   local g = {
     kernel = table.move(weight.shape, 3, d + 2, 1, {}), stride = read_extents(chosen.stride, d, name, "stride", 1, 1),
-    dilation = read_extents(chosen.dilation, d, name, "dilation", 1, 1),
+    dilation = read_extents(chosen.dilation, d, name, "dilation", 1, 1), groups = groups,
   }
   read_padding(name, x, g, chosen.padding)
-  local taps = tensor.count(g.kernel)
-  local patches, y
-  if groups == 1 and tiles_exactly(x, g) then
-    patches = tile(x, g)
-    local m = tensor.count(patches.shape, 1, d + 1)
-    y = matmul.matmul(methods.reshape(patches, { m, c * taps }), methods.reshape(weight, { o, c * taps }),
-      { transpose_b = true })
-  else
-    patches = unfold.unfold(extents.channels_last(x), g)
-    local m = tensor.count(patches.shape, 1, d + 1)
-    if groups == 1 then
-      y = matmul.matmul(methods.reshape(patches, { m, taps * c }),
-        methods.reshape(extents.channels_last(weight), { o, taps * c }), { transpose_b = true })
-    else
-      y = multiply_groups(methods.reshape(patches, { m, taps, c }), weight, groups)
-    end
-  end
-  if bias then y = y + bias end
-  local shape = table.move(patches.shape, 1, d + 1, 1, {})
-  shape[d + 2] = o
-  return extents.channels_first(methods.reshape(y, shape))
-end
-
----Products of a transposed convolution: x [n, sizes..., c], weight [c, o / groups, taps...]
---- -> [n, sizes..., taps..., o]
-local function spread(x, weight, groups)
-  local d = #x.shape - 2
-  local m, c = tensor.count(x.shape, 1, d + 1), x.shape[d + 2]
-  local taps, og = tensor.count(weight.shape, 3), weight.shape[2]
-  local kernels = extents.channels_last(weight) -- [c, taps..., og]
-  local shape = table.move(x.shape, 1, d + 1, 1, {})
-  table.move(weight.shape, 3, d + 2, d + 2, shape)
-  shape[2 * d + 2] = groups * og
+  local output = g.output or count_windows(name, x, g)
   local y
-  if groups == 1 then
-    y = matmul.matmul(methods.reshape(x, { m, c }), methods.reshape(kernels, { c, taps * og }))
-  else
-    local parts = methods.permute(methods.reshape(x, { m, groups, c // groups }), { 1, 0, 2 })
-    y = matmul.matmul(parts, methods.reshape(kernels, { groups, c // groups, taps * og }))
-    y = methods.permute(methods.reshape(y, { groups, m, taps, og }), { 1, 2, 0, 3 })
+  if is_pointwise(g) then
+    y = matmul.matmul(extents.channels_last(x), methods.reshape(weight, { o, c }), { transpose_b = true })
+    if bias then y = y + bias end
+    return extents.channels_first(y)
   end
-  return methods.reshape(y, shape)
+  y = kernel.convolution(widen(extents.channels_last(x), 1, d), widen(weight, 2, d), name_options(g, d, "out", output))
+  if bias then y = y + bias end
+  return narrow(y, d)
 end
 
 ---The transpose of a convolution: every element puts a weighted kernel where the convolution would have read it.
@@ -141,9 +127,9 @@ local function convolve_transposed(name, d, x, weight, bias, given)
   local g = {
     kernel = table.move(weight.shape, 3, d + 2, 1, {}), stride = read_extents(chosen.stride, d, name, "stride", 1, 1),
     padding = read_extents(chosen.padding, d, name, "padding", 0, 0),
-    dilation = read_extents(chosen.dilation, d, name, "dilation", 1, 1),
+    dilation = read_extents(chosen.dilation, d, name, "dilation", 1, 1), groups = groups,
   }
-  local extra, sizes, readers = read_extents(chosen.output_padding, d, name, "output_padding", 0, 0), {}, {}
+  local extra, sizes = read_extents(chosen.output_padding, d, name, "output_padding", 0, 0), {}
   for i = 1, d do
     if extra[i] >= math.max(g.stride[i], g.dilation[i]) then
       trace.fail("%s: output_padding %d should be below the stride %d or the dilation %d", name, extra[i], g.stride[i],
@@ -153,12 +139,11 @@ local function convolve_transposed(name, d, x, weight, bias, given)
     if sizes[i] < 1 then
       trace.fail("%s: nothing is left of %s with padding %d", name, tensor.format_shape(x.shape), g.padding[i])
     end
-    readers[i] = i - 1
   end
-  local patches = spread(extents.channels_last(x), weight, groups)
-  local y = methods.sum(unfold.fold_view(patches, g, sizes), readers)
+  local y = kernel.convolution_transposed(widen(extents.channels_last(x), 1, d), widen(weight, 2, d),
+    name_options(g, d, "size", sizes))
   if bias then y = y + bias end
-  return extents.channels_first(y)
+  return narrow(y, d)
 end
 
 ---Convolution (cross-correlation, as PyTorch's) of signals.

@@ -3,7 +3,7 @@ local ops = { op = require "mvgraph.ops.define" }
 
 for _, family in ipairs {
   "map", "activation", "special", "logic", "reduce", "statistics", "order", "view", "arrange", "padding", "patches",
-  "constant", "matmul", "norm", "index", "random", "unfold", "conv", "pool", "resize", "batch_norm",
+  "constant", "matmul", "norm", "index", "random", "unfold", "conv_kernel", "conv", "pool", "resize", "batch_norm",
   "attention_kernel", "attention", "scatter", "sample", "heatmap", "color", "small_linalg", "alignment", "assignment",
   "peaks", "consensus", "skinning",
 } do
