@@ -127,6 +127,7 @@ mvg_status mvg_buffer_write(mvg_buffer *buffer, uint64_t offset, const void *dat
                             uint64_t size_bytes) {
   MVG_RETURN_IF_ERROR(check_range("write", buffer, offset, size_bytes));
   if (size_bytes == 0) return NULL;
+  MVG_RETURN_IF_ERROR(mvg_device_wait(buffer->device, 0));
   if (!buffer->mapped) {
     return buffer->device->vtable->buffer_write(buffer, offset, data, size_bytes);
   }
@@ -137,6 +138,7 @@ mvg_status mvg_buffer_write(mvg_buffer *buffer, uint64_t offset, const void *dat
 mvg_status mvg_buffer_read(mvg_buffer *buffer, uint64_t offset, void *data, uint64_t size_bytes) {
   MVG_RETURN_IF_ERROR(check_range("read", buffer, offset, size_bytes));
   if (size_bytes == 0) return NULL;
+  MVG_RETURN_IF_ERROR(mvg_device_wait(buffer->device, 0));
   if (!buffer->mapped) {
     return buffer->device->vtable->buffer_read(buffer, offset, data, size_bytes);
   }

@@ -61,7 +61,8 @@ uint64_t mvg_buffer_get_size(const mvg_buffer *buffer);
 void *
 mvg_buffer_get_mapped(const mvg_buffer *buffer); // persistent, coherent; NULL if not host-visible
 
-// Blocking transfers that work for any memory (staged where needed). The device must be idle.
+// Blocking transfers that work for any memory (staged where needed). They wait for what the device
+// was handed before.
 mvg_status mvg_buffer_write(mvg_buffer *buffer, uint64_t offset, const void *data,
                             uint64_t size_bytes) MVG_MUST_USE;
 mvg_status mvg_buffer_read(mvg_buffer *buffer, uint64_t offset, void *data,

@@ -83,6 +83,7 @@ static void print_profile(const mvg_program *p) {
 
 void mvg_program_destroy(mvg_program *p) {
   if (!p) return;
+  if (p->is_started) mvg_status_destroy(mvg_device_wait(p->device, 0));
   if (p->profile.is_printed) print_profile(p);
   mvg_profile_deinit(&p->profile);
   mvg_program_release_segments(p);

@@ -28,9 +28,16 @@ mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *con
                               mvg_program **out_program) MVG_MUST_USE;
 void mvg_program_destroy(mvg_program *program);
 
-// inputs[slot] feeds each INPUT leaf (dtype and element count must match); outputs[i] receives the
-// i-th non-update target, or NULL to skip reading it back. On the null device outputs are
-// zero-filled.
+// Begins a run: inputs[slot] feeds each INPUT leaf (dtype and element count must match). What the
+// host has to do is done when it returns; the device may still be at work. A run that was not
+// finished is given up, whatever it wrote to states.
+mvg_status mvg_program_start(mvg_program *program, const mvg_ndarray *const *inputs,
+                             size_t input_count) MVG_MUST_USE;
+// Waits for the run: outputs[i] receives the i-th non-update target, or NULL to skip reading it
+// back. On the null device outputs are zero-filled. FAILED_PRECONDITION without a started run.
+mvg_status mvg_program_finish(mvg_program *program, mvg_ndarray *const *outputs,
+                              size_t output_count) MVG_MUST_USE;
+// Both.
 mvg_status mvg_program_run(mvg_program *program, const mvg_ndarray *const *inputs,
                            size_t input_count, mvg_ndarray *const *outputs,
                            size_t output_count) MVG_MUST_USE;

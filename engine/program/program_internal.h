@@ -46,6 +46,7 @@ struct mvg_program {
   bool is_recorded;
   mvg_profile profile;
   bool is_checked, is_guarded;
+  bool is_started; // a run waits to be finished
   mvg_guard guard; // empty unless guarded
 };
 

@@ -70,21 +70,41 @@ static mvg_status run_segments(mvg_program *p) {
   return status;
 }
 
-// Whatever happens, the device has nothing of this program left to do afterwards.
-static mvg_status run_and_wait(mvg_program *p) {
+static mvg_status annotate(const mvg_program *p, mvg_status status) {
+  return mvg_status_annotate(status, "running program '%s'",
+                             mvg_graph_get_name(p->plan->fusion->graph));
+}
+
+// A failed start leaves the device nothing of this program to do.
+static mvg_status start(mvg_program *p, const mvg_ndarray *const *inputs, size_t input_count) {
+  MVG_RETURN_IF_ERROR(mvg_device_wait(p->device, 0));
+  MVG_RETURN_IF_ERROR(mvg_program_write_inputs(p, inputs, input_count));
   if (!p->is_recorded && !mvg_device_get_caps(p->device)->is_null)
     MVG_RETURN_IF_ERROR(mvg_program_record(p));
   mvg_status status = run_segments(p);
-  status = mvg_status_join(status, mvg_device_wait(p->device, 0));
-  return status ? status : mvg_program_measure_costs(p);
+  p->is_started = !status;
+  return status ? mvg_status_join(status, mvg_device_wait(p->device, 0)) : NULL;
+}
+
+mvg_status mvg_program_start(mvg_program *p, const mvg_ndarray *const *inputs, size_t input_count) {
+  p->is_started = false;
+  return annotate(p, start(p, inputs, input_count));
+}
+
+mvg_status mvg_program_finish(mvg_program *p, mvg_ndarray *const *outputs, size_t output_count) {
+  MVG_RETURN_IF_ERROR(mvg_program_check_outputs(p, outputs, output_count));
+  if (!p->is_started) {
+    return annotate(p, MVG_ERROR(MVG_FAILED_PRECONDITION, "there is no run to finish"));
+  }
+  p->is_started = false;
+  mvg_status status = mvg_device_wait(p->device, 0);
+  if (!status) status = mvg_program_measure_costs(p);
+  return annotate(p, status ? status : mvg_program_read_outputs(p, outputs));
 }
 
 mvg_status mvg_program_run(mvg_program *p, const mvg_ndarray *const *inputs, size_t input_count,
                            mvg_ndarray *const *outputs, size_t output_count) {
   MVG_RETURN_IF_ERROR(mvg_program_check_outputs(p, outputs, output_count));
-  mvg_status status = mvg_program_write_inputs(p, inputs, input_count);
-  if (!status) status = run_and_wait(p);
-  if (!status) status = mvg_program_read_outputs(p, outputs);
-  return mvg_status_annotate(status, "running program '%s'",
-                             mvg_graph_get_name(p->plan->fusion->graph));
+  MVG_RETURN_IF_ERROR(mvg_program_start(p, inputs, input_count));
+  return mvg_program_finish(p, outputs, output_count);
 }

@@ -140,24 +140,31 @@ static int program_close(lua_State *L) {
   return 0;
 }
 
-// run(input arrays by slot + 1, wanted booleans by output or nil) -> list of arrays, false where
-// not wanted
-static int program_run(lua_State *L) {
+// start(input arrays by slot + 1)
+static int program_start(lua_State *L) {
   program_handle *handle = get_program(L);
   size_t count = (size_t)mvg_arg_list(L, 2, MAX_LIST, "the inputs");
-  lua_settop(L, 3);
   const mvg_ndarray **inputs = lua_newuserdatauv(L, (count + 1) * sizeof *inputs, 0);
   for (size_t i = 0; i < count; ++i) {
     lua_rawgeti(L, 2, (lua_Integer)i + 1);
     inputs[i] = mvg_arg_array(L, -1);
     lua_pop(L, 1);
   }
+  mvg_vm_enter(L);
+  mvg_lua_check(L, mvg_program_start(handle->program, inputs, count));
+  return 0;
+}
+
+// finish(wanted booleans by output or nil) -> list of arrays, false where not wanted
+static int program_finish(lua_State *L) {
+  program_handle *handle = get_program(L);
+  lua_settop(L, 2);
   mvg_ndarray **outputs = lua_newuserdatauv(L, (handle->output_count + 1) * sizeof *outputs, 0);
   lua_createtable(L, (int)handle->output_count, 0);
   for (uint32_t i = 0; i < handle->output_count; ++i) {
     bool is_wanted = true;
-    if (lua_istable(L, 3)) {
-      lua_rawgeti(L, 3, (lua_Integer)i + 1);
+    if (lua_istable(L, 2)) {
+      lua_rawgeti(L, 2, (lua_Integer)i + 1);
       is_wanted = lua_toboolean(L, -1);
       lua_pop(L, 1);
     }
@@ -170,15 +177,27 @@ static int program_run(lua_State *L) {
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   mvg_vm_enter(L);
-  mvg_lua_check(L, mvg_program_run(handle->program, inputs, count, outputs, handle->output_count));
+  mvg_lua_check(L, mvg_program_finish(handle->program, outputs, handle->output_count));
   return 1;
+}
+
+// run(inputs, wanted or nil): both
+static int program_run(lua_State *L) {
+  lua_settop(L, 3);
+  lua_pushcfunction(L, program_start);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 0);
+  lua_remove(L, 2);
+  return program_finish(L);
 }
 
 int mvg_lua_open_program(lua_State *L) {
   static const luaL_Reg state_methods[] = {{"read", state_read},   {"write", state_write},
                                            {"name", state_name},   {"shape", state_shape},
                                            {"dtype", state_dtype}, {NULL, NULL}};
-  static const luaL_Reg program_methods[] = {{"run", program_run}, {NULL, NULL}};
+  static const luaL_Reg program_methods[] = {
+      {"start", program_start}, {"finish", program_finish}, {"run", program_run}, {NULL, NULL}};
   mvg_lua_new_class(L, STATE_CLASS, state_methods, state_close);
   mvg_lua_new_class(L, PROGRAM_CLASS, program_methods, program_close);
   luaL_getmetatable(L, PROGRAM_CLASS);

@@ -183,14 +183,24 @@ function Stage:batch(indices, overall)
   return batch
 end
 
+---Makes the batch of the step that follows.
+function Stage:prepare(indices, overall)
+  self.prepared = { overall = overall, batch = self:batch(indices, overall) }
+end
+
 function Stage:step(indices, lr, overall)
-  local batch = self:batch(indices, overall)
+  local is_prepared = self.prepared and self.prepared.overall == overall
+  local batch = is_prepared and self.prepared.batch or self:batch(indices, overall)
+  self.prepared = nil
   batch.lr, batch.rng_step = lr, overall
-  local terms = {}
-  for name, value in pairs(self.train_program:run(batch)) do
-    terms[name] = value[1]
+  local run = self.train_program:start(batch)
+  return function()
+    local terms = {}
+    for name, value in pairs(run:wait()) do
+      terms[name] = value[1]
+    end
+    return terms
   end
-  return terms
 end
 
 ---Raw estimates of samples, padded to the compiled batch by the caller.

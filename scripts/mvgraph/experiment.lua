@@ -22,7 +22,10 @@
 -- does the work. It has
 --   step(self, indices, lr, overall)   one training step on these zero-based samples of ctx.dataset.train; `overall`
 --                                      counts the stage's steps from 1, across epochs and resumes: feed it to dropout.
---                                      Returns a table of numbers (losses).
+--                                      Returns a table of numbers (losses), or a function that waits for the
+--                                      device and returns it.
+--   prepare(self, indices, overall)    optional; makes the batch of the step that follows in the same epoch, while the
+--                                      device works on the present one
 --   train_begin(self)                  optional; before the first step of a new or resumed stage: what steps need that
 --                                      follows from the model as it is loaded and need not be kept
 --   epoch_begin(self, epoch)           optional; true when it did so much that a checkpoint should follow at once

@@ -93,11 +93,20 @@ function Program:random_value(name)
   return name == "rng_seed" and self.seed % SEED_LIMIT or name == "rng_step" and self.steps % SEED_LIMIT or nil
 end
 
----Runs once.
+---A run under way.
+---@class Run
+---@field program Program
+---@field flags boolean[] which outputs are wanted
+---@field began number seconds
+---@field busy_seconds number of the host, while it began
+local Run = {}
+Run.__index = Run
+
+---Begins a run. The device may work on after this returns, while the host prepares the next one.
 ---@param values table<string, userdata|number|table> one value an input
 ---@param wanted string[]? outputs to read back; default: all
----@return table<string, userdata> outputs arrays by name
-function Program:run(values, wanted)
+---@return Run run wait() gives the outputs
+function Program:start(values, wanted)
   self:compile()
   values = values or {}
   for name in pairs(values) do
@@ -115,14 +124,32 @@ function Program:run(values, wanted)
   for _, name in ipairs(wanted or self.output_names) do is_wanted[name] = true end
   for i, name in ipairs(self.output_names) do flags[i] = is_wanted[name] == true end
   local began = core.clock()
-  local results = self.compiled:run(arrays, flags)
-  meter.seconds = meter.seconds + core.clock() - began
+  self.compiled:start(arrays)
   self.steps = self.steps + 1
+  return setmetatable({ program = self, flags = flags, began = began, busy_seconds = core.clock() - began }, Run)
+end
+
+---Waits for the run and reads its outputs; at most once, and before the program's next run.
+---@return table<string, userdata> outputs arrays by name
+function Run:wait()
+  local made, waited = self.program, core.clock()
+  local results = made.compiled:finish(self.flags)
+  local now = core.clock()
+  -- a CPU device computes on the host's own cores: not while the host did something else
+  meter.seconds = meter.seconds + (core.device().is_cpu and self.busy_seconds + now - waited or now - self.began)
   local named = {}
-  for i, name in ipairs(self.output_names) do
-    if flags[i] then named[name] = results[i] end
+  for i, name in ipairs(made.output_names) do
+    if self.flags[i] then named[name] = results[i] end
   end
   return named
+end
+
+---Runs once: start and wait.
+---@param values table<string, userdata|number|table>
+---@param wanted string[]?
+---@return table<string, userdata> outputs arrays by name
+function Program:run(values, wanted)
+  return self:start(values, wanted):wait()
 end
 
 Program.__call = Program.run

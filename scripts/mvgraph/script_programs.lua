@@ -41,7 +41,10 @@ local function open_stage(runner, stage, made, batch)
   local object = collect(made, opened.programs, function() return runner:prepare(stage) end)
   function opened.step()
     taken = taken + 1
-    collect(made, opened.programs, function() return object:step(indices, 1e-4, taken) end)
+    collect(made, opened.programs, function()
+      local losses = object:step(indices, 1e-4, taken)
+      return type(losses) == "function" and losses() or losses
+    end)
   end
   function opened.make_rest()
     if object.make_programs then collect(made, opened.programs, function() return object:make_programs() end) end

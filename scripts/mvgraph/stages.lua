@@ -145,6 +145,10 @@ local function is_interrupted()
   return mv.core.interrupted()
 end
 
+local function batch_indices(order, step, plan)
+  return table.move(order, (step - 1) * plan.batch + 1, step * plan.batch, 1, {})
+end
+
 -- One epoch from `position.step` on; false when interrupted.
 function Runner:run_epoch(stage, object, position, plan)
   local bar = self.progress
@@ -161,11 +165,13 @@ function Runner:run_epoch(stage, object, position, plan)
   local before = (position.epoch - 1) * plan.steps
   bar:begin(stage.name, plan.epochs * plan.steps, before + position.step, "samples", plan.batch)
   for step = position.step + 1, plan.steps do
-    local indices = table.move(order, (step - 1) * plan.batch + 1, step * plan.batch, 1, {})
+    local indices = batch_indices(order, step, plan)
     local overall = before + step
     local lr = plan.lr(overall - 1, plan.epochs * plan.steps)
     local began, computed = mv.clock(), program_meter.seconds
     local losses = object:step(indices, lr, overall)
+    if object.prepare and step < plan.steps then object:prepare(batch_indices(order, step + 1, plan), overall + 1) end
+    if type(losses) == "function" then losses = losses() end
     plan.taken = plan.taken + 1
     plan.step_seconds = plan.step_seconds + mv.clock() - began
     plan.computing_seconds = plan.computing_seconds + program_meter.seconds - computed

@@ -254,7 +254,7 @@ local function step_twice(keep_features)
   end
   object.fits.pixels:fill(1)
   local losses = {}
-  for step = 1, 2 do losses[step] = object:step({ 3 * step, 2 }, 1e-3, step) end
+  for step = 1, 2 do losses[step] = object:step({ 3 * step, 2 }, 1e-3, step)() end
   return losses
 end
 

@@ -42,6 +42,27 @@ t.test("a program computes outputs and updates its states", function()
   near(out[2], { 12, 25, 40 })
 end)
 
+t.test("a run is begun and waited for, once; states are read when it is done", function()
+  local g = core.graph("step")
+  local x, s = g:leaf("input", "x", 0, "f32", { 2 }), g:leaf("state", "total", 0, "f32", { 2 })
+  local sum = g:map(add, { s, x })
+  g:target("total", sum, true, 0)
+  g:target("sum", sum, false, 0)
+  local state = core.state("total", array.from { 10, 20 })
+  local program, other = core.compile(g, { state }), core.compile(g, { state })
+  program:start { array.from { 1, 2 } }
+  near(state:read(), { 11, 22 })
+  near(program:finish()[1], { 11, 22 })
+  t.error_matches(function() program:finish() end, "running program 'step': there is no run to finish")
+  program:start { array.from { 1, 2 } }
+  near(other:run({ array.from { 3, 4 } })[1], { 15, 28 })
+  near(program:finish()[1], { 12, 24 })
+  program:start { array.from { 1, 2 } }
+  program = nil -- luacheck: ignore 311
+  collectgarbage()
+  near(state:read(), { 16, 30 })
+end)
+
 t.test("a program outlives its graph and operators", function()
   local program
   do

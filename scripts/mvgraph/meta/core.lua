@@ -274,6 +274,25 @@ function core.write_error(text) end
 function core.log(level, text) end
 ---@return string path of a fresh folder that scripts may write to
 function core.temporary_directory() end
+
+---An archive for reading: names() lists its entries, read(number) unpacks one into a u8 array, close().
+---@param path string
+---@return userdata zip
+function core.zip_open(path) end
+---An array of elements as other programs store them, copied densely: floats to f32, booleans and u1 to u8, other
+---integers to i32.
+---@param bytes string|Array u8
+---@param type string NumPy's spelling: "<f8"; "<e2" is bfloat16
+---@param offset integer bytes before the first element
+---@param shape integer[]
+---@param strides integer[]? in elements; default: dense, the last axis fastest
+---@return Array
+function core.elements(bytes, type, offset, shape, strides) end
+---@param array Array u8
+---@param first integer counted from 0
+---@param count integer at most
+---@return string
+function core.text(array, first, count) end
 ---@return function? chunk, string? problem
 function core.load_script(path) end
 ---@return string? place "model.lua:12", the innermost running line outside the library
