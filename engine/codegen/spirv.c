@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "codegen/spirv_check.h"
+#include "codegen/spirv_matrix.h"
 #include "io/cache_file.h"
 
 #define SPIRV_MAGIC 0x07230203u
@@ -47,7 +48,8 @@ typedef struct {
 
 static uint64_t hash_shader(uint64_t seed, const char *glsl, const mvg_caps *caps) {
   static const uint64_t version[] = {GLSLANG_VERSION_MAJOR, GLSLANG_VERSION_MINOR,
-                                     GLSLANG_VERSION_PATCH, GLSLANG_TARGET_SPV_1_3};
+                                     GLSLANG_VERSION_PATCH, GLSLANG_TARGET_SPV_1_3,
+                                     MVG_MATRIX_REWRITING};
   uint64_t hash = mvg_hash_bytes(seed, version, sizeof version);
   hash = mvg_hash_u64(hash, caps ? caps->max_local_size : 0);
   return mvg_hash_string(hash, glsl);
@@ -242,6 +244,8 @@ static mvg_status compile(const char *name, const char *glsl, const mvg_caps *ca
     goto cleanup;
   }
   status = generate_words(name, glsl, program, out_words, out_count);
+  if (!status && mvg_spirv_has_nv_matrices(*out_words, *out_count))
+    status = mvg_spirv_rewrite_matrices(name, out_words, out_count);
 cleanup:
   if (program) glslang_program_delete(program);
   glslang_shader_delete(shader);

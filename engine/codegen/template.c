@@ -170,7 +170,7 @@ static mvg_status print_body(const mvg_fusion *fusion, const mvg_group *group, c
                              const kernel_launch *launch, const mvg_caps *caps, const char *source,
                              mvg_str *out) {
   print_constants(&launch->kernel, launch->local_size, caps->is_cpu, out);
-  if (launch->tile) mvg_matmul_tile_print_constants(launch->tile, &launch->kernel, out);
+  if (launch->tile) mvg_matmul_tile_print_constants(launch->tile, caps, &launch->kernel, out);
   MVG_RETURN_IF_ERROR(print_accessors(fusion, group, caps, node, source, out));
   mvg_str_append(out, source);
   if (launch->kernel.invocations > 0) {
@@ -216,8 +216,10 @@ static mvg_status choose_launch(const mvg_node *node, const mvg_matmul_tile *til
   *out = (kernel_launch){.kernel = node->kernel};
   if (mvg_matmul_is_product(node)) {
     out->tile = tile;
-    if (!tile) MVG_RETURN_IF_ERROR(mvg_matmul_tile_choose(&node->kernel, caps, &out->tile));
-    mvg_matmul_tile_apply(out->tile, &out->kernel);
+    if (!tile)
+      MVG_RETURN_IF_ERROR(
+          mvg_matmul_tile_choose(&node->kernel, caps, MVG_OPERANDS_F32, &out->tile));
+    mvg_matmul_tile_apply(out->tile, caps, &out->kernel);
   }
   out->local_size = out->kernel.local_size ? out->kernel.local_size : LOCAL_SIZE;
   return NULL;

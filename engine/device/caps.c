@@ -29,6 +29,7 @@ static void lower_to_floor(mvg_caps *caps) {
     lower_u32(&caps->max_group_count[axis], 65535);
   caps->storage_alignment_bytes = 256;
   caps->subgroup_size = 0;
+  caps->matrix_f16 = caps->matrix_bf16 = (mvg_matrix_shape){0};
 }
 
 mvg_status mvg_caps_lower(mvg_caps *caps) {

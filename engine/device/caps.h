@@ -7,6 +7,11 @@
 
 #include "base/status.h"
 
+// What a subgroup multiplies at once: m x k times k x n, summed in fp32. All 0: nothing.
+typedef struct {
+  uint32_t m, n, k;
+} mvg_matrix_shape;
+
 typedef struct {
   char name[256];        // "llvmpipe (LLVM 15.0.6, 256 bits)"
   char driver[256];      // "llvmpipe Mesa 22.3.6", also part of cache keys
@@ -25,8 +30,9 @@ typedef struct {
   uint32_t max_group_count[3];
   uint32_t max_local_size; // invocations per workgroup
   uint32_t max_shared_bytes;
-  uint32_t subgroup_size; // 0: no subgroup operations
-  uint32_t core_count;    // multiprocessors or compute units; 0: unknown
+  uint32_t subgroup_size;                   // 0: no subgroup operations
+  uint32_t core_count;                      // multiprocessors or compute units; 0: unknown
+  mvg_matrix_shape matrix_f16, matrix_bf16; // matrix units, by the operands they take
 } mvg_caps;
 
 // Lowers limits to what MVGRAPH_LIMITS=floor in the environment asks for: the least that Vulkan's

@@ -1,3 +1,5 @@
+#ifndef HALF_GLSL_
+#define HALF_GLSL_
 // Sixteen-bit floats, rounded to nearest, ties to even: engine/base/half.h, bit for bit.
 float from_bf16_(uint half_) {
   return uintBitsToFloat(half_ << 16);
@@ -41,3 +43,4 @@ vec4 from_f16x4_(uvec2 halves) {
 uvec2 to_f16x4_(vec4 x) {
   return uvec2(to_f16_(x.x) | to_f16_(x.y) << 16, to_f16_(x.z) | to_f16_(x.w) << 16);
 }
+#endif

@@ -23,7 +23,7 @@ static void expect_choice(const mvg_caps *caps, int64_t m, int64_t n, const char
   mvg_constant constants[4];
   mvg_kernel_body product = make_product(constants, 1, m, n, 96);
   const mvg_matmul_tile *tile;
-  check(mvg_matmul_tile_choose(&product, caps, &tile));
+  check(mvg_matmul_tile_choose(&product, caps, MVG_OPERANDS_F32, &tile));
   assert_string_equal(tile->name, name);
 }
 
@@ -62,13 +62,13 @@ static void test_a_forced_tile_must_exist_and_fit(void **state) {
   mvg_kernel_body product = make_product(constants, 1, 64, 64, 64);
   const mvg_matmul_tile *tile;
   setenv("MVGRAPH_TILE", "128x96x16", 1);
-  check(mvg_matmul_tile_choose(&product, &large_gpu, &tile));
+  check(mvg_matmul_tile_choose(&product, &large_gpu, MVG_OPERANDS_F32, &tile));
   assert_string_equal(tile->name, "128x96x16");
-  mvg_status status = mvg_matmul_tile_choose(&product, &least_gpu, &tile);
+  mvg_status status = mvg_matmul_tile_choose(&product, &least_gpu, MVG_OPERANDS_F32, &tile);
   assert_int_equal(mvg_status_get_code(status), MVG_UNSUPPORTED);
   mvg_status_destroy(status);
   setenv("MVGRAPH_TILE", "7x7", 1);
-  status = mvg_matmul_tile_choose(&product, &large_gpu, &tile);
+  status = mvg_matmul_tile_choose(&product, &large_gpu, MVG_OPERANDS_F32, &tile);
   assert_int_equal(mvg_status_get_code(status), MVG_INVALID_ARGUMENT);
   assert_non_null(strstr(mvg_status_get_message(status), "direct"));
   mvg_status_destroy(status);
@@ -93,6 +93,7 @@ typedef struct {
   bool ta, tb, broadcast_b;
   bool is_fused; // with a prologue, an epilogue and a bias
   bool is_half;  // bf16 operands
+  mvg_operands operands;
 } product;
 
 static mvg_value add_product(fixture *f, const product *p, mvg_value a, mvg_value b) {
@@ -128,6 +129,16 @@ static mvg_value add_product(fixture *f, const product *p, mvg_value a, mvg_valu
   return (mvg_value){id, 0};
 }
 
+// Operands that fit into 16 bits, so that products of them are exact.
+static void keep_short(fixture *f) {
+  for (uint32_t i = 0; i < 2; ++i) {
+    for (int64_t at = 0; at < mvg_shape_get_size(&f->inputs[i]->shape); ++at) {
+      double x = mvg_ndarray_get(f->inputs[i], at);
+      mvg_ndarray_set(f->inputs[i], at, 0.125 * (1 + floor(8 * fabs(x))));
+    }
+  }
+}
+
 // What the host gives, rounded on the device.
 static mvg_value round_to_half(fixture *f, mvg_value x) {
   const mvg_expr *expr;
@@ -149,7 +160,8 @@ static void compare(const product *p, const fixture *f, const mvg_ndarray *out) 
       sum += x * right[j * p->k * p->n + (p->tb ? c * p->k + l : l * p->n + c)];
     }
     double want = p->is_fused ? fmax(0.5 * sum + add[c], 0) : sum, got = mvg_ndarray_get(out, at);
-    if (fabs(got - want) <= 1e-4 * (1 + fabs(want))) continue;
+    double tolerance = p->operands == MVG_OPERANDS_SPLIT ? 5e-4 : 1e-4;
+    if (fabs(got - want) <= tolerance * (1 + fabs(want))) continue;
     print_error("%lldx%lldx%lld %d%d: y[%lld, %lld, %lld] is %.9g, not %.9g\n", (long long)p->m,
                 (long long)p->n, (long long)p->k, p->ta, p->tb, (long long)i, (long long)r,
                 (long long)c, got, want);
@@ -164,11 +176,8 @@ static void expect_product(const product *p, bool has_bindings) {
   int64_t own = p->broadcast_b ? 1 : p->batch;
   mvg_value b = make_input(&f, p->tb ? DIMS(own, p->n, p->k) : DIMS(own, p->k, p->n));
   mvg_value bias = make_input(&f, DIMS(p->n));
-  for (uint32_t i = 0; i < 2 && p->is_half; ++i) {
-    for (int64_t at = 0; at < mvg_shape_get_size(&f.inputs[i]->shape); ++at) // what bf16 holds
-      mvg_ndarray_set(f.inputs[i], at,
-                      0.125 * (1 + floor(8 * fabs(mvg_ndarray_get(f.inputs[i], at)))));
-  }
+  if (p->is_half || p->operands == MVG_OPERANDS_F16 || p->operands == MVG_OPERANDS_BF16)
+    keep_short(&f);
   if (p->is_half) a = round_to_half(&f, a), b = round_to_half(&f, b);
   mvg_value y = add_product(&f, p, p->is_fused ? MAP(&f, "a * 0.5", a) : a, b);
   add_output(&f, "y", p->is_fused ? MAP(&f, "max(a + b, 0)", y, bias) : y);
@@ -210,9 +219,34 @@ static void test_default_tiles_give_the_product(void **state) {
 static void test_every_tile_gives_the_product(void **state) {
   (void)state;
   for (uint32_t i = 0; i < mvg_matmul_tile_count; ++i) {
-    if (!mvg_matmul_tile_fits(&mvg_matmul_tiles[i], mvg_device_get_caps(device))) continue;
-    setenv("MVGRAPH_TILE", mvg_matmul_tiles[i].name, 1);
+    const mvg_matmul_tile *tile = &mvg_matmul_tiles[i];
+    const mvg_caps *caps = mvg_device_get_caps(device);
+    if (tile->operands != MVG_OPERANDS_F32 || !mvg_matmul_tile_fits(tile, caps)) continue;
+    setenv("MVGRAPH_TILE", tile->name, 1);
     expect_products(false);
+  }
+  unsetenv("MVGRAPH_TILE");
+}
+
+// By matrix units where there are some, else by what stands for them.
+static void test_matrix_tiles_give_the_product(void **state) {
+  (void)state;
+  static const product shapes[] = {
+      {.batch = 2, .m = 70, .n = 90, .k = 45, .ta = true, .is_fused = true},
+      {.batch = 1, .m = 64, .n = 132, .k = 96, .tb = true},
+  };
+  for (uint32_t i = 0; i < mvg_matmul_tile_count; ++i) {
+    const mvg_matmul_tile *tile = &mvg_matmul_tiles[i];
+    const mvg_caps *caps = mvg_device_get_caps(device);
+    bool is_tested = tile->operands != MVG_OPERANDS_F32 && mvg_matmul_tile_fits(tile, caps) &&
+                     (tile->rows == 64 || mvg_matmul_tile_is_native(tile, caps));
+    if (!is_tested) continue;
+    setenv("MVGRAPH_TILE", tile->name, 1);
+    for (uint32_t k = 0; k < sizeof shapes / sizeof shapes[0]; ++k) {
+      product p = shapes[k];
+      p.operands = tile->operands;
+      expect_product(&p, false);
+    }
   }
   unsetenv("MVGRAPH_TILE");
 }
@@ -239,11 +273,12 @@ int main(void) {
       cmocka_unit_test(test_only_long_sums_with_few_results_are_sliced),
       cmocka_unit_test_teardown(test_default_tiles_give_the_product, expect_silence),
       cmocka_unit_test_teardown(test_every_tile_gives_the_product, expect_silence),
+      cmocka_unit_test_teardown(test_matrix_tiles_give_the_product, expect_silence),
       cmocka_unit_test_teardown(test_sliced_products_add_up, expect_silence),
   };
   device = open_device();
   size_t count = sizeof tests / sizeof tests[0];
-  int failed = _cmocka_run_group_tests("matmul", tests, device ? count : count - 3, NULL, NULL);
+  int failed = _cmocka_run_group_tests("matmul", tests, device ? count : count - 4, NULL, NULL);
   if (device) mvg_device_release(device);
   return failed;
 }
