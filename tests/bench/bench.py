@@ -24,19 +24,19 @@ TREND = 0.05  # likewise, where the opponent computes in 16 bits
 @dataclass
 class Case:
     title: str
-    unit: str  # what the batch size counts
+    unit: str  # what the batch size counts, in the singular
     quick: tuple  # batch sizes
     full: tuple
 
 
 CASES = {
-    "cmanet_one": Case("CMANet, stage one", "samples of four views", (1, 2), (1, 2, 4, 8)),
-    "cmanet_two": Case("CMANet, stage two", "samples of four views", (1, 2), (1, 2, 4, 8)),
-    "swin_t": Case("Swin-T, 256x256", "images", (1, 4), (1, 4, 16)),
-    "resnet50": Case("ResNet-50 with deconvolutions, 256x256", "images", (1, 4), (1, 4, 16)),
-    "v2v": Case("V2V, 48^3", "volumes", (1, 2), (1, 2, 4)),
-    "lifting": Case("CanonPose's lifting network, four views", "samples", (64, 256), (64, 256, 1024)),
-    "smpl": Case("SMPL", "bodies", (32, 128), (32, 128, 512)),
+    "cmanet_one": Case("CMANet, stage one, four views", "sample", (1, 2), (1, 2, 4, 8)),
+    "cmanet_two": Case("CMANet, stage two, four views", "sample", (1, 2), (1, 2, 4, 8)),
+    "swin_t": Case("Swin-T, 256x256", "image", (1, 4), (1, 4, 16)),
+    "resnet50": Case("ResNet-50 with deconvolutions, 256x256", "image", (1, 4), (1, 4, 16)),
+    "v2v": Case("V2V, 48^3", "volume", (1, 2), (1, 2, 4)),
+    "lifting": Case("CanonPose's lifting network, four views", "sample", (64, 256), (64, 256, 1024)),
+    "smpl": Case("SMPL, forward and backward", "pose", (32, 128), (32, 128, 512)),
 }
 
 
@@ -57,13 +57,14 @@ class Side:
     """One process of a pairing, and what it showed so far."""
 
     def __init__(self, worker, pairs):
-        self.worker, self.pairs, self.losses, self.steps = worker, pairs, [], 1
+        self.worker, self.pairs, self.losses, self.steps, self.compile_seconds = worker, pairs, [], 1, 0
         self.step_seconds, self.step_processor_seconds = [], []  # of each timed block
 
     def run(self, steps):
         """Seconds of one of the steps."""
         answer = self.worker.ask(do="run", steps=steps)
         self.losses += answer["losses"][:LOSSES - len(self.losses)]
+        self.compile_seconds = self.compile_seconds or answer.get("compile_seconds", 0)
         return answer["seconds"] / steps
 
     def warm_up(self, pace):
@@ -80,8 +81,9 @@ class Side:
         return {
             "step_seconds": statistics.median(self.step_seconds),
             "step_processor_seconds": statistics.median(self.step_processor_seconds),
-            "first_step_seconds": self.first_step_seconds, "peak_megabytes": peak_megabytes, "losses": self.losses,
-            "steps_a_block": self.steps, "blocks": len(self.step_seconds),
+            "first_step_seconds": self.first_step_seconds, "compile_seconds": self.compile_seconds,
+            "peak_megabytes": peak_megabytes, "losses": self.losses, "steps_a_block": self.steps,
+            "blocks": len(self.step_seconds),
         }
 
 
@@ -101,13 +103,14 @@ def describe_ratios(ours, theirs):
     return {"median": statistics.median(ratios), "low": ratios[0], "high": ratios[-1], "pairs": len(ratios)}
 
 
-def profile(case, batch, pace, cache):
+def profile(case, batch, pace, binary, cache):
     """Time by class of operator, and the first step with what the caches hold by now."""
-    with workers.start_mvgraph(cache) as worker:
+    with workers.start_mvgraph(binary, cache) as worker:
         worker.ask(do="open", case=case, batch=batch, is_timed=True)
-        first = worker.ask(do="run", steps=1)["seconds"]
+        first = worker.ask(do="run", steps=1)
         worker.ask(do="run", steps=pace.profiled)
-        return {**worker.ask(do="profile"), "first_step_seconds": first}
+        return {**worker.ask(do="profile"), "first_step_seconds": first["seconds"],
+                "compile_seconds": first["compile_seconds"]}
 
 
 def check_all(sides, names, tolerances):
@@ -132,13 +135,13 @@ def alternate(sides, names, tolerances, pace, progress):
     check_all(sides, names, tolerances)
 
 
-def measure(case, batch, ways, pace, progress):
+def measure(case, batch, ways, pace, binary, progress):
     """One row of the table, as plain data."""
     names = ["mvgraph"] + [way[0] for way in ways]
     tolerances = [0] + [TREND if way[2].get("autocast") or way[2].get("tf32") else TOLERANCE for way in ways]
     with tempfile.TemporaryDirectory() as folder:
         file, cache = str(Path(folder) / "start.safetensors"), Path(folder) / "cache"
-        with workers.start_mvgraph(cache) as worker:
+        with workers.start_mvgraph(binary, cache) as worker:
             progress("mvgraph begins")
             about = worker.ask(do="open", case=case, batch=batch, file=file)
             sides = [Side(worker, pace.pairs)]
@@ -154,7 +157,7 @@ def measure(case, batch, ways, pace, progress):
                 for other in started:
                     other.__exit__()
         progress("profile")
-        profiled = profile(case, batch, pace, cache)
+        profiled = profile(case, batch, pace, binary, cache)
     measured = {name: side.describe(peak) for name, side, peak in zip(names, sides, peaks)}
     for name, side in zip(names[1:], sides[1:]):
         measured[name]["ratio"] = describe_ratios(sides[0].step_seconds, side.step_seconds)
@@ -166,6 +169,8 @@ def parse(words):
     parser.add_argument("--case", action="append", choices=list(CASES), help="only this one; may be repeated")
     parser.add_argument("--batch", action="append", type=int, help="only this batch size; may be repeated")
     parser.add_argument("--quick", action="store_true", help="fewer batch sizes and shorter blocks: ten minutes in all")
+    parser.add_argument("--binary", type=Path, default=workers.ROOT / "build" / "engine" / "cli" / "mvgraph",
+                        help="another build of mvgraph")
     parser.add_argument("--write", action="store_true", help="also write the table into tests/bench/results/")
     return parser.parse_args(words)
 
@@ -183,9 +188,9 @@ def main(words):
             for batch in given.batch or (CASES[name].quick if given.quick else CASES[name].full)]
     results, is_good = [], True
     for i, (name, batch) in enumerate(rows):
-        progress = report.Progress(i, len(rows), f"{name}, {batch} {CASES[name].unit}")
+        progress = report.Progress(i, len(rows), report.describe_batch(CASES[name], batch))
         try:
-            results.append(measure(name, batch, ways, pace, progress))
+            results.append(measure(name, batch, ways, pace, given.binary.resolve(), progress))
         except (workers.WorkerError, Mismatch) as problem:
             results.append({"case": name, "batch": batch, "void": str(problem)})
             is_good = False
@@ -200,4 +205,7 @@ def main(words):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -57,6 +57,10 @@ class Opponent:
             torch.cuda.synchronize()
         return {"losses": losses, "seconds": time.perf_counter() - begun}
 
+    def memory(self):
+        """Peak of what the device held, where it is no CPU."""
+        return {"device_megabytes": torch.cuda.max_memory_allocated() / 2 ** 20} if self.device.type == "cuda" else {}
+
     def describe(self):
         """Which PyTorch this is, and what one linear layer reaches of the processor's rate."""
         maps = open("/proc/self/maps").read()

@@ -40,9 +40,13 @@ def format_ratio(ratio):
     return f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
 
 
+def describe_batch(case, batch):
+    return f"{case.title}, {batch} {case.unit}{'s' if batch > 1 else ''}"
+
+
 def describe_row(case, result):
     """One line for a finished row."""
-    title = f"{case.title}, {result['batch']} {case.unit}"
+    title = describe_batch(case, result["batch"])
     if "void" in result:
         return f"{title}: void, {result['void']}"
     ratios = [f"{format_ratio(side['ratio'])} of {name}" for name, side in result["sides"].items() if "ratio" in side]
@@ -81,11 +85,11 @@ class Report:
 
     def table(self):
         first, others = self.opponents()[:1], self.opponents()[1:]
-        rows = [["case", "batch", "mvgraph", "an item"] + first + [f"of {name}" for name in first + others]
+        rows = [["case", "batch", "mvgraph", "of it an item"] + first + [f"of {name}" for name in first + others]
                 + ["peak MB"] + [f"{name}'s" for name in first] + ["first step, cold (warm)"]
                 + [f"{name}'s" for name in first]]
         for result in self.results:
-            head = [self.cases[result["case"]].title, f"{result['batch']} {self.cases[result['case']].unit}"]
+            head = [self.cases[result["case"]].title, str(result["batch"])]
             if "void" in result:
                 rows.append(head + ["void: " + result["void"][:60]] + [""] * (len(rows[0]) - 3))
                 continue
@@ -114,7 +118,10 @@ class Report:
         processor = [f"{name} {format_seconds(side['step_processor_seconds'])}" for name, side in
                      result["sides"].items()]
         steps = [f"- {step['ms']:.1f} ms  {step['name']}" for step in result["profile"]["steps"]]
-        return [f"Processor time of a step: {', '.join(processor)}.", self.class_table(result), "The longest steps:",
+        cold, warm = result["sides"]["mvgraph"], result["profile"]
+        compiling = [format_seconds(first["compile_seconds"]) for first in (cold, warm)]
+        return [f"Processor time of a step: {', '.join(processor)}. Compiling took {compiling[0]} with cold caches, "
+                f"{compiling[1]} with warm ones.", self.class_table(result), "The longest steps:",
                 "\n".join(steps)]
 
     def class_table(self, result):
@@ -146,7 +153,7 @@ class Report:
         ]
         for result in self.results:
             case = self.cases[result["case"]]
-            parts.append(f"## {case.title}, {result['batch']} {case.unit}")
+            parts.append("## " + describe_batch(case, result["batch"]))
             parts += ["void: " + result["void"]] if "void" in result else self.details(result)
         return "\n\n".join(parts) + "\n"
 

@@ -8,6 +8,7 @@
 local mv = require "mvgraph"
 local operator_classes = require "tests.bench.operator_classes"
 local program_settings = require("mvgraph.program").settings
+local tensor = require "mvgraph.tensor"
 package.path = "models/?.lua;" .. package.path
 
 local commands, case, made = {}, nil, nil
@@ -40,11 +41,24 @@ function commands.open(given)
   return { device = device.name, driver = device.driver, version = mv.version }
 end
 
----{ steps } -> { losses of the steps, seconds of all of them }; the first step compiles.
+---{ steps } -> { losses of the steps, seconds of all of them, compile_seconds of them }; the first step compiles.
 function commands.run(given)
   local losses, begun = {}, mv.clock()
+  made:compile()
+  local compiled = mv.clock()
   for i = 1, given.steps do losses[i] = made(case.inputs).loss[1] end
-  return { losses = mv.json.array(losses), seconds = mv.clock() - begun }
+  return { losses = mv.json.array(losses), seconds = mv.clock() - begun, compile_seconds = compiled - begun }
+end
+
+----> { device_megabytes } of states, arena and what goes in and out, where the device is no CPU
+function commands.memory()
+  if mv.device().is_cpu then return {} end
+  local stats = made.compiled:stats()
+  local bytes = stats.arena_bytes + stats.input_bytes + stats.output_bytes + stats.constant_bytes
+  for _, used in ipairs(made.tracer.states) do
+    bytes = bytes + 4 * tensor.count(used.shape)
+  end
+  return { device_megabytes = bytes / (1 << 20) }
 end
 
 ----> times of the steps so far by class of operator, and the steps that take longest

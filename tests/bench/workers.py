@@ -2,12 +2,12 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = ROOT / os.environ.get("MVGRAPH_BUILD", "build") / "engine" / "cli" / "mvgraph"
 
 
 class WorkerError(Exception):
@@ -52,7 +52,10 @@ class Worker:
         raise WorkerError(f"{self.name}: " + " | ".join(lines[-3:] if "Traceback" in text else lines[1:3]))
 
     def peak_megabytes(self):
-        """Largest resident size so far."""
+        """What the device held at most; on a CPU the largest resident size so far."""
+        held = self.ask(do="memory").get("device_megabytes")
+        if held is not None:
+            return held
         for line in open(f"/proc/{self.process.pid}/status"):
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024
@@ -74,13 +77,13 @@ def busy_cores(seconds=1.0):
     return (read() - before) / seconds
 
 
-def start_mvgraph(cache):
+def start_mvgraph(binary, cache):
     """With caches of its own in the folder `cache`: an empty one makes the first step a cold one."""
-    command = [str(BINARY), "test", "tests/bench/worker.lua", "--trust"]
+    command = [str(binary), "test", "tests/bench/worker.lua", "--trust"]
     return Worker("mvgraph", command, {"XDG_CACHE_HOME": str(cache)})
 
 
 def start_torch(name, environment):
     script = Path(__file__).parent / "opponent.py"
     threads = str(len(os.sched_getaffinity(0)))
-    return Worker(name, ["/usr/bin/python3", str(script)], {"OMP_NUM_THREADS": threads, **environment})
+    return Worker(name, [sys.executable, str(script)], {"OMP_NUM_THREADS": threads, **environment})

@@ -32,4 +32,4 @@ class Network(nn.Module):
 
 
 def make_optimizer(parameters, **options):
-    return torch.optim.AdamW(parameters, lr=1e-6, **options)
+    return torch.optim.AdamW(parameters, lr=2e-7, **options)
