@@ -25,6 +25,7 @@ typedef struct {
   uint32_t push[MVG_SHADER_MAX_PUSH];
   uint32_t push_count;
   uint32_t groups[3];
+  bool is_whole; // the kernel asks how large its grid is, so no part may stand for it
 } mvg_launch;
 
 struct mvg_program {

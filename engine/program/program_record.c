@@ -6,6 +6,12 @@
 #include "program/cut.h"
 #include "program/program_internal.h"
 
+// Codegen's own main() asks too, but only for axes along which grids are not split.
+static bool asks_for_grid(const char *glsl) {
+  const char *found = strstr(glsl, "gl_NumWorkGroups"), *entry = strstr(glsl, "void main()");
+  return found && (!entry || found < entry);
+}
+
 mvg_status mvg_program_create_kernels(mvg_program *p) {
   const mvg_plan *plan = p->plan;
   const mvg_caps *caps = mvg_device_get_caps(p->device);
@@ -20,6 +26,7 @@ mvg_status mvg_program_create_kernels(mvg_program *p) {
     memcpy(l->push, shader.push, sizeof l->push);
     memcpy(l->groups, shader.groups, sizeof l->groups);
     l->push_count = shader.push_count;
+    l->is_whole = asks_for_grid(shader.glsl);
     if (shader.groups[0] == 0) {
       mvg_shader_deinit(&shader);
       continue;
@@ -105,7 +112,7 @@ static mvg_status record_step(mvg_program *p, mvg_commands *commands, uint32_t n
 static uint32_t count_parts(const mvg_program *p, uint32_t number) {
   const mvg_launch *l = &p->launches[number];
   bool is_dispatched = p->plan->steps[number].kind == MVG_STEP_DISPATCH && l->kernel != UINT32_MAX;
-  if (!is_dispatched || mvg_program_runs_alone(p)) return 1;
+  if (!is_dispatched || l->is_whole || mvg_program_runs_alone(p)) return 1;
   return mvg_cut_count_parts(p->cost_ns[number], l->groups[get_split_axis(l)]);
 }
 

@@ -9,7 +9,7 @@ const bool IS_WHOLE_M = M % BM == 0u, IS_WHOLE_N = N % BN == 0u, IS_WHOLE_K = K 
 // by neighbours in time, and what they read of b stays in the second-level cache.
 uvec2 get_tile() {
   const uint BAND = 8u;
-  uvec2 tiles = gl_NumWorkGroups.xy;
+  uvec2 tiles = uvec2((N + BN - 1u) / BN, (M + BM - 1u) / BM);
   uint number = gl_WorkGroupID.y * tiles.x + gl_WorkGroupID.x;
   uint band = number / (BAND * tiles.y), rest = number % (BAND * tiles.y);
   uint width = min(BAND, tiles.x - band * BAND);
