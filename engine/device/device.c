@@ -54,6 +54,25 @@ const mvg_caps *mvg_device_get_caps(const mvg_device *device) {
   return &device->caps;
 }
 
+bool mvg_device_is_lost(const mvg_device *device) {
+  return atomic_load(&device->is_lost);
+}
+
+// What a backend returns passes here. A loss is told once in full; what fails because of it later
+// says no more than that.
+static mvg_status watch(mvg_device *device, mvg_status status) {
+  if (mvg_status_get_code(status) != MVG_DEVICE_LOST) return status;
+  if (atomic_exchange(&device->is_lost, true)) return status;
+  mvg_str fault = {0};
+  if (device->vtable->describe_fault) device->vtable->describe_fault(device, &fault);
+  mvg_status full = MVG_ERROR(MVG_DEVICE_LOST, "the driver gave up device '%s' (%s)%s%s",
+                              device->caps.name, mvg_status_get_message(status),
+                              fault.text ? "\n  it says: " : "", fault.text ? fault.text : "");
+  mvg_str_deinit(&fault);
+  mvg_status_destroy(status);
+  return full;
+}
+
 uint64_t mvg_validation_get_count(void) {
   return mvg_vk_get_message_count();
 }
@@ -79,7 +98,8 @@ mvg_status mvg_buffer_create(mvg_device *device, mvg_memory memory, uint64_t siz
                      size_bytes, device->caps.name, device->caps.max_allocation_bytes);
   }
   mvg_buffer *buffer = NULL;
-  MVG_RETURN_IF_ERROR(device->vtable->buffer_create(device, memory, size_bytes, &buffer));
+  MVG_RETURN_IF_ERROR(
+      watch(device, device->vtable->buffer_create(device, memory, size_bytes, &buffer)));
   mvg_device_retain(device);
   buffer->device = device;
   buffer->memory = memory;
@@ -129,7 +149,8 @@ mvg_status mvg_buffer_write(mvg_buffer *buffer, uint64_t offset, const void *dat
   if (size_bytes == 0) return NULL;
   MVG_RETURN_IF_ERROR(mvg_device_wait(buffer->device, 0));
   if (!buffer->mapped) {
-    return buffer->device->vtable->buffer_write(buffer, offset, data, size_bytes);
+    mvg_device *device = buffer->device;
+    return watch(device, device->vtable->buffer_write(buffer, offset, data, size_bytes));
   }
   memcpy((char *)buffer->mapped + offset, data, (size_t)size_bytes);
   return NULL;
@@ -140,7 +161,8 @@ mvg_status mvg_buffer_read(mvg_buffer *buffer, uint64_t offset, void *data, uint
   if (size_bytes == 0) return NULL;
   MVG_RETURN_IF_ERROR(mvg_device_wait(buffer->device, 0));
   if (!buffer->mapped) {
-    return buffer->device->vtable->buffer_read(buffer, offset, data, size_bytes);
+    mvg_device *device = buffer->device;
+    return watch(device, device->vtable->buffer_read(buffer, offset, data, size_bytes));
   }
   memcpy(data, (const char *)buffer->mapped + offset, (size_t)size_bytes);
   return NULL;
@@ -170,8 +192,9 @@ mvg_status mvg_kernel_create(mvg_device *device, const char *name, const uint32_
   char *name_copy = NULL;
   MVG_RETURN_IF_ERROR(mvg_alloc_string(name, &name_copy));
   mvg_kernel *kernel = NULL;
-  mvg_status status = device->vtable->kernel_create(device, name, spirv, word_count, binding_count,
-                                                    push_bytes, &kernel);
+  mvg_status status =
+      watch(device, device->vtable->kernel_create(device, name, spirv, word_count, binding_count,
+                                                  push_bytes, &kernel));
   if (status) {
     mvg_free(name_copy);
     return mvg_status_annotate(status, "kernel '%s'", name);
@@ -206,7 +229,7 @@ mvg_status mvg_commands_create(mvg_device *device, const char *name, mvg_command
   char *name_copy = NULL;
   MVG_RETURN_IF_ERROR(mvg_alloc_string(name, &name_copy));
   mvg_commands *commands = NULL;
-  mvg_status status = device->vtable->commands_create(device, name, &commands);
+  mvg_status status = watch(device, device->vtable->commands_create(device, name, &commands));
   if (status) {
     mvg_free(name_copy);
     return mvg_status_annotate(status, "command list '%s'", name);
@@ -406,12 +429,12 @@ mvg_status mvg_device_enqueue(mvg_device *device, mvg_commands *list) {
   if (!list->is_ended) {
     return MVG_ERROR(MVG_FAILED_PRECONDITION, "command list '%s' has not ended", list->name);
   }
-  return mvg_status_annotate(device->vtable->enqueue(device, list), "command list '%s'",
-                             list->name);
+  return mvg_status_annotate(watch(device, device->vtable->enqueue(device, list)),
+                             "command list '%s'", list->name);
 }
 
 mvg_status mvg_device_wait(mvg_device *device, uint32_t left) {
-  return device->vtable->wait(device, left);
+  return watch(device, device->vtable->wait(device, left));
 }
 
 static mvg_status check_lists(mvg_commands *const *lists, size_t count) {
@@ -439,5 +462,6 @@ mvg_status mvg_commands_read_timestamps(mvg_commands *commands, uint64_t *out_ns
     return MVG_ERROR(MVG_INVALID_ARGUMENT, "%u timestamps, at most %d", count, MVG_MAX_TIMESTAMPS);
   }
   memset(out_ns, 0, count * sizeof *out_ns);
-  return commands->device->vtable->read_timestamps(commands, out_ns, count);
+  mvg_device *device = commands->device;
+  return watch(device, device->vtable->read_timestamps(commands, out_ns, count));
 }

@@ -36,6 +36,8 @@ mvg_status mvg_device_create(const char *selector, mvg_device **out_device) MVG_
 void mvg_device_retain(mvg_device *device);
 void mvg_device_release(mvg_device *device);
 const mvg_caps *mvg_device_get_caps(const mvg_device *device);
+// True once a call has failed with DEVICE_LOST. All that is left to do with it is to release it.
+bool mvg_device_is_lost(const mvg_device *device);
 
 // Warnings and errors of the validation layers since the process began, each of them logged. The
 // layers watch devices opened with MVGRAPH_VALIDATION=1 in the environment, see caps.is_validated.

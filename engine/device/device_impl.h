@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/array.h"
+#include "base/str.h"
 #include "device/device.h"
 
 #define MVG_MAX_TIMESTAMPS 4096
@@ -43,12 +44,14 @@ typedef struct {
   mvg_status (*enqueue)(mvg_device *device, mvg_commands *list);
   mvg_status (*wait)(mvg_device *device, uint32_t left);
   mvg_status (*read_timestamps)(mvg_commands *commands, uint64_t *out_ns, uint32_t count);
+  void (*describe_fault)(mvg_device *device, mvg_str *out); // of a lost device; may be NULL
 } mvg_device_vtable;
 
 struct mvg_device {
-  const mvg_device_vtable *vtable;                   // set by the backend
-  atomic_uint references;                            // set by the backend to 1
-  mvg_caps caps;                                     // set by the backend
+  const mvg_device_vtable *vtable; // set by the backend
+  atomic_uint references;          // set by the backend to 1
+  mvg_caps caps;                   // set by the backend
+  atomic_bool is_lost;
   atomic_ullong held_bytes[MVG_MEMORY_DOWNLOAD + 1]; // by kind of memory
 };
 

@@ -45,6 +45,7 @@ struct mvg_program {
   uint32_t run_count; // up to what measuring needs
   MVG_ARRAY(mvg_segment) segments;
   bool is_recorded;
+  uint32_t flight_first, flight_end; // while running: segments that may not have finished
   mvg_profile profile;
   bool is_checked, is_guarded;
   bool is_started; // a run waits to be finished
@@ -77,6 +78,9 @@ mvg_status mvg_program_profile_segment(mvg_program *program, const mvg_segment *
                                        double begin_ns, double end_ns) MVG_MUST_USE;
 // After each run: the second, in which drivers do not compile, is measured.
 mvg_status mvg_program_measure_costs(mvg_program *program) MVG_MUST_USE;
+
+// program_loss.c: adds to a lost device's status which steps were in flight; others pass through.
+mvg_status mvg_program_explain_loss(const mvg_program *program, mvg_status status) MVG_MUST_USE;
 
 // program_record.c
 mvg_status mvg_program_create_kernels(mvg_program *program) MVG_MUST_USE;

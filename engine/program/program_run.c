@@ -8,8 +8,23 @@ static bool is_serial(const mvg_program *p) {
   return p->profile.step_ns || mvg_program_runs_alone(p);
 }
 
+// Keeps account of what may be in flight.
+static mvg_status wait_until(mvg_program *p, uint32_t left) {
+  MVG_RETURN_IF_ERROR(mvg_device_wait(p->device, left));
+  if (p->flight_end - p->flight_first > left) p->flight_first = p->flight_end - left;
+  return NULL;
+}
+
+static mvg_status submit_list(mvg_program *p, const mvg_segment *s) {
+  uint32_t number = (uint32_t)(s - p->segments.items);
+  MVG_RETURN_IF_ERROR(wait_until(p, MVG_MAX_QUEUED - 1));
+  if (p->flight_first == p->flight_end) p->flight_first = number;
+  p->flight_end = number + 1;
+  return mvg_device_enqueue(p->device, s->commands);
+}
+
 static mvg_status run_host_steps(mvg_program *p, const mvg_segment *s) {
-  MVG_RETURN_IF_ERROR(mvg_device_wait(p->device, 0));
+  MVG_RETURN_IF_ERROR(wait_until(p, 0));
   for (uint32_t i = 0; i < s->step_count; ++i)
     MVG_RETURN_IF_ERROR(mvg_program_run_host_step(p, s->first_step + i));
   return NULL;
@@ -17,8 +32,8 @@ static mvg_status run_host_steps(mvg_program *p, const mvg_segment *s) {
 
 static mvg_status submit_segment(mvg_program *p, const mvg_segment *s) {
   if (!s->commands) return run_host_steps(p, s);
-  MVG_RETURN_IF_ERROR(mvg_device_enqueue(p->device, s->commands));
-  return is_serial(p) ? mvg_device_wait(p->device, 0) : NULL;
+  MVG_RETURN_IF_ERROR(submit_list(p, s));
+  return is_serial(p) ? wait_until(p, 0) : NULL;
 }
 
 static mvg_status run_checked(mvg_program *p, const mvg_segment *s) {
@@ -81,9 +96,12 @@ static mvg_status start(mvg_program *p, const mvg_ndarray *const *inputs, size_t
   MVG_RETURN_IF_ERROR(mvg_program_write_inputs(p, inputs, input_count));
   if (!p->is_recorded && !mvg_device_get_caps(p->device)->is_null)
     MVG_RETURN_IF_ERROR(mvg_program_record(p));
+  p->flight_first = p->flight_end = 0;
   mvg_status status = run_segments(p);
   p->is_started = !status;
-  return status ? mvg_status_join(status, mvg_device_wait(p->device, 0)) : NULL;
+  if (!status) return NULL;
+  status = mvg_program_explain_loss(p, status);
+  return mvg_status_join(status, mvg_device_wait(p->device, 0));
 }
 
 mvg_status mvg_program_start(mvg_program *p, const mvg_ndarray *const *inputs, size_t input_count) {
@@ -97,7 +115,7 @@ mvg_status mvg_program_finish(mvg_program *p, mvg_ndarray *const *outputs, size_
     return annotate(p, MVG_ERROR(MVG_FAILED_PRECONDITION, "there is no run to finish"));
   }
   p->is_started = false;
-  mvg_status status = mvg_device_wait(p->device, 0);
+  mvg_status status = mvg_program_explain_loss(p, wait_until(p, 0));
   if (!status) status = mvg_program_measure_costs(p);
   return annotate(p, status ? status : mvg_program_read_outputs(p, outputs));
 }

@@ -78,11 +78,26 @@ static int device_open(lua_State *L) {
   return device_get(L);
 }
 
+// device_is_lost() -> whether the driver gave it up
+static int device_is_lost(lua_State *L) {
+  lua_pushboolean(L, mvg_vm_has_lost_device(L));
+  return 1;
+}
+
+// renew_device(): the next use opens it anew; programs and states of the old one are of no use.
+static int device_renew(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  mvg_vm_drop_device(L);
+  return 0;
+}
+
 int mvg_lua_open_device(lua_State *L) {
   static const luaL_Reg functions[] = {{"device", device_get},
                                        {"devices", device_list},
                                        {"select_device", device_select},
                                        {"open_device", device_open},
+                                       {"device_is_lost", device_is_lost},
+                                       {"renew_device", device_renew},
                                        {"device_memory", device_memory},
                                        {"validation_count", device_validation_count},
                                        {NULL, NULL}};

@@ -59,6 +59,17 @@ mvg_device *mvg_vm_get_device(lua_State *L) {
   return vm->device;
 }
 
+bool mvg_vm_has_lost_device(lua_State *L) {
+  const mvg_device *device = mvg_vm_get(L)->device;
+  return device && mvg_device_is_lost(device);
+}
+
+void mvg_vm_drop_device(lua_State *L) {
+  mvg_vm *vm = mvg_vm_get(L);
+  mvg_device_release(vm->device);
+  vm->device = NULL;
+}
+
 bool mvg_vm_select_device(lua_State *L, const char *selector) {
   mvg_vm *vm = mvg_vm_get(L);
   if (vm->device) return false;

@@ -49,6 +49,10 @@ void mvg_vm_enter(lua_State *L);
 
 // The one device of this process, opened at first use; borrowed. Raises when there is none.
 mvg_device *mvg_vm_get_device(lua_State *L);
+// True if it is open, and its driver gave it up.
+bool mvg_vm_has_lost_device(lua_State *L);
+// Lets go of it; the next use opens it anew. What was made on it can only be collected.
+void mvg_vm_drop_device(lua_State *L);
 // Choosing is possible until the device is open; false when too late.
 bool mvg_vm_select_device(lua_State *L, const char *selector);
 

@@ -267,8 +267,18 @@ local function baseline_rows(self, runner)
   return rows
 end
 
+-- A device that the driver gave up ends a run as an interruption does: false, and what happened.
+local function run_stages(runner)
+  local went_well, value = pcall(runner.run_all, runner)
+  if went_well then return value end
+  if not mv.core.device_is_lost() then error(value, 0) end
+  return false, tostring(value)
+end
+
 ---@class RunResult
 ---@field is_finished boolean
+---@field loss string? why it is not: what the device was doing when it was lost
+---@field checkpoint string? of a run that is not finished: the last one
 ---@field run RunDirectory
 ---@field rows table[] baselines, then stages
 ---@field values table configuration
@@ -305,7 +315,8 @@ function Experiment:run(given)
   local runner = stages.new { experiment = self, config = values, dataset = dataset, model = model, run = run,
     progress = bar, resume = saved, seconds_before = past_seconds, evaluate = evaluate_stage }
   runner.evaluations = past_evaluations
-  local result = { run = run, values = values, preset = preset, is_finished = runner:run_all(), rows = {} }
+  local is_finished, loss = run_stages(runner)
+  local result = { run = run, values = values, preset = preset, is_finished = is_finished, loss = loss, rows = {} }
   if not result.is_finished then
     result.checkpoint = runner.last_checkpoint
     return result

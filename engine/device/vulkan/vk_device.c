@@ -1,4 +1,4 @@
-// The logical device: features, one compute queue, the objects every submission needs; and the list
+// The logical device: one compute queue, the objects every submission needs; and the list
 // of devices.
 #include <stdio.h>
 #include <string.h>
@@ -50,44 +50,12 @@ static const mvg_device_vtable vtable = {
     .enqueue = mvg_vk_enqueue,
     .wait = mvg_vk_wait,
     .read_timestamps = mvg_vk_read_timestamps,
+    .describe_fault = mvg_vk_describe_fault,
 };
 
-// What shaders may use where the device has it: wide and narrow types, in storage and in
-// arithmetic.
-typedef struct {
-  VkPhysicalDeviceFeatures2 core;
-  VkPhysicalDevice16BitStorageFeatures storage16;
-  VkPhysicalDeviceVulkan12Features vulkan12;
-} feature_chain;
-
-static void choose_features(const mvg_vk_device *device, feature_chain *chain) {
-  const bool has_12 = device->snapshot.api_version >= VK_API_VERSION_1_2;
-  feature_chain found = {
-      .core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &found.storage16},
-      .storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
-                    .pNext = has_12 ? &found.vulkan12 : NULL},
-      .vulkan12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES},
-  };
-  device->fn.vkGetPhysicalDeviceFeatures2(device->physical, &found.core);
-  *chain = (feature_chain){
-      .core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-               .pNext = &chain->storage16,
-               .features = {.shaderFloat64 = found.core.features.shaderFloat64,
-                            .shaderInt64 = found.core.features.shaderInt64,
-                            .shaderInt16 = found.core.features.shaderInt16}},
-      .storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
-                    .pNext = has_12 ? &chain->vulkan12 : NULL,
-                    .storageBuffer16BitAccess = found.storage16.storageBuffer16BitAccess},
-      .vulkan12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-                   .storageBuffer8BitAccess = found.vulkan12.storageBuffer8BitAccess,
-                   .shaderFloat16 = found.vulkan12.shaderFloat16,
-                   .shaderInt8 = found.vulkan12.shaderInt8},
-  };
-}
-
 static mvg_status open_device(mvg_vk_device *device) {
-  feature_chain features;
-  choose_features(device, &features);
+  mvg_vk_features features;
+  MVG_RETURN_IF_ERROR(mvg_vk_choose_features(device, &features));
   static const float priority = 1.0f;
   const VkDeviceQueueCreateInfo queue = {
       .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -100,6 +68,8 @@ static mvg_status open_device(mvg_vk_device *device) {
       .pNext = &features.core,
       .queueCreateInfoCount = 1,
       .pQueueCreateInfos = &queue,
+      .enabledExtensionCount = features.extension_count,
+      .ppEnabledExtensionNames = features.extensions,
   };
   VkDevice handle = VK_NULL_HANDLE;
   MVG_VK_CHECK("vkCreateDevice", device->fn.vkCreateDevice(device->physical, &info, NULL, &handle));

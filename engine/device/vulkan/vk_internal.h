@@ -25,6 +25,7 @@ typedef struct {
   mvg_vk_snapshot snapshot;
   VkPhysicalDevice physical;
   VkDevice handle;
+  bool has_fault_text; // VK_EXT_device_fault
   uint32_t queue_family;
   VkQueue queue;
   pthread_mutex_t queue_mutex;    // guards queue, fences and the transfer pool
@@ -62,6 +63,34 @@ typedef struct {
   VkQueryPool queries;                          // made by the first timestamp
   uint64_t reset_blocks;                        // bit i: block i is in use
 } mvg_vk_commands;
+
+// What a logical device is opened with. Zeroed storage asks for nothing.
+#define MVG_VK_MAX_EXTENSIONS 4
+typedef struct {
+  VkPhysicalDeviceFeatures2 core;
+  VkPhysicalDevice16BitStorageFeatures storage16;
+  VkPhysicalDeviceVulkan12Features vulkan12;
+  VkPhysicalDeviceFaultFeaturesEXT fault;
+  const char *extensions[MVG_VK_MAX_EXTENSIONS];
+  uint32_t extension_count;
+} mvg_vk_features;
+
+typedef struct {
+  VkExtensionProperties *items; // freed with mvg_free
+  uint32_t count;
+} mvg_vk_extensions;
+
+// vk_features.c
+// An empty list where the driver does not answer.
+mvg_status mvg_vk_list_extensions(const mvg_vk_table *fn, VkPhysicalDevice device,
+                                  mvg_vk_extensions *list) MVG_MUST_USE;
+bool mvg_vk_has_extension(const mvg_vk_extensions *list, const char *name);
+// What the device has of what is wanted. The chain points into *out_features.
+mvg_status mvg_vk_choose_features(mvg_vk_device *device,
+                                  mvg_vk_features *out_features) MVG_MUST_USE;
+
+// vk_fault.c
+void mvg_vk_describe_fault(mvg_device *device, mvg_str *out);
 
 // vk_instance.c
 mvg_status mvg_vk_instance_create(mvg_vk_instance **out_instance) MVG_MUST_USE;

@@ -60,6 +60,7 @@ mvg_status mvg_vk_load_device(const mvg_vk_instance *instance, VkDevice device,
 #define LOAD_DEVICE(name) table->name = (PFN_##name)table->vkGetDeviceProcAddr(device, #name);
   MVG_VK_DEVICE_ENTRIES(LOAD_DEVICE)
   MVG_VK_DEVICE_ENTRIES(CHECK_ENTRY)
+  MVG_VK_OPTIONAL_ENTRIES(LOAD_DEVICE)
 #undef LOAD_DEVICE
   return NULL;
 }

@@ -80,6 +80,9 @@
   X(vkUpdateDescriptorSets)                                                                        \
   X(vkWaitForFences)
 
+// Absent without the extensions of vk_features.c.
+#define MVG_VK_OPTIONAL_ENTRIES(X) X(vkGetDeviceFaultInfoEXT)
+
 #define MVG_VK_DECLARE(name) PFN_##name name;
 typedef struct {
   PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
@@ -88,6 +91,7 @@ typedef struct {
   MVG_VK_INSTANCE_ENTRIES(MVG_VK_DECLARE)
   MVG_VK_DEBUG_ENTRIES(MVG_VK_DECLARE)
   MVG_VK_DEVICE_ENTRIES(MVG_VK_DECLARE)
+  MVG_VK_OPTIONAL_ENTRIES(MVG_VK_DECLARE)
 } mvg_vk_table;
 
 #endif // MVGRAPH_DEVICE_VULKAN_VK_TABLE_H_

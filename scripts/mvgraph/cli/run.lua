@@ -22,7 +22,7 @@ local run = {
   },
 }
 
-local INTERRUPTED <const> = 130
+local FAILED <const>, INTERRUPTED <const> = 1, 130
 
 local function check_experiment(value, script)
   if not mv.experiment.is_experiment(value) then
@@ -37,9 +37,10 @@ local function new_progress()
   }
 end
 
-local function say_interrupted(bar, script, result)
-  bar:line(result.checkpoint and "interrupted; saved as " .. result.checkpoint
-    or "interrupted before the first checkpoint")
+local function say_unfinished(bar, script, result)
+  if result.loss then bar:line("mvgraph: " .. result.loss) end
+  bar:line(("%s; %s"):format(result.loss and "the device was lost" or "interrupted",
+    result.checkpoint and "saved as " .. result.checkpoint or "there was no checkpoint yet"))
   bar:line(("continue with: mvgraph run %s --resume --out %s"):format(script, result.run.path))
 end
 
@@ -93,30 +94,45 @@ local function check_usage(options)
   if options.resume and count > 1 then cli.usage_error("--resume continues one run; name one script") end
 end
 
+local function run_once(script, given)
+  return model_script.with(script, function(experiment, scripts)
+    check_experiment(experiment, script)
+    given.progress, given.scripts = new_progress(), scripts
+    local result = experiment:run(given)
+    result.name = experiment.name
+    return result
+  end)
+end
+
+-- A lost device costs what came after the last checkpoint: the run continues from there on a new one, once.
+local function run_through(options, script, seed)
+  local given = given_for(options, script, seed)
+  local result = run_once(script, given)
+  if not result.loss then return result end
+  say_unfinished(given.progress, script, result)
+  given.progress:line "trying that once, on a new device"
+  mv.core.renew_device()
+  given.resume, given.out = true, result.run.path
+  return run_once(script, given)
+end
+
 function run.run(options)
   check_usage(options)
   program_settings.is_checked = options.check_finite == true
   local rows = {}
   for _, script in ipairs(options.files) do
-    local results, name = {}, nil
+    local results = {}
     for i = 1, options.seeds or 1 do
-      local bar = new_progress()
       local seed = options.seeds and (options.seed or 0) + i - 1 or options.seed
-      local result = model_script.with(script, function(experiment, scripts)
-        check_experiment(experiment, script)
-        name = experiment.name
-        local given = given_for(options, script, seed)
-        given.progress, given.scripts = bar, scripts
-        return experiment:run(given)
-      end)
+      local result = run_through(options, script, seed)
       if not result.is_finished then
-        say_interrupted(bar, script, result)
-        return INTERRUPTED
+        say_unfinished(new_progress(), script, result)
+        return result.loss and FAILED or INTERRUPTED
       end
       print_result(result)
       results[i] = result
     end
-    rows[#rows + 1] = comparison_row(name, results)
+    rows[#rows + 1] = comparison_row(results[1].name, results)
   end
   if options.table or (options.seeds or 1) > 1 then
     print(("\n%s"):format(evaluation.table(rows, "experiment"):gsub("\n$", "")))

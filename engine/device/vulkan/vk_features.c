@@ -1,0 +1,68 @@
+// What shaders and the engine may use where the device has it: wide and narrow types, in storage
+// and in arithmetic; extensions that nothing depends on.
+#include <string.h>
+
+#include "base/alloc.h"
+#include "device/vulkan/vk_internal.h"
+
+mvg_status mvg_vk_list_extensions(const mvg_vk_table *fn, VkPhysicalDevice device,
+                                  mvg_vk_extensions *list) {
+  *list = (mvg_vk_extensions){0};
+  uint32_t count = 0;
+  if (fn->vkEnumerateDeviceExtensionProperties(device, NULL, &count, NULL) < 0) return NULL;
+  MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(count, &list->items));
+  if (fn->vkEnumerateDeviceExtensionProperties(device, NULL, &count, list->items) < 0) count = 0;
+  list->count = count;
+  return NULL;
+}
+
+bool mvg_vk_has_extension(const mvg_vk_extensions *list, const char *name) {
+  for (uint32_t i = 0; i < list->count; ++i) {
+    if (strcmp(list->items[i].extensionName, name) == 0) return true;
+  }
+  return false;
+}
+
+mvg_status mvg_vk_choose_features(mvg_vk_device *device, mvg_vk_features *out) {
+  mvg_vk_extensions list;
+  MVG_RETURN_IF_ERROR(mvg_vk_list_extensions(&device->fn, device->physical, &list));
+  const bool knows_fault = mvg_vk_has_extension(&list, VK_EXT_DEVICE_FAULT_EXTENSION_NAME);
+  mvg_free(list.items);
+  const bool has_12 = device->snapshot.api_version >= VK_API_VERSION_1_2;
+  mvg_vk_features found = {
+      .core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &found.storage16},
+      .storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
+                    .pNext = has_12 ? &found.vulkan12 : NULL},
+      .vulkan12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES},
+      .fault = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT},
+  };
+  if (knows_fault) {
+    found.fault.pNext = found.core.pNext;
+    found.core.pNext = &found.fault;
+  }
+  device->fn.vkGetPhysicalDeviceFeatures2(device->physical, &found.core);
+  device->has_fault_text = found.fault.deviceFault;
+  *out = (mvg_vk_features){
+      .core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+               .pNext = &out->storage16,
+               .features = {.shaderFloat64 = found.core.features.shaderFloat64,
+                            .shaderInt64 = found.core.features.shaderInt64,
+                            .shaderInt16 = found.core.features.shaderInt16}},
+      .storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
+                    .pNext = has_12 ? &out->vulkan12 : NULL,
+                    .storageBuffer16BitAccess = found.storage16.storageBuffer16BitAccess},
+      .vulkan12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                   .storageBuffer8BitAccess = found.vulkan12.storageBuffer8BitAccess,
+                   .shaderFloat16 = found.vulkan12.shaderFloat16,
+                   .shaderInt8 = found.vulkan12.shaderInt8},
+  };
+  if (!device->has_fault_text) return NULL;
+  out->fault = (VkPhysicalDeviceFaultFeaturesEXT){
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT,
+      .pNext = out->core.pNext,
+      .deviceFault = VK_TRUE,
+  };
+  out->core.pNext = &out->fault;
+  out->extensions[out->extension_count++] = VK_EXT_DEVICE_FAULT_EXTENSION_NAME;
+  return NULL;
+}
