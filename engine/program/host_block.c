@@ -116,12 +116,31 @@ static void run_loop(mvg_lane_machine *m, const mvg_tape_loop *loop) {
   }
 }
 
+// Adds the partial sums of the lanes' columns.
+static void finish_columns(const mvg_lane_machine *m, const mvg_tape_step *step) {
+  const mvg_tape_columns *c = &m->tape->columns.items[step->side];
+  int64_t lane = m->first, last = m->first + m->counts[MVG_TAPE_LANES];
+  while (lane < last) {
+    int64_t outer = lane / c->width, column = lane % c->width;
+    int64_t count = mvg_host_smaller(last - lane, c->width - column);
+    const float *from = m->sums + c->at + outer * c->chunk_count * c->width + column;
+    float *t = m->registers[step->target].f + (lane - m->first);
+    for (int64_t k = 0; k < count; ++k)
+      t[k] = c->init;
+    for (int64_t i = 0; i < c->chunk_count; ++i)
+      mvg_lanes_add(t, from + i * c->width, count);
+    lane += count;
+  }
+}
+
 static void run_code(mvg_lane_machine *m, const mvg_tape_code *code) {
   size_t i = 0;
   while ((i = mvg_lanes_run(m, code, i)) < code->steps.count) {
     const mvg_tape_step *step = &code->steps.items[i++];
     if (step->op == MVG_TAPE_LOOP) {
       run_loop(m, &m->tape->loops.items[step->side]);
+    } else if (step->op == MVG_TAPE_COLUMNS) {
+      finish_columns(m, step);
     } else {
       run_rows(m, step);
     }
@@ -168,10 +187,35 @@ static void store(const mvg_lane_machine *m, void *const *writes) {
   }
 }
 
+#define LINE 64 // bytes
+
+// Steps go through a block one after another, too slowly for processors to see where they read on:
+// what the block that begins at element `first` reads and writes is asked for one block ahead.
+static void prefetch(const mvg_lane_machine *m, void *const *writes, int64_t first, int64_t count) {
+  const mvg_tape *tape = m->tape;
+  for (size_t i = 0; i < tape->loads.count; ++i) {
+    const mvg_tape_load *load = &tape->loads.items[i];
+    if (load->pattern != MVG_TAPE_LINEAR || load->stride != 1 || load->shift != MVG_TAPE_NONE)
+      continue;
+    int64_t size = (int64_t)mvg_dtype_get_size(load->dtype);
+    const char *from = (const char *)m->reads[load->read] + (first + load->offset) * size;
+    for (int64_t at = 0; at < count * size; at += LINE)
+      __builtin_prefetch(from + at, 0);
+  }
+  for (size_t i = 0; writes && i < tape->stores.count; ++i) {
+    const mvg_tape_store *s = &tape->stores.items[i];
+    int64_t size = (int64_t)mvg_dtype_get_size(s->dtype);
+    char *to = (char *)writes[s->write] + first * size;
+    for (int64_t at = 0; at < count * size; at += LINE)
+      __builtin_prefetch(to + at, 1);
+  }
+}
+
 void mvg_tape_run(const mvg_tape *tape, const void *const *reads, void *const *writes,
-                  int64_t first, int64_t last, void *scratch) {
+                  const float *sums, int64_t first, int64_t last, void *scratch) {
   mvg_lane_machine machine, subs[MVG_TAPE_MAX_ROWS];
   char *rest = start(&machine, tape, reads, scratch);
+  machine.sums = sums;
   for (size_t i = 0; i < tape->rows.count; ++i) {
     machine.rows[i] = &subs[i];
     rest = start(&subs[i], tape->rows.items[i].body, reads, rest);
@@ -179,7 +223,35 @@ void mvg_tape_run(const mvg_tape *tape, const void *const *reads, void *const *w
   for (int64_t at = first; at < last; at += tape->block) {
     int64_t left = last - at;
     set_block(&machine, at, left < tape->block ? (int32_t)left : (int32_t)tape->block);
+    int64_t ahead = at + tape->block;
+    if (ahead < last)
+      prefetch(&machine, writes, ahead, mvg_host_smaller(tape->block, last - ahead));
     run_code(&machine, &tape->codes.items[MVG_TAPE_BODY]);
     store(&machine, writes);
+  }
+}
+
+void mvg_tape_sum_columns(const mvg_tape_columns *c, int64_t index, const void *const *reads,
+                          float *sums, void *scratch) {
+  mvg_lane_machine m;
+  start(&m, c->body, reads, scratch);
+  int64_t row = index % c->chunk_count * c->chunk, width = c->width;
+  int64_t rows = mvg_host_smaller(c->chunk, c->length - row);
+  int64_t first = (index / c->chunk_count * c->length + row) * width, last = first + rows * width;
+  int64_t whole = width <= MVG_TAPE_BLOCK ? MVG_TAPE_BLOCK / width * width : 0;
+  float *to = sums + c->at + index * width;
+  for (int64_t k = 0; k < width; ++k)
+    to[k] = 0;
+  for (int64_t at = first, column = 0; at < last;) {
+    int64_t rest = whole ? last - at : width - column;
+    int64_t n = mvg_host_smaller(rest, whole ? whole : MVG_TAPE_BLOCK);
+    set_block(&m, at, (int32_t)n);
+    if (at + n < last) prefetch(&m, NULL, at + n, mvg_host_smaller(n, last - at - n));
+    run_code(&m, &c->body->codes.items[MVG_TAPE_BODY]);
+    const float *x = m.registers[c->result].f;
+    for (int64_t done = 0; done < n; done += mvg_host_smaller(n, width))
+      mvg_lanes_add(to + column, x + done, mvg_host_smaller(n, width));
+    at += n;
+    column = whole ? 0 : (column + n) % width;
   }
 }

@@ -29,6 +29,7 @@ typedef struct {
   mvg_tape *tape;
   mvg_index_pool pool;
   const mvg_index *element;
+  bool has_sums;      // column sums can run before the tape
   mvg_value extra;    // read from reads[group->read_count]; MVG_NO_VALUE
   uint32_t loop_code; // of the loop that is open; 0: none
   const mvg_index *loop_vars[MVG_MAX_RANK];
@@ -53,6 +54,23 @@ uint16_t mvg_emit_expr(mvg_tape_emitter *e, const mvg_expr *expr, const uint16_t
 // Keeps the first failure; returns a register that must not be looked at.
 uint16_t mvg_emit_give_up(mvg_tape_emitter *e, mvg_status status);
 uint16_t mvg_emit_unsupported(mvg_tape_emitter *e, const char *what);
+
+mvg_status mvg_emit_open(mvg_tape_emitter *e, const mvg_fusion *fusion, const mvg_group *group,
+                         int64_t count) MVG_MUST_USE;
+// Ends a tape, or destroys it after the first failure, `status` included.
+mvg_status mvg_emit_close(mvg_tape_emitter *e, mvg_status status, mvg_tape **out_tape) MVG_MUST_USE;
+
+// The element of a value at a place; nothing is loaded where the guard is 0. Roots are computed,
+// other readers would load them.
+uint16_t mvg_emit_value(mvg_tape_emitter *e, mvg_value value, const mvg_place *place,
+                        const mvg_index *guard, bool is_root);
+static inline bool mvg_emit_is_integer(const mvg_tape_emitter *e, mvg_value value) {
+  return mvg_graph_get_type(e->graph, value)->dtype == MVG_DTYPE_I32;
+}
+
+// host_emit_reduce.c
+uint16_t mvg_emit_reduce(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place,
+                         const mvg_index *guard);
 
 // host_emit_index.c
 mvg_index_motion mvg_emit_get_motion(mvg_tape_emitter *e, const mvg_index *index);

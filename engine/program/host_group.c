@@ -35,12 +35,20 @@ typedef struct {
   } outputs[MVG_ROW_MAX_OUTPUTS];
 } row_part;
 
+// Partial sums of columns that are cut alike: a task adds up the same rows for all of them, so that
+// what several read is in the cache.
+typedef struct {
+  MVG_ARRAY(const mvg_tape_columns *) columns;
+  int64_t first_task, task_count;
+} sum_stage;
+
 struct mvg_host_group {
   const mvg_group *group;
   const mvg_node *node; // of kernels
   MVG_ARRAY(tape_part) parts;
+  MVG_ARRAY(sum_stage) stages;
   row_part rows;
-  int64_t task_count;
+  int64_t task_count, sum_task_count, sum_count;
   double cost;
   size_t tape_bytes, scratch_bytes;
 };
@@ -50,6 +58,30 @@ static size_t align(size_t bytes) {
 }
 
 // ---- creation ----
+
+static bool is_cut_alike(const mvg_tape_columns *a, const mvg_tape_columns *b) {
+  return a->outer == b->outer && a->length == b->length && a->width == b->width;
+}
+
+static mvg_status add_columns(mvg_host_group *g, mvg_tape_columns *columns) {
+  columns->at = g->sum_count;
+  g->sum_count += columns->outer * columns->chunk_count * columns->width;
+  int64_t elements = columns->outer * columns->length * columns->width;
+  g->cost += columns->body->cost * (double)elements / columns->body->block;
+  for (size_t i = 0; i < g->stages.count; ++i) {
+    sum_stage *stage = &g->stages.items[i];
+    if (is_cut_alike(stage->columns.items[0], columns)) {
+      return mvg_array_push(&stage->columns, columns);
+    }
+  }
+  sum_stage stage = {.first_task = g->sum_task_count,
+                     .task_count = columns->outer * columns->chunk_count};
+  g->sum_task_count += stage.task_count;
+  MVG_RETURN_IF_ERROR(mvg_array_push(&stage.columns, columns));
+  mvg_status status = mvg_array_push(&g->stages, stage);
+  if (status) mvg_array_deinit(&stage.columns);
+  return status;
+}
 
 static mvg_status add_part(mvg_host_group *g, const mvg_fusion *fusion, uint32_t number) {
   tape_part part = {.first_task = g->task_count};
@@ -68,6 +100,9 @@ static mvg_status add_part(mvg_host_group *g, const mvg_fusion *fusion, uint32_t
   g->task_count += kept->task_count;
   g->cost += (double)blocks * kept->tape->cost;
   if (kept->tape->scratch_bytes > g->scratch_bytes) g->scratch_bytes = kept->tape->scratch_bytes;
+  for (size_t i = 0; i < kept->tape->columns.count; ++i) {
+    MVG_RETURN_IF_ERROR(add_columns(g, &kept->tape->columns.items[i]));
+  }
   return NULL;
 }
 
@@ -175,6 +210,9 @@ void mvg_host_group_destroy(mvg_host_group *g) {
   for (size_t i = 0; i < g->parts.count; ++i)
     mvg_tape_destroy(g->parts.items[i].tape);
   mvg_array_deinit(&g->parts);
+  for (size_t i = 0; i < g->stages.count; ++i)
+    mvg_array_deinit(&g->stages.items[i].columns);
+  mvg_array_deinit(&g->stages);
   for (size_t i = 0; i < MVG_ROW_MAX_INPUTS; ++i)
     mvg_tape_destroy(g->rows.inputs[i].tape);
   for (size_t i = 0; i < MVG_ROW_MAX_OUTPUTS; ++i)
@@ -182,15 +220,18 @@ void mvg_host_group_destroy(mvg_host_group *g) {
   mvg_free(g);
 }
 
-size_t mvg_host_group_get_scratch_bytes(const mvg_host_group *g) {
-  return g->scratch_bytes;
+void mvg_host_group_measure_scratch(const mvg_host_group *g, mvg_host_scratch *scratch) {
+  size_t piece_bytes = align(g->scratch_bytes);
+  size_t sum_bytes = align((size_t)g->sum_count * sizeof(float));
+  if (piece_bytes > scratch->piece_bytes) scratch->piece_bytes = piece_bytes;
+  if (sum_bytes > scratch->sum_bytes) scratch->sum_bytes = sum_bytes;
 }
 
-mvg_status mvg_host_scratch_init(mvg_host_scratch *scratch, size_t bytes) {
-  scratch->piece_bytes = align(bytes);
-  size_t count = mvg_threads_get_count();
+mvg_status mvg_host_scratch_init(mvg_host_scratch *scratch) {
+  size_t bytes = scratch->piece_bytes * mvg_threads_get_count() + scratch->sum_bytes;
+  if (bytes == 0) return NULL;
   void *memory;
-  MVG_RETURN_IF_ERROR(mvg_alloc_zeroed(scratch->piece_bytes * count + ALIGNMENT, 1, &memory));
+  MVG_RETURN_IF_ERROR(mvg_alloc_zeroed(bytes + ALIGNMENT, 1, &memory));
   scratch->memory = memory;
   return NULL;
 }
@@ -209,10 +250,26 @@ typedef struct {
   const mvg_host_scratch *scratch;
 } job;
 
-static char *get_scratch(const job *j, uint32_t thread) {
+// The partial sums lie before the threads' pieces.
+static float *get_sums(const job *j) {
   uintptr_t begin = (uintptr_t)j->scratch->memory;
-  char *memory = j->scratch->memory + (ALIGNMENT - begin % ALIGNMENT) % ALIGNMENT;
-  return memory + thread * j->scratch->piece_bytes;
+  return (float *)(void *)(j->scratch->memory + (ALIGNMENT - begin % ALIGNMENT) % ALIGNMENT);
+}
+
+static char *get_scratch(const job *j, uint32_t thread) {
+  return (char *)get_sums(j) + j->scratch->sum_bytes + thread * j->scratch->piece_bytes;
+}
+
+static void run_sums(void *context, int64_t index) {
+  const job *j = context;
+  const sum_stage *stage = j->group->stages.items;
+  while (index >= stage->first_task + stage->task_count)
+    ++stage;
+  char *scratch = get_scratch(j, mvg_threads_get_current());
+  for (size_t i = 0; i < stage->columns.count; ++i) {
+    mvg_tape_sum_columns(stage->columns.items[i], index - stage->first_task, j->reads, get_sums(j),
+                         scratch);
+  }
 }
 
 static void run_tapes(const job *j, int64_t index, char *scratch) {
@@ -222,7 +279,7 @@ static void run_tapes(const job *j, int64_t index, char *scratch) {
   int64_t first = (index - part->first_task) * part->task_elements;
   int64_t last = first + part->task_elements;
   if (last > part->tape->count) last = part->tape->count;
-  mvg_tape_run(part->tape, j->reads, j->writes, first, last, scratch);
+  mvg_tape_run(part->tape, j->reads, j->writes, get_sums(j), first, last, scratch);
 }
 
 // The pieces that a task reads: in place, or computed into scratch memory.
@@ -237,7 +294,7 @@ static char *fill_inputs(const job *j, mvg_row_job *task, char *scratch, char *t
     }
     int64_t count = each ? each * task->row_count : tape->count;
     void *write = (float *)(void *)scratch - first;
-    mvg_tape_run(tape, j->reads, &write, first, first + count, tape_scratch);
+    mvg_tape_run(tape, j->reads, &write, NULL, first, first + count, tape_scratch);
     task->inputs[i] = scratch;
     scratch += align((size_t)(each ? each * rows->task_rows : count) * sizeof(float));
   }
@@ -253,7 +310,7 @@ static void run_epilogues(const job *j, const mvg_row_job *task, char *tape_scra
     if (!tape) continue;
     int64_t each = g->rows.code.output_elements[o], first = each * task->first_row;
     reads[g->group->read_count] = (const float *)task->outputs[o] - first;
-    mvg_tape_run(tape, reads, j->writes, first, first + each * task->row_count, tape_scratch);
+    mvg_tape_run(tape, reads, j->writes, NULL, first, first + each * task->row_count, tape_scratch);
   }
 }
 
@@ -292,13 +349,18 @@ static void run_task(void *context, int64_t index) {
   (j->group->group->kind == MVG_GROUP_KERNEL ? run_rows : run_tapes)(j, index, scratch);
 }
 
+static void run_all(const mvg_host_group *g, int64_t count, mvg_thread_task task, job *j) {
+  if (g->cost >= MIN_THREADED) {
+    mvg_threads_run(count, task, j);
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i)
+    task(j, i);
+}
+
 void mvg_host_group_run(const mvg_host_group *g, const void *const *reads, void *const *writes,
                         const mvg_host_scratch *scratch) {
   job j = {g, reads, writes, scratch};
-  if (g->cost >= MIN_THREADED) {
-    mvg_threads_run(g->task_count, run_task, &j);
-    return;
-  }
-  for (int64_t i = 0; i < g->task_count; ++i)
-    run_task(&j, i);
+  run_all(g, g->sum_task_count, run_sums, &j);
+  run_all(g, g->task_count, run_task, &j);
 }

@@ -472,10 +472,14 @@ MVG_HOST_INLINE size_t run_steps(mvg_lane_machine *m, const mvg_tape_code *code,
   size_t i = begin;
   for (; i < code->steps.count; ++i) {
     const mvg_tape_step *step = &code->steps.items[i];
-    if (step->op == MVG_TAPE_LOOP || step->op == MVG_TAPE_ROWS) break;
+    if (step->op >= MVG_TAPE_LOOP) break;
     run_step(m, step);
   }
   return i;
+}
+
+MVG_HOST_INLINE void add_lanes(float *to, const float *x, int64_t count) {
+  _Pragma("GCC ivdep") for (int64_t i = 0; i < count; ++i) to[i] += x[i];
 }
 
 static size_t run_plainly(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
@@ -494,6 +498,18 @@ run_widest(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
   return run_steps(m, code, begin);
 }
 
+__attribute__((target("avx2"))) static void add_wide(float *to, const float *x, int64_t count) {
+  add_lanes(to, x, count);
+}
+
+void mvg_lanes_add(float *to, const float *x, int64_t count) {
+  if (__builtin_cpu_supports("avx2")) {
+    add_wide(to, x, count);
+  } else {
+    add_lanes(to, x, count);
+  }
+}
+
 size_t mvg_lanes_run(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
   if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl")) {
@@ -502,6 +518,10 @@ size_t mvg_lanes_run(mvg_lane_machine *m, const mvg_tape_code *code, size_t begi
   return __builtin_cpu_supports("avx2") ? run_wide(m, code, begin) : run_plainly(m, code, begin);
 }
 #else
+void mvg_lanes_add(float *to, const float *x, int64_t count) {
+  add_lanes(to, x, count);
+}
+
 size_t mvg_lanes_run(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
   return run_plainly(m, code, begin);
 }

@@ -13,6 +13,7 @@ typedef union {
 typedef struct mvg_lane_machine {
   const mvg_tape *tape;
   const void *const *reads;
+  const float *sums; // partial sums of columns
   mvg_lanes *registers;
   struct mvg_lane_machine *rows[MVG_TAPE_MAX_ROWS]; // one a row reduction
   int64_t first;                                    // element of the first lane
@@ -21,7 +22,10 @@ typedef struct mvg_lane_machine {
   int32_t loop_vars[MVG_MAX_RANK];
 } mvg_lane_machine;
 
-// Runs steps from `begin` up to the next LOOP or ROWS, or to the end; returns where it stopped.
+// Runs steps from `begin` up to the next LOOP, ROWS or COLUMNS, or to the end; returns where it
+// stopped.
 size_t mvg_lanes_run(mvg_lane_machine *machine, const mvg_tape_code *code, size_t begin);
+// to[i] += x[i]
+void mvg_lanes_add(float *to, const float *x, int64_t count);
 
 #endif // MVGRAPH_PROGRAM_HOST_LANES_H_

@@ -25,8 +25,10 @@ typedef enum {
   MVG_TAPE_BITS,      // a & factor
   MVG_TAPE_INT_OP,    // the mvg_expr_op `inner` on integers
   MVG_TAPE_LOOP_VAR,  // of loop variable `side`
-  MVG_TAPE_LOOP,      // loops[side]: codes[code] once for every iteration
-  MVG_TAPE_ROWS,      // rows[side]: reduces one row of a body's elements a lane
+  // What host_block.c runs:
+  MVG_TAPE_LOOP,    // loops[side]: codes[code] once for every iteration
+  MVG_TAPE_ROWS,    // rows[side]: reduces one row of a body's elements a lane
+  MVG_TAPE_COLUMNS, // columns[side]: one column's sum a lane, from the partial sums
 } mvg_tape_op;
 
 #define MVG_TAPE_NONE UINT16_MAX
@@ -73,6 +75,17 @@ typedef struct {
   float init;
 } mvg_tape_rows;
 
+// Sums over the middle axis of a body's elements [outer, length, width]. They have two stages:
+// first partial sums of `chunk` rows each, then those of a lane's column are added in order.
+typedef struct {
+  struct mvg_tape *body; // owned
+  uint16_t result;       // register of the body
+  int64_t outer, length, width;
+  int64_t chunk, chunk_count;
+  int64_t at; // of the partial sums [outer, chunk_count, width] in their memory
+  float init;
+} mvg_tape_columns;
+
 typedef struct {
   uint32_t slot;  // where its lanes lie
   uint16_t width; // MVG_TAPE_UNIFORM, MVG_TAPE_LANES, or a number of runs
@@ -109,6 +122,7 @@ typedef struct mvg_tape {
   MVG_ARRAY(mvg_tape_load) loads;
   MVG_ARRAY(mvg_tape_loop) loops;
   MVG_ARRAY(mvg_tape_rows) rows;
+  MVG_ARRAY(mvg_tape_columns) columns;
   MVG_ARRAY(int64_t) runs; // by width: elements of a run
   MVG_ARRAY(mvg_tape_register) registers;
   MVG_ARRAY(mvg_tape_store) stores;
@@ -143,9 +157,13 @@ uint32_t mvg_tape_count_args(const mvg_tape_step *step); // some may be MVG_TAPE
 // host_tape_slots.c: gives registers their slots, and the tape its block and cost.
 mvg_status mvg_tape_assign_slots(mvg_tape *tape) MVG_MUST_USE;
 
-// host_block.c: elements [first, last) of the part; reads[i] and writes[i] are the group's. `first`
-// is a multiple of the tape's block. `scratch` is aligned to 64 bytes.
+// host_block.c: elements [first, last) of the part; reads[i] and writes[i] are the group's, `sums`
+// the memory of partial sums. `first` is a multiple of the tape's block. `scratch` is aligned to 64
+// bytes.
 void mvg_tape_run(const mvg_tape *tape, const void *const *reads, void *const *writes,
-                  int64_t first, int64_t last, void *scratch);
+                  const float *sums, int64_t first, int64_t last, void *scratch);
+// Partial sums `index` of outer * chunk_count.
+void mvg_tape_sum_columns(const mvg_tape_columns *columns, int64_t index, const void *const *reads,
+                          float *sums, void *scratch);
 
 #endif // MVGRAPH_PROGRAM_HOST_TAPE_H_

@@ -148,6 +148,8 @@ static double get_code_cost(const mvg_tape *tape, uint32_t code) {
       const mvg_tape_rows *rows = &tape->rows.items[step->side];
       double blocks = (double)rows->length * MVG_TAPE_BLOCK / rows->body->block;
       cost += blocks * (rows->body->cost + 40);
+    } else if (step->op == MVG_TAPE_COLUMNS) {
+      cost += 25 * (double)tape->columns.items[step->side].chunk_count;
     } else {
       cost += get_step_cost(tape, step);
     }
@@ -169,6 +171,10 @@ static void choose_block(mvg_tape *tape) {
   bytes += tape->slot_count * (size_t)MVG_TAPE_SLOT_FLOATS * sizeof(float);
   for (size_t i = 0; i < tape->rows.count; ++i)
     bytes += tape->rows.items[i].body->scratch_bytes;
+  for (size_t i = 0; i < tape->columns.count; ++i) {
+    size_t of_body = tape->columns.items[i].body->scratch_bytes;
+    if (of_body > bytes) bytes = of_body; // runs before
+  }
   tape->scratch_bytes =
       (bytes + REGISTER_TABLE_ALIGNMENT) / REGISTER_TABLE_ALIGNMENT * REGISTER_TABLE_ALIGNMENT;
 }

@@ -15,7 +15,6 @@ static bool is_mapped(const mvg_program *p, const mvg_step *step) {
 
 mvg_status mvg_program_create_host_groups(mvg_program *p) {
   const mvg_plan *plan = p->plan;
-  size_t scratch_bytes = 0;
   MVG_RETURN_IF_ERROR(MVG_NEW_ARRAY(plan->step_count, &p->host_groups));
   for (uint32_t i = 0; i < plan->step_count && plan->prefers_host; ++i) {
     const mvg_step *step = &plan->steps[i];
@@ -24,10 +23,9 @@ mvg_status mvg_program_create_host_groups(mvg_program *p) {
     if (status && mvg_status_get_code(status) != MVG_UNSUPPORTED) return status;
     mvg_status_destroy(status);
     if (!p->host_groups[i]) continue;
-    size_t bytes = mvg_host_group_get_scratch_bytes(p->host_groups[i]);
-    if (bytes > scratch_bytes) scratch_bytes = bytes;
+    mvg_host_group_measure_scratch(p->host_groups[i], &p->host_scratch);
   }
-  return scratch_bytes ? mvg_host_scratch_init(&p->host_scratch, scratch_bytes) : NULL;
+  return mvg_host_scratch_init(&p->host_scratch);
 }
 
 bool mvg_program_is_on_host(const mvg_program *p, uint32_t number) {

@@ -43,13 +43,11 @@ static void run_open(host_run *run, const fixture *f) {
   check(mvg_plan_create(fusion, &caps, false, &run->plan));
   run->groups = calloc(run->plan->step_count + 1, sizeof *run->groups);
   run->memory = calloc(fusion->value_count + 1, sizeof *run->memory);
-  size_t bytes = 64;
   for (uint32_t i = 0; i < run->plan->step_count; ++i) {
     check(mvg_host_group_create(fusion, run->plan->steps[i].group, &run->groups[i]));
-    size_t needed = mvg_host_group_get_scratch_bytes(run->groups[i]);
-    if (needed > bytes) bytes = needed;
+    mvg_host_group_measure_scratch(run->groups[i], &run->scratch);
   }
-  check(mvg_host_scratch_init(&run->scratch, bytes));
+  check(mvg_host_scratch_init(&run->scratch));
 }
 
 static void run_close(host_run *run) {
@@ -297,6 +295,32 @@ static void test_sums_of_overlapping_patches(void **state) {
   }
 }
 
+// Widths below, at and above a block, lengths with a last chunk that is short, several sums of the
+// same columns, and what is computed of them.
+static void test_sums_of_columns(void **state) {
+  (void)state;
+  static const struct {
+    int64_t outer, length, width;
+  } cases[] = {{1, 5000, 8},  {1, 701, 96},  {3, 173, 256},
+               {1, 33, 1000}, {2, 16, 1537}, {5, 900, 11}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    int64_t outer = cases[i].outer, length = cases[i].length, width = cases[i].width;
+    fixture f;
+    fixture_open(&f);
+    mvg_value x = make_input(&f, DIMS(outer, length, width)),
+              c = make_input(&f, DIMS(outer, 1, width));
+    mvg_value y = make_input(&f, DIMS(width)), shifted = MAP(&f, "(a - b) * c", x, c, y);
+    mvg_value mean = make_reduce(&f, "0.5", "acc + x", "acc / n", 2, x);
+    add_output(&f, "mean", mean);
+    add_output(&f, "both", MAP(&f, "a * b + c", mean, make_sum(&f, 2, shifted), y));
+    add_output(
+        &f, "cut",
+        make_sum(&f, 2, VIEW(&f, x, DIMS(outer, length, width), "j % 3 > 0", "i", "j", "k")));
+    expect_like_reference(&f, 1e-5);
+    fixture_close(&f);
+  }
+}
+
 // ---- threads ----
 
 typedef struct {
@@ -400,6 +424,7 @@ int main(void) {
       cmocka_unit_test(test_random_graphs),
       cmocka_unit_test(test_two_reductions_in_one_value),
       cmocka_unit_test(test_guards_of_what_is_at_hand),
+      cmocka_unit_test(test_sums_of_columns),
       cmocka_unit_test(test_sums_of_overlapping_patches),
       cmocka_unit_test(test_the_same_bits_at_any_number_of_threads),
       cmocka_unit_test(test_elementary_functions),
