@@ -1,8 +1,10 @@
-// Steps of tapes: each is one loop over the lanes of a block, compiled twice where processors
-// differ in the width of their vectors. Both variants give the same bits.
+// Steps of tapes: each is one loop over the lanes of a block, compiled several times where
+// processors differ in the width of their vectors. The variants give the same bits; those of
+// host_function.c may not.
 #include "program/host_lanes.h"
 
 #include "base/half.h"
+#include "program/host_function.h"
 #include "program/host_math.h"
 
 #define EACH _Pragma("GCC ivdep") for (int32_t i = 0; i < n; ++i)
@@ -188,40 +190,11 @@ MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32
   case MVG_EXPR_SIGN:
     EACH t[i] = a[i] > 0 ? 1.0f : a[i] < 0 ? -1.0f : 0.0f;
     break;
-  case MVG_EXPR_EXP:
-    EACH t[i] = mvg_host_exp(a[i]);
-    break;
-  case MVG_EXPR_LOG:
-    EACH t[i] = mvg_host_log(a[i]);
-    break;
   case MVG_EXPR_SQRT:
     EACH t[i] = sqrtf(a[i]);
     break;
   case MVG_EXPR_RSQRT:
     EACH t[i] = 1.0f / sqrtf(a[i]);
-    break;
-  case MVG_EXPR_SIN:
-    EACH t[i] = mvg_host_sine(a[i], 0);
-    EACH if (fabsf(a[i]) > 1e8f) t[i] = sinf(a[i]);
-    break;
-  case MVG_EXPR_COS:
-    EACH t[i] = mvg_host_sine(a[i], 1);
-    EACH if (fabsf(a[i]) > 1e8f) t[i] = cosf(a[i]);
-    break;
-  case MVG_EXPR_TANH:
-    EACH t[i] = mvg_host_tanh(a[i]);
-    break;
-  case MVG_EXPR_EXPM1:
-    EACH t[i] = mvg_host_expm1(a[i]);
-    break;
-  case MVG_EXPR_LOG1P:
-    EACH t[i] = mvg_host_log1p(a[i]);
-    break;
-  case MVG_EXPR_ERF:
-    EACH t[i] = mvg_host_erf(a[i]);
-    break;
-  case MVG_EXPR_SIGMOID:
-    EACH t[i] = mvg_host_sigmoid(a[i]);
     break;
   case MVG_EXPR_ISNAN:
     EACH t[i] = a[i] != a[i] ? 1.0f : 0.0f;
@@ -232,7 +205,7 @@ MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32
     break;
   }
   default:
-    run_rare(step->op, t, a, b, n);
+    if (!mvg_host_function(step->op, a, n, t)) run_rare(step->op, t, a, b, n);
   }
 }
 
