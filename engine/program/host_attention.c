@@ -102,6 +102,14 @@ void mvg_host_attention(const mvg_attention *shape, const mvg_attention_inputs *
                   run_forward_task, &j);
 }
 
+void mvg_host_attention_alone(const mvg_attention *shape, const mvg_attention_inputs *in, float *y,
+                              float *lse) {
+  forward_job j = {
+      .a = shape, .in = in, .y = y, .lse = lse, .blocks = mvg_host_divide_up(shape->queries, TILE)};
+  for (int64_t i = 0; i < j.blocks; ++i)
+    run_forward_block(&j, i);
+}
+
 // ---- backward ----
 
 typedef struct {
@@ -227,4 +235,20 @@ void mvg_host_attention_grad(const mvg_attention *shape, const mvg_attention_inp
   j.has_queries = false;
   j.has_keys = true;
   run_backward(&j, j.key_blocks);
+}
+
+void mvg_host_attention_grad_alone(const mvg_attention *shape, const mvg_attention_inputs *in,
+                                   const mvg_attention_gradients *d) {
+  backward_job j = {.a = shape,
+                    .in = in,
+                    .d = d,
+                    .parts = 1,
+                    .batches = 1,
+                    .heads = 1,
+                    .blocks = 1,
+                    .has_queries = true,
+                    .has_keys = true};
+  j.part_size = shape->bias.batch;
+  if (shape->parts) memset(d->dbias, 0, (size_t)j.part_size * sizeof *d->dbias);
+  run_backward_unit(&j, 0);
 }

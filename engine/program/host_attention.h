@@ -36,6 +36,10 @@ typedef struct {
 void mvg_host_attention(const mvg_attention *shape, const mvg_attention_inputs *in, float *y,
                         float *lse);
 
+// The same on the calling thread, of one batch and one head.
+void mvg_host_attention_alone(const mvg_attention *shape, const mvg_attention_inputs *in, float *y,
+                              float *lse);
+
 typedef struct {
   const float *dy, *lse, *delta; // delta: sum of dy y over a row's channels
   float *dquery, *dkey, *dvalue;
@@ -46,5 +50,8 @@ typedef struct {
 // gradient sums over an equal share of the batches that read the same element.
 void mvg_host_attention_grad(const mvg_attention *shape, const mvg_attention_inputs *in,
                              const mvg_attention_gradients *gradients);
+// The same on the calling thread, of one batch and one head; the bias's gradient has one part.
+void mvg_host_attention_grad_alone(const mvg_attention *shape, const mvg_attention_inputs *in,
+                                   const mvg_attention_gradients *gradients);
 
 #endif // MVGRAPH_PROGRAM_HOST_ATTENTION_H_

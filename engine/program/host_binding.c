@@ -7,6 +7,7 @@
 #include "program/host_attention.h"
 #include "program/host_conv.h"
 #include "program/host_matmul.h"
+#include "program/host_window_attention.h"
 
 static const mvg_constant *find_constant(const mvg_node *node, const char *name) {
   for (uint32_t i = 0; i < node->kernel.constant_count; ++i) {
@@ -110,15 +111,21 @@ static mvg_attention_table get_table(const mvg_node *node, const char *tensor) {
   };
 }
 
-static mvg_attention get_attention(const mvg_node *node) {
+static float get_scale(const mvg_node *node) {
   const mvg_constant *scale = find_constant(node, "SCALE");
-  mvg_attention shape = {
+  if (!scale) return 1;
+  return (float)(scale->is_integer ? (double)scale->integer : scale->number);
+}
+
+static mvg_attention get_attention(const mvg_node *node) {
+  return (mvg_attention){
       .batches = get_constant(node, "G"),
       .heads = get_constant(node, "HEADS"),
       .queries = get_constant(node, "L"),
       .keys = get_constant(node, "S"),
       .width = get_constant(node, "D"),
       .value_width = get_constant(node, "E"),
+      .scale = get_scale(node),
       .is_causal = get_constant(node, "CAUSAL") != 0,
       .query = get_layout(node, "QUERY"),
       .key = get_layout(node, "KEY"),
@@ -128,8 +135,6 @@ static mvg_attention get_attention(const mvg_node *node) {
       .mask = get_table(node, "MASK"),
       .parts = get_constant(node, "PARTS"),
   };
-  if (scale) shape.scale = (float)(scale->is_integer ? (double)scale->integer : scale->number);
-  return shape;
 }
 
 // Query, key and value are `sources` tensors: three, or one that holds all.
@@ -167,22 +172,73 @@ static void run_attention_grad(const mvg_node *node, const mvg_ndarray *const *i
   mvg_host_attention_grad(&shape, &in, &gradients);
 }
 
+static mvg_window_attention get_window_attention(const mvg_node *node) {
+  return (mvg_window_attention){
+      .images = get_constant(node, "IMAGES"),
+      .height = get_constant(node, "MAP_HEIGHT"),
+      .width = get_constant(node, "MAP_WIDTH"),
+      .window = {get_constant(node, "WINDOW_HEIGHT"), get_constant(node, "WINDOW_WIDTH")},
+      .shift = {get_constant(node, "SHIFT_Y"), get_constant(node, "SHIFT_X")},
+      .heads = get_constant(node, "HEADS"),
+      .channels = get_constant(node, "D"),
+      .scale = get_scale(node),
+      .bias = get_table(node, "BIAS"),
+      .mask = get_table(node, "MASK"),
+      .parts = get_constant(node, "PARTS"),
+  };
+}
+
+static bool accepts_windows(const mvg_node *node) {
+  mvg_window_attention a = get_window_attention(node);
+  return a.window[0] * a.window[1] <= MVG_WINDOW_MAX_TOKENS && a.channels <= MVG_WINDOW_MAX_WIDTH;
+}
+
+static mvg_window_inputs get_window_inputs(const mvg_ndarray *const *inputs) {
+  return (mvg_window_inputs){inputs[0]->data, inputs[1]->data, inputs[2]->data, inputs[3]->data};
+}
+
+static void run_window_attention(const mvg_node *node, const mvg_ndarray *const *inputs,
+                                 mvg_ndarray *const *outputs) {
+  mvg_window_attention shape = get_window_attention(node);
+  mvg_window_inputs in = get_window_inputs(inputs);
+  mvg_host_window_attention(&shape, &in, outputs[0]->data, outputs[1]->data);
+}
+
+static void run_window_attention_grad(const mvg_node *node, const mvg_ndarray *const *inputs,
+                                      mvg_ndarray *const *outputs) {
+  mvg_window_attention shape = get_window_attention(node);
+  mvg_window_inputs in = get_window_inputs(inputs + 1);
+  mvg_window_gradients gradients = {
+      .dy = inputs[0]->data,
+      .lse = inputs[5]->data,
+      .delta = inputs[6]->data,
+      .dqkv = outputs[0]->data,
+      .dpad = outputs[1]->data,
+      .dbias = outputs[2]->data,
+  };
+  mvg_host_window_attention_grad(&shape, &in, &gradients);
+}
+
 static const struct binding {
   const char *name;
   mvg_host_binding run;
   bool knows_halves;
+  bool (*accepts)(const mvg_node *node); // NULL: all
 } bindings[] = {
-    {"matmul", run_matmul, true},
-    {"attention", run_attention, false},
-    {"attention_grad", run_attention_grad, false},
-    {"conv", run_conv, false},
-    {"conv_transposed", run_conv_transposed, false},
-    {"conv_weight", run_conv_weight, false},
+    {"matmul", run_matmul, true, NULL},
+    {"attention", run_attention, false, NULL},
+    {"attention_grad", run_attention_grad, false, NULL},
+    {"window_attention", run_window_attention, false, accepts_windows},
+    {"window_attention_grad", run_window_attention_grad, false, accepts_windows},
+    {"conv", run_conv, false, NULL},
+    {"conv_transposed", run_conv_transposed, false, NULL},
+    {"conv_weight", run_conv_weight, false, NULL},
 };
 
 static const struct binding *find(const mvg_node *node) {
   for (size_t i = 0; node->kernel.binding && i < sizeof bindings / sizeof bindings[0]; ++i) {
-    if (strcmp(node->kernel.binding, bindings[i].name) == 0) return &bindings[i];
+    if (strcmp(node->kernel.binding, bindings[i].name) != 0) continue;
+    return !bindings[i].accepts || bindings[i].accepts(node) ? &bindings[i] : NULL;
   }
   return NULL;
 }

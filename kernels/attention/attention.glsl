@@ -6,6 +6,7 @@
 
 void kernel_main(uint id) {
   uint i = id % L, h = id / L % HEADS, g = id / (L * HEADS);
+  if (is_absent(g, i)) return;
   float q[D], sum[E];
   uint from = query_at(g, h, i);
   for (uint c = 0u; c < D; ++c) q[c] = load_query(from + c);

@@ -2,9 +2,15 @@
 //   query, key, value, y   g BATCH + h HEAD + (i or j) ROW + AT + c
 //   lse, delta             one number a row of y: the place of the row's first channel by E
 //   bias, mask             g % COUNT BATCH + h HEAD + i ROW + j COLUMN, strides of broadcast axes are 0
+// Of absent tokens, which only windows have, there is no y.
 // G batches, HEADS heads, L queries, S keys; D channels of a query and a key, E of a value.
 const float LOWEST = -3.4028234e38;
 const float MASKED = 3e38; // log-sum-exp of a row without any key: its probabilities come out 0
+
+#ifdef WINDOWS
+#include "attention/windows.glsl"
+#else
+bool is_absent(uint g, uint i) { return false; }
 
 uint query_at(uint g, uint h, uint i) {
   return g * QUERY_BATCH + h * QUERY_HEAD + i * QUERY_ROW + QUERY_AT;
@@ -21,6 +27,7 @@ uint value_at(uint g, uint h, uint j) {
 uint y_at(uint g, uint h, uint i) {
   return g * Y_BATCH + h * Y_HEAD + i * Y_ROW + Y_AT;
 }
+#endif
 
 // SCALE q k + bias + mask of a product q k.
 float finish_score(float product, uint g, uint h, uint i, uint j) {

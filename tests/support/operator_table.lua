@@ -32,7 +32,7 @@ local FAMILIES <const> = {
   { "dense", { "ops/matmul", "ops/conv", "ops/conv_kernel", "ops/pool", "ops/resize" },
     "ResNet-18 and ResNet-50 whole; host code against shaders" },
   { "normalisation", { "ops/norm", "ops/batch_norm" }, "ResNets in train and frozen mode and Swin-T whole" },
-  { "attention", { "ops/attention", "ops/attention_kernel" },
+  { "attention", { "ops/attention", "ops/attention_kernel", "ops/window_attention" },
     "Swin-T whole: shifted windows with relative position bias; host code against shaders (`attention_spec`)" },
   { "sampling and geometry", { "ops/index", "ops/scatter", "ops/sample", "ops/heatmap", "ops/color",
     "ops/small_linalg", "ops/alignment", "ops/skinning", "body/chain" },

@@ -4,7 +4,7 @@
 #include "support/graph_fixture.h"
 
 #include "base/threads.h"
-#include "program/host_attention.h"
+#include "program/host_window_attention.h"
 
 typedef struct {
   int64_t g, heads, queries, keys, width, value_width;
@@ -253,10 +253,77 @@ static void test_not_a_number_spreads_over_its_row_alone(void **state) {
   free_job(&j);
 }
 
+// ---- windows; their numbers are ops_spec's ----
+
+typedef struct {
+  mvg_window_attention a;
+  float *qkv, *pad, *bias, *dy, *delta;
+  float *outputs[5]; // y, lse, dqkv, dpad, dbias
+  int64_t counts[5];
+} window_job;
+
+static window_job make_window_job(void) {
+  window_job j = {.a = {.images = 2,
+                        .height = 16,
+                        .width = 17,
+                        .window = {7, 7},
+                        .shift = {3, 3},
+                        .heads = 3,
+                        .channels = 32,
+                        .scale = 0.2f,
+                        .bias = {1, 3 * 49 * 49, 49 * 49, 49, 1},
+                        .mask = {.count = 1},
+                        .parts = 4}};
+  int64_t tokens = 2 * 16 * 17, channels = 3 * 32;
+  int64_t counts[5] = {tokens * channels, tokens * 3, tokens * 3 * channels,
+                       mvg_window_count(&j.a) * 3 * channels, j.a.parts * j.a.bias.batch};
+  j.qkv = make_values(counts[2], 1);
+  j.pad = make_values(3 * channels, 2);
+  j.bias = make_values(j.a.bias.batch, 3);
+  j.dy = make_values(counts[0], 4);
+  j.delta = make_values(counts[1], 5);
+  for (uint32_t i = 0; i < 5; ++i) {
+    j.counts[i] = counts[i];
+    j.outputs[i] = make_values(counts[i], 6 + i);
+  }
+  return j;
+}
+
+static void run_window_job(void *context, int64_t index) {
+  window_job *j = context;
+  if (index) return;
+  static const float mask = 0;
+  mvg_window_inputs in = {j->qkv, j->pad, j->bias, &mask};
+  mvg_host_window_attention(&j->a, &in, j->outputs[0], j->outputs[1]);
+  mvg_window_gradients gradients = {j->dy,         j->outputs[1], j->delta,
+                                    j->outputs[2], j->outputs[3], j->outputs[4]};
+  mvg_host_window_attention_grad(&j->a, &in, &gradients);
+}
+
+static void free_window_job(window_job *j) {
+  float *all[] = {j->qkv, j->pad, j->bias, j->dy, j->delta};
+  for (uint32_t i = 0; i < 5; ++i) {
+    free(all[i]);
+    free(j->outputs[i]);
+  }
+}
+
+static void test_bits_of_windows_do_not_depend_on_threads(void **state) {
+  (void)state;
+  window_job many = make_window_job(), one = make_window_job();
+  run_window_job(&many, 0);
+  mvg_threads_run(2, run_window_job, &one);
+  for (uint32_t i = 0; i < 5; ++i)
+    assert_memory_equal(many.outputs[i], one.outputs[i], (size_t)many.counts[i] * sizeof(float));
+  free_window_job(&many);
+  free_window_job(&one);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_output_and_gradients_are_right),
       cmocka_unit_test(test_bits_do_not_depend_on_threads),
+      cmocka_unit_test(test_bits_of_windows_do_not_depend_on_threads),
       cmocka_unit_test(test_rows_without_keys_are_zero),
       cmocka_unit_test(test_not_a_number_spreads_over_its_row_alone),
   };

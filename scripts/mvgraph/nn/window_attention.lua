@@ -87,53 +87,55 @@ local function shift_mask(ids)
   return ops.ne(region_of:reshape { windows, 1, n, 1 }, region_of:reshape { windows, 1, 1, n }) * MASKED
 end
 
----@param qkv Tensor [B * windows, N, 3, C]
+-- With dropout of the weights there is no kernel.
+---@param x Tensor tokens by window, [B * windows, N, C]
 ---@param bias Tensor [1, heads, N, N]
 ---@param mask Tensor as shift_mask makes it
 ---@return Tensor [B * windows, N, C]
-function ShiftedWindowAttention:mix(qkv, bias, mask)
-  local count, n, _, c = table.unpack(qkv.shape)
+function ShiftedWindowAttention:mix_dropped(x, bias, mask)
+  local count, n, c = table.unpack(x.shape)
   local heads, windows = self.num_heads, mask.shape[1]
-  local scale = (c // heads) ^ -0.5
-  if not self.training or self.attention_dropout == 0 then
-    return (ops.self_attention(qkv, bias, mask, heads, scale))
-  end
-  local split = qkv:reshape { count // windows, windows, n, 3, heads, c // heads }:permute { 3, 0, 1, 4, 2, 5 }
+  local split = self.qkv(x):reshape { count // windows, windows, n, 3, heads, c // heads }:permute { 3, 0, 1, 4, 2, 5 }
   local mixed = ops.scaled_dot_product_attention(split:select(0, 0), split:select(0, 1), split:select(0, 2),
     bias + mask, { dropout_p = self.attention_dropout }) -- [B, windows, heads, N, d]
   return mixed:permute { 0, 1, 3, 2, 4 }:reshape { count, n, c }
 end
 
----@param x Tensor tokens by window, [B * windows, N, C]
----@param ids userdata? regions [windows, N] of shifted windows
----@return Tensor [B * windows, N, C]
-function ShiftedWindowAttention:attend(x, ids)
-  local count, n, c = table.unpack(x.shape)
-  local bias = ops.relative_position_bias(self.relative_position_bias_table, self.window[1], self.window[2])
-  local mixed = self:mix(self.qkv(x):reshape { count, n, 3, c }, bias:unsqueeze(0), shift_mask(ids))
-  mixed = self.proj(mixed)
-  return self.training and ops.dropout(mixed, self.dropout) or mixed
+---Maps cut into windows in memory, around mix_dropped.
+---@param x Tensor [B, H, W, C]
+---@return Tensor [B, H, W, C]
+function ShiftedWindowAttention:attend_dropped(x, shift, bias, mask)
+  local b, h, w, c = table.unpack(x.shape)
+  local wh, ww = self.window[1], self.window[2]
+  local down, right = -h % wh, -w % ww
+  local rows, columns = (h + down) // wh, (w + right) // ww
+  local padded = ops.roll(ops.pad(x, { { 0, 0 }, { 0, down }, { 0, right } }), { -shift[1], -shift[2] }, { 1, 2 })
+  local tokens = padded:reshape { b, rows, wh, columns, ww, c }:permute { 0, 1, 3, 2, 4, 5 }
+  tokens = self:mix_dropped(tokens:reshape { b * rows * columns, wh * ww, c }, bias, mask)
+  local map = tokens:reshape { b, rows, columns, wh, ww, c }:permute { 0, 1, 3, 2, 4, 5 }
+  map = ops.roll(map:reshape { b, h + down, w + right, c }, shift, { 1, 2 })
+  return ops.pad(map, { { 0, 0 }, { 0, -down }, { 0, -right } })
 end
 
 ---@param x Tensor [B, H, W, C]
 ---@return Tensor [B, H, W, C]
 function ShiftedWindowAttention:forward(x)
-  local b, h, w, c = table.unpack(x.shape)
+  local _, h, w, c = table.unpack(x.shape)
   local wh, ww = self.window[1], self.window[2]
-  local down, right = -h % wh, -w % ww
-  local padded = (down > 0 or right > 0) and ops.pad(x, { { 0, 0 }, { 0, down }, { 0, right } }) or x
-  local ph, pw = h + down, w + right
+  local ph, pw = h + -h % wh, w + -w % ww
   local shift = { wh < ph and self.shift[1] or 0, ww < pw and self.shift[2] or 0 }
   local is_shifted = shift[1] > 0 or shift[2] > 0
-  if is_shifted then padded = ops.roll(padded, { -shift[1], -shift[2] }, { 1, 2 }) end
-  local rows, columns = ph // wh, pw // ww
-  local tokens = padded:reshape { b, rows, wh, columns, ww, c }:permute { 0, 1, 3, 2, 4, 5 }
-  tokens = tokens:reshape { b * rows * columns, wh * ww, c }
-  tokens = self:attend(tokens, is_shifted and regions(ph, pw, self.window, shift) or nil)
-  local map = tokens:reshape { b, rows, columns, wh, ww, c }:permute { 0, 1, 3, 2, 4, 5 }:reshape { b, ph, pw, c }
-  if is_shifted then map = ops.roll(map, shift, { 1, 2 }) end
-  if down > 0 or right > 0 then map = ops.pad(map, { { 0, 0 }, { 0, -down }, { 0, -right } }) end
-  return map
+  local bias = ops.relative_position_bias(self.relative_position_bias_table, wh, ww):unsqueeze(0)
+  local mask = shift_mask(is_shifted and regions(ph, pw, self.window, shift) or nil)
+  local mixed
+  if self.training and self.attention_dropout > 0 then
+    mixed = self:attend_dropped(x, shift, bias, mask)
+  else -- only real tokens are projected: those of the padding are the projection of 0
+    mixed = ops.window_attention(self.qkv(x), self.qkv.bias, bias, mask, { heads = self.num_heads,
+      scale = (c // self.num_heads) ^ -0.5, window_h = wh, window_w = ww, shift_h = shift[1], shift_w = shift[2] })
+  end
+  mixed = self.proj(mixed)
+  return self.training and ops.dropout(mixed, self.dropout) or mixed
 end
 
 window_attention.ShiftedWindowAttention = ShiftedWindowAttention

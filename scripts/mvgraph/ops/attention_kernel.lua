@@ -1,6 +1,7 @@
 -- Attention as kernels that keep no scores in memory (Dao 2023): of three tensors, [g, rows, heads channels] by token
 -- or [g, heads rows, channels] by head, or of one, [g, tokens, 3, channels]. The bias [a, b, c, d] and the mask are
 -- added to the scores [g, heads, queries, keys]: batch g reads g % a, other axes are whole or 1.
+local common = require "mvgraph.ops.attention_common"
 local op = require "mvgraph.ops.define"
 local reference = require "mvgraph.ops.attention_reference"
 local tensor = require "mvgraph.tensor"
@@ -9,47 +10,23 @@ local trace = require "mvgraph.trace"
 local attention_kernel = {}
 local methods = tensor.methods
 
-local COLUMNS <const> = 8 -- of the bias's gradient an invocation, as in kernels/attention/attention_grad.glsl
-local MAX_PARTS <const>, MAX_PART_ELEMENTS <const> = 16, 1 << 20 -- of the bias's gradient before its last sum
-
----Checks an added table against the scores.
-local function check_table(name, s, argument, shape)
-  local wanted, axes = { false, s.heads, s.queries, s.keys }, { "batch", "head", "query", "key" }
-  if shape[1] < 1 or s.g % shape[1] ~= 0 then
-    trace.fail("%s: argument '%s' %s has %d batches, which do not divide %d", name, argument,
-      tensor.format_shape(shape), shape[1], s.g)
-  end
-  for axis = 2, 4 do
-    if shape[axis] ~= 1 and shape[axis] ~= wanted[axis] then
-      trace.fail("%s: argument '%s' %s: the %s axis should be %d or 1, is %d", name, argument,
-        tensor.format_shape(shape), axes[axis], wanted[axis], shape[axis])
-    end
-  end
-end
-
 local function check_sizes(name, s, bias, mask)
   if s.d < 1 or s.e < 1 or s.keys < 1 then
     trace.fail("%s: needs keys and channels, got %d keys, %d and %d channels", name, s.keys, s.d, s.e)
   end
   s.bias_shape = bias.shape
-  check_table(name, s, "bias", bias.shape)
-  check_table(name, s, "mask", mask.shape)
-end
-
-local function divide(name, what, size, heads)
-  if math.type(heads) ~= "integer" or heads < 1 or size % heads ~= 0 then
-    trace.fail("%s: %d %s do not divide into %s heads", name, size, what, heads)
-  end
-  return size // heads
+  common.check_table(name, s, "bias", bias.shape)
+  common.check_table(name, s, "mask", mask.shape)
 end
 
 ---Sizes of three tensors: queries, keys, channels d of query and key, e of value.
 local function size_three(name, s, q, k, v, bias, mask)
   if s.by_head ~= 0 then
-    s.queries, s.keys, s.d, s.e = divide(name, "rows", q[2], s.heads), divide(name, "rows", k[2], s.heads), q[3], v[3]
+    s.queries, s.keys = common.divide(name, "rows", q[2], s.heads), common.divide(name, "rows", k[2], s.heads)
+    s.d, s.e = q[3], v[3]
   else
     s.queries, s.keys = q[2], k[2]
-    s.d, s.e = divide(name, "channels", q[3], s.heads), divide(name, "channels", v[3], s.heads)
+    s.d, s.e = common.divide(name, "channels", q[3], s.heads), common.divide(name, "channels", v[3], s.heads)
   end
   check_sizes(name, s, bias, mask)
 end
@@ -57,7 +34,7 @@ end
 ---Sizes of one tensor [g, n, 3, channels].
 local function size_one(name, s, bias, mask)
   s.queries, s.keys, s.by_head = s.n, s.n, 0
-  s.d = divide(name, "channels", s.c, s.heads)
+  s.d = common.divide(name, "channels", s.c, s.heads)
   s.e = s.d
   check_sizes(name, s, bias, mask)
 end
@@ -86,13 +63,6 @@ local function add_layout(constants, name, s, rows, width, offset, columns)
   constants[name .. "_BATCH"] = columns and rows * columns or s.heads * rows * width
 end
 
-local function add_table(constants, name, shape)
-  constants[name .. "_COUNT"], constants[name .. "_BATCH"] = shape[1], shape[2] * shape[3] * shape[4]
-  constants[name .. "_HEAD"] = shape[2] > 1 and shape[3] * shape[4] or 0
-  constants[name .. "_ROW"] = shape[3] > 1 and shape[4] or 0
-  constants[name .. "_COLUMN"] = shape[4] > 1 and 1 or 0
-end
-
 local function make_constants(s)
   local row = s.c and 3 * s.c
   local made = {
@@ -103,8 +73,8 @@ local function make_constants(s)
   add_layout(made, "KEY", s, s.keys, s.d, s.c, row)
   add_layout(made, "VALUE", s, s.keys, s.e, s.c and 2 * s.c, row)
   add_layout(made, "Y", s, s.queries, s.e)
-  add_table(made, "BIAS", s.bias_shape)
-  add_table(made, "MASK", { s.a2, s.b2, s.c2, s.d2 })
+  common.add_table(made, "BIAS", s.bias_shape)
+  common.add_table(made, "MASK", { s.a2, s.b2, s.c2, s.d2 })
   return made
 end
 
@@ -118,19 +88,10 @@ local function count_forward(s)
 end
 
 local function count_backward(s)
-  local b = s.bias_shape
-  local of_bias = s.parts * b[1] * b[2] * b[3] * ((b[4] + COLUMNS - 1) // COLUMNS)
-  return s.g * s.heads * (s.queries + s.keys) + of_bias
+  return s.g * s.heads * (s.queries + s.keys) + common.count_bias_grad(s)
 end
 
 -- ---- gradients ----
-
----In how many shares the bias's gradient is summed: a matter of the shapes alone, so that its bits are, too.
-local function count_parts(s)
-  local elements, outer = 1, s.g // s.bias_shape[1]
-  for _, size in ipairs(s.bias_shape) do elements = elements * size end
-  return math.max(1, math.min(MAX_PARTS, outer, MAX_PART_ELEMENTS // math.max(1, elements)))
-end
 
 ---delta: the sum of dy y over each row's channels, less the gradient of its log-sum-exp, which adds to the scores'.
 local function make_delta(dy, call)
@@ -139,26 +100,6 @@ local function make_delta(dy, call)
   shape[4] = call.sizes.e
   local delta = methods.sum(methods.reshape(dy * y, shape), -1)
   return call.dys[2] and delta - call.dys[2] or delta
-end
-
----A rule for second derivatives: those of the composed form, taken apart from what the inputs are made of.
-local function composed_rule(compose)
-  return function(_, ...)
-    local given = table.pack(...)
-    local call = given[given.n]
-    local leaves, loss = {}, nil
-    for i = 1, given.n - 1 do leaves[i] = given[i] * 1 end
-    local arguments = table.move(leaves, 1, #leaves, 1, {})
-    arguments[#arguments + 1] = call.options
-    local outputs = { compose(table.unpack(arguments)) }
-    for o, output in ipairs(outputs) do
-      if call.dys[o] then
-        local part = methods.sum(output * call.dys[o])
-        loss = loss and loss + part or part
-      end
-    end
-    return table.unpack(trace.grad(loss, leaves))
-  end
 end
 
 -- Heads 1 and more, one row, one key, tiles of 64 and what is left of them, broadcasts of both tables, nothing at all.
@@ -230,7 +171,7 @@ local three_grad = op.kernel "attention_grad" {
     check_saved("attention_grad", s, inputs[1], inputs[7])
   end,
   constants = make_constants, dispatch = count_backward,
-  reference = reference.three_grad, vjp = composed_rule(reference.three_grad),
+  reference = reference.three_grad, vjp = common.composed_rule(reference.three_grad),
   examples = {
     {
       dy = { { { 1 } } }, query = { { { 0 } } }, key = { { { 5 }, { 7 } } }, value = { { { 1 }, { 3 } } },
@@ -258,7 +199,7 @@ local one_grad = op.kernel "self_attention_grad" {
     check_saved("self_attention_grad", s, inputs[1], inputs[5])
   end,
   constants = make_constants, dispatch = count_backward,
-  reference = reference.one_grad, vjp = composed_rule(reference.one_grad),
+  reference = reference.one_grad, vjp = common.composed_rule(reference.one_grad),
   examples = {
     {
       dy = { { { 1 }, { 0 } } }, qkv = { { { { 0 }, { 5 }, { 1 } }, { { 0 }, { 7 }, { 3 } } } },
@@ -284,7 +225,7 @@ attention_kernel.attention = op.kernel "attention" {
   reference = reference.three,
   vjp = function(dy, q, k, v, bias, mask, call)
     local s, delta = call.sizes, make_delta(dy, call)
-    local parts = call.needed[4] and count_parts(s) or 0
+    local parts = call.needed[4] and common.count_parts(s) or 0
     local dq, dk, dv, dbias = three_grad(dy, q, k, v, bias, mask, call.outputs[2], delta, s.heads, s.scale, s.by_head,
       s.causal, parts)
     return dq, dk, dv, call.needed[4] and methods.sum(dbias, 0),
@@ -319,7 +260,7 @@ attention_kernel.self_attention = op.kernel "self_attention" {
   reference = reference.one,
   vjp = function(dy, qkv, bias, mask, call)
     local s, delta = call.sizes, make_delta(dy, call)
-    local parts = call.needed[2] and count_parts(s) or 0
+    local parts = call.needed[2] and common.count_parts(s) or 0
     local dqkv, dbias = one_grad(dy, qkv, bias, mask, call.outputs[2], delta, s.heads, s.scale, s.causal, parts)
     local dmask
     if call.needed[3] then

@@ -1,0 +1,3 @@
+// Attention inside windows of token maps.
+#define WINDOWS
+#include "attention/attention.glsl"
