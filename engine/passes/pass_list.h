@@ -6,7 +6,7 @@
 #include "passes/scope.h"
 
 // Removes views that change nothing, merges chains of reshapes and of permutations, moves
-// permutations below maps, and drops maps that return an input.
+// permutations below maps and reductions, and drops maps that return an input.
 mvg_status mvg_pass_canonicalise(const mvg_graph *graph, mvg_graph **out_graph) MVG_MUST_USE;
 // Gives equal nodes with equal inputs one value.
 mvg_status mvg_pass_cse(const mvg_graph *graph, mvg_graph **out_graph) MVG_MUST_USE;

@@ -22,11 +22,18 @@ local function dump(name)
     .. "\n; its plan\n" .. print_graph(path, "--plan")
 end
 
-for _, name in ipairs { "linear", "conv", "attention", "index", "reduction" } do
+for _, name in ipairs { "linear", "conv", "layout", "attention", "index", "reduction" } do
   t.test(name .. " is built, rewritten and planned as before", function()
     golden.check(FOLDER .. name .. ".txt", dump(name), "tools/update_golden")
   end)
 end
+
+t.test("between channels-last kernels nothing is permuted", function()
+  local text = print_graph(FOLDER .. "layout.lua", "--after", "lower")
+  local permuted = {}
+  for name in text:gmatch "view permute%((%%%d+)%)" do permuted[#permuted + 1] = name end
+  t.equal(permuted, { text:match "(%%%d+) = input" }) -- the images alone, as the script has them
+end)
 
 t.test("a difference shows what changed, with its place and neighbours", function()
   local before, after = {}, {}

@@ -244,7 +244,8 @@ static void make_chain(fixture *f) {
   mvg_value x = make_input(f, DIMS(96, 40)), y = make_input(f, DIMS(96, 40));
   set_path(f, "net", false);
   mvg_value inner = MAP(f, "a * 3 + b", x, y);
-  mvg_value turned = VIEW(f, MAP(f, "tanh(a) * b", inner, y), DIMS(40, 96), NULL, "j", "i");
+  mvg_value middle = MAP(f, "tanh(a) * b", inner, y);
+  mvg_value turned = VIEW(f, middle, DIMS(40, 96), NULL, "95 - j", "i"); // no mere permutation
   mvg_value rows = make_reduce(f, "-inf", "max(acc, x)", "acc", 2, turned);
   mvg_value spread = VIEW(f, rows, DIMS(40, 96), NULL, "i");
   add_output(f, "sum", make_sum(f, 3, MAP(f, "a * a + b", turned, spread)));
