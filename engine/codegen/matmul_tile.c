@@ -6,7 +6,6 @@
 
 #include "codegen/spirv_matrix.h"
 
-#define DIRECT "matmul/matmul.comp"
 #define TILED "matmul/tiled.comp"
 #define MATRIX "matmul/matrix.comp"
 
@@ -22,12 +21,14 @@ const mvg_matmul_tile mvg_matmul_tiles[] = {
     {"64x96x16", TILED, 64, 96, 16, 8, 4, MVG_OPERANDS_F32},     // 192
     {"64x64x16", TILED, 64, 64, 16, 8, 4, MVG_OPERANDS_F32},     // 128: what every device has
     {"32x32x32", TILED, 32, 32, 32, 4, 4, MVG_OPERANDS_F32},     // 64
-    {"direct", DIRECT, 32, 32, 0, 4, 4, MVG_OPERANDS_F32},
+    {"direct", MVG_MATMUL_SOURCE, 32, 32, 0, 4, 4, MVG_OPERANDS_F32},
     MATRIX_TILES("f16", MVG_OPERANDS_F16),
     MATRIX_TILES("bf16", MVG_OPERANDS_BF16),
     MATRIX_TILES("split", MVG_OPERANDS_SPLIT),
 };
 const uint32_t mvg_matmul_tile_count = sizeof mvg_matmul_tiles / sizeof mvg_matmul_tiles[0];
+_Static_assert(sizeof mvg_matmul_tiles / sizeof mvg_matmul_tiles[0] <= MVG_MATMUL_MAX_TILES,
+               "a verdict for each");
 
 const mvg_matmul_tile *mvg_matmul_tile_find(const char *name) {
   for (uint32_t i = 0; i < mvg_matmul_tile_count; ++i) {
@@ -37,7 +38,7 @@ const mvg_matmul_tile *mvg_matmul_tile_find(const char *name) {
 }
 
 bool mvg_matmul_is_product(const mvg_node *node) {
-  return node->kind == MVG_KIND_KERNEL && strcmp(node->kernel.source, DIRECT) == 0;
+  return node->kind == MVG_KIND_KERNEL && strcmp(node->kernel.source, MVG_MATMUL_SOURCE) == 0;
 }
 
 // ---- matrix units ----
@@ -128,6 +129,11 @@ static extents get_extents(const mvg_kernel_body *product) {
   return e;
 }
 
+void mvg_matmul_get_shape(const mvg_kernel_body *product, int64_t out_shape[4]) {
+  const extents e = get_extents(product);
+  memcpy(out_shape, (const int64_t[4]){e.batch, e.m, e.n, e.k}, 4 * sizeof *out_shape);
+}
+
 static int64_t count_groups(const mvg_matmul_tile *tile, const extents *e) {
   return divide_up(e->m, tile->rows) * divide_up(e->n, tile->columns) * e->batch * e->slices;
 }
@@ -176,10 +182,19 @@ static mvg_status find_forced(const char *name, const mvg_caps *caps,
   return status;
 }
 
+static const char *get_forced(void) {
+  const char *forced = getenv("MVGRAPH_TILE");
+  return forced && *forced ? forced : NULL;
+}
+
+bool mvg_matmul_tile_is_forced(void) {
+  return get_forced() != NULL;
+}
+
 mvg_status mvg_matmul_tile_choose(const mvg_kernel_body *product, const mvg_caps *caps,
                                   mvg_operands operands, const mvg_matmul_tile **out_tile) {
-  const char *forced = getenv("MVGRAPH_TILE");
-  if (forced && *forced) return find_forced(forced, caps, out_tile);
+  const char *forced = get_forced();
+  if (forced) return find_forced(forced, caps, out_tile);
   const extents e = get_extents(product);
   *out_tile = caps->is_cpu ? NULL : choose_for(&e, caps, operands);
   if (!*out_tile && operands == MVG_OPERANDS_F32) *out_tile = mvg_matmul_tile_find("direct");

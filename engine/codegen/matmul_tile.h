@@ -15,7 +15,7 @@ typedef enum {
   MVG_OPERANDS_SPLIT, // two bf16 each, three products: about 16 bits of a mantissa
 } mvg_operands;
 
-typedef struct {
+typedef struct mvg_matmul_tile {
   const char *name;               // "128x96x16", "128x96x32-bf16", "direct"
   const char *source;             // file below kernels/
   uint32_t rows, columns;         // of the result, a workgroup
@@ -25,13 +25,17 @@ typedef struct {
 } mvg_matmul_tile;
 
 // The largest of each kind first.
+#define MVG_MATMUL_MAX_TILES 32
 extern const mvg_matmul_tile mvg_matmul_tiles[];
 extern const uint32_t mvg_matmul_tile_count;
+
+#define MVG_MATMUL_SOURCE "matmul/matmul.comp" // what nodes of products name
 
 // NULL when there is none of that name.
 const mvg_matmul_tile *mvg_matmul_tile_find(const char *name);
 // A product: a kernel node of kernels/matmul/matmul.comp, with constants B, M, N, K and the like.
 bool mvg_matmul_is_product(const mvg_node *node);
+void mvg_matmul_get_shape(const mvg_kernel_body *product, int64_t out_shape[4]); // batch, m, n, k
 uint32_t mvg_matmul_tile_get_local_size(const mvg_matmul_tile *tile, const mvg_caps *caps);
 // Within the device's invocations and shared memory? Tiles for matrix units it does not have fit
 // too: their shaders then do without, slowly, for tests.
@@ -46,6 +50,8 @@ bool mvg_matmul_tile_is_native(const mvg_matmul_tile *tile, const mvg_caps *caps
 mvg_status mvg_matmul_tile_choose(const mvg_kernel_body *product, const mvg_caps *caps,
                                   mvg_operands operands,
                                   const mvg_matmul_tile **out_tile) MVG_MUST_USE;
+
+bool mvg_matmul_tile_is_forced(void); // by MVGRAPH_TILE
 
 // Source, grid and size of workgroups of a product under a tile.
 void mvg_matmul_tile_apply(const mvg_matmul_tile *tile, const mvg_caps *caps,

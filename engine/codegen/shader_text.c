@@ -160,8 +160,8 @@ void mvg_shader_print_vector_access(mvg_str *out, const mvg_fusion *fusion, cons
   uint32_t binding = 0;
   for (uint32_t i = 0; i < number; ++i)
     binding += count_pieces(fusion->graph, caps, get_bound(group, i));
-  char alias[16], buffer[20];
-  snprintf(alias, sizeof alias, "%uv", number);
+  char alias[72], buffer[80]; // a tensor may be several operands
+  snprintf(alias, sizeof alias, "4_%.60s", name);
   snprintf(buffer, sizeof buffer, "b%s", alias);
   print_buffer(out, binding, is_read ? "readonly" : "writeonly", get_stored_type(dtype, true),
                alias);

@@ -31,10 +31,11 @@ static mvg_status create_guard(mvg_program *p) {
   return mvg_guard_fill(&p->guard, p->upload);
 }
 
-static mvg_status build(mvg_program *p, bool is_timed) {
+static mvg_status build(mvg_program *p, const mvg_program_options *options) {
   MVG_RETURN_IF_ERROR(mvg_program_check_states(p));
   if (mvg_device_get_caps(p->device)->is_null) return NULL;
-  MVG_RETURN_IF_ERROR(mvg_profile_init(&p->profile, p->plan, is_timed));
+  MVG_RETURN_IF_ERROR(mvg_profile_init(&p->profile, p->plan, options->is_timed));
+  MVG_RETURN_IF_ERROR(mvg_tile_chooser_init(&p->chooser, p->device, options));
   MVG_RETURN_IF_ERROR(mvg_program_create_regions(p));
   MVG_RETURN_IF_ERROR(mvg_program_create_host_groups(p));
   MVG_RETURN_IF_ERROR(mvg_program_create_kernels(p));
@@ -56,8 +57,10 @@ mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *con
   }
   p->plan = plan;
   p->device = device;
-  p->is_checked = options && options->is_checked;
-  p->is_guarded = options && options->is_guarded;
+  const mvg_program_options plain = {0};
+  if (!options) options = &plain;
+  p->is_checked = options->is_checked;
+  p->is_guarded = options->is_guarded;
   mvg_device_retain(device);
   status = MVG_NEW_ARRAY(state_count, &p->states);
   for (size_t i = 0; i < state_count && !status; ++i) {
@@ -65,7 +68,7 @@ mvg_status mvg_program_create(mvg_device *device, mvg_plan *plan, mvg_state *con
     if (states[i]) mvg_state_retain(states[i]);
     p->state_count = i + 1;
   }
-  if (!status) status = build(p, options && options->is_timed);
+  if (!status) status = build(p, options);
   if (status) {
     mvg_program_destroy(p);
     return status;
@@ -90,6 +93,7 @@ void mvg_program_destroy(mvg_program *p) {
   mvg_array_deinit(&p->segments);
   mvg_free(p->cost_ns);
   mvg_kernel_set_deinit(&p->kernels);
+  mvg_tile_chooser_deinit(&p->chooser);
   for (uint32_t i = 0; p->host_groups && i < p->plan->step_count; ++i)
     mvg_host_group_destroy(p->host_groups[i]);
   mvg_free(p->host_groups);

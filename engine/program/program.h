@@ -12,12 +12,21 @@ typedef struct mvg_program mvg_program;
 
 typedef struct mvg_profile mvg_profile;
 
+// How matrix products of operands in shaders are multiplied; sums are f32 in all.
+typedef enum {
+  MVG_PRODUCTS_F32,   // in f32
+  MVG_PRODUCTS_HALF,  // where an operand is stored in 16 bits, the other is rounded to that type
+  MVG_PRODUCTS_SPLIT, // likewise exact ones, others in two bf16 parts: about 16 bits of a mantissa
+} mvg_products;
+
 typedef struct {
   bool is_timed;   // every step is timed; see mvg_program_get_profile
   bool is_checked; // after every step its results are searched: the first that is not finite fails
                    // the run and is explained
   bool is_guarded; // a write outside of a value fails the run, a read there finds NaN; takes more
                    // memory. For tests
+  mvg_products products;              // on devices with matrix units that pass their self-test
+  const struct mvg_matmul_tile *tile; // of all products, untested; NULL: the best known
 } mvg_program_options;
 
 // Builds kernels, allocates the arena and records. Takes ownership of `plan` even on failure;

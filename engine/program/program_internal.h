@@ -10,6 +10,7 @@
 #include "program/kernel_set.h"
 #include "program/profile.h"
 #include "program/program.h"
+#include "program/tile_choice.h"
 
 #define MVG_MAX_STEP_BINDINGS 64
 
@@ -36,6 +37,7 @@ struct mvg_program {
   mvg_buffer *regions[MVG_REGION_COUNT]; // of ARENA: unused
   MVG_ARRAY(mvg_buffer *) pieces;        // of the arena
   mvg_buffer *upload, *download; // staging, where kernels should not touch host memory; else NULL
+  mvg_tile_chooser chooser;
   mvg_kernel_set kernels;
   mvg_launch *launches;         // per step
   mvg_host_group **host_groups; // per step; NULL: runs on the device

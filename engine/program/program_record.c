@@ -22,7 +22,7 @@ mvg_status mvg_program_create_kernels(mvg_program *p) {
     l->kernel = UINT32_MAX;
     if (step->kind != MVG_STEP_DISPATCH || p->host_groups[i]) continue;
     mvg_shader shader;
-    MVG_RETURN_IF_ERROR(mvg_shader_create(plan->fusion, step->group, caps, NULL, &shader));
+    MVG_RETURN_IF_ERROR(mvg_tile_create_shader(&p->chooser, plan->fusion, step->group, &shader));
     memcpy(l->push, shader.push, sizeof l->push);
     memcpy(l->groups, shader.groups, sizeof l->groups);
     l->push_count = shader.push_count;

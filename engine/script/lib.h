@@ -13,6 +13,7 @@ int mvg_lua_open_opdef(lua_State *L);
 int mvg_lua_open_graph(lua_State *L);
 int mvg_lua_open_device(lua_State *L);
 int mvg_lua_open_program(lua_State *L);
+int mvg_lua_open_tune(lua_State *L);
 int mvg_lua_open_json(lua_State *L);
 int mvg_lua_open_cache(lua_State *L);
 int mvg_lua_open_file(lua_State *L);
@@ -41,6 +42,7 @@ mvg_lua_opdef *mvg_arg_opdef(lua_State *L, int index, mvg_kind kind);
 struct mvg_program;
 const struct mvg_program *mvg_arg_program(lua_State *L);
 extern const luaL_Reg mvg_lua_program_reports[];
+int mvg_lua_program_tuner(lua_State *L);
 
 // A graph under construction. User value 1 is a table that keeps its operators alive.
 typedef struct {

@@ -1,4 +1,6 @@
 // States and programs for scripts: what crosses to the device goes through here.
+#include <string.h>
+
 #include "compile/compile.h"
 #include "script/lib.h"
 #include "script/vm.h"
@@ -103,8 +105,17 @@ static program_handle *push_program(lua_State *L, const mvg_graph *graph) {
   return handle;
 }
 
+static mvg_products get_products(lua_State *L, int index) {
+  const char *name = mvg_arg_string_field(L, index, "products");
+  if (!name || strcmp(name, "f32") == 0) return MVG_PRODUCTS_F32;
+  if (strcmp(name, "half") == 0) return MVG_PRODUCTS_HALF;
+  if (strcmp(name, "split") == 0) return MVG_PRODUCTS_SPLIT;
+  luaL_error(L, "products '%s' is none of f32, half, split", name);
+  return MVG_PRODUCTS_F32;
+}
+
 // compile(graph, states by slot + 1, {host_bindings, is_timed, is_checked, is_guarded = bool,
-// recompute, halves = patterns of module paths, precision = dtype} or nil)
+// products = "f32", "half" or "split", recompute, halves = patterns of module paths, precision = dtype} or nil)
 static int program_compile(lua_State *L) {
   const mvg_graph *graph = mvg_arg_graph(L, 1);
   size_t count = (size_t)mvg_arg_list(L, 2, MAX_LIST, "the states");
@@ -114,6 +125,7 @@ static int program_compile(lua_State *L) {
     options.program.is_timed = mvg_arg_boolean_field(L, 3, "is_timed", false);
     options.program.is_checked = mvg_arg_boolean_field(L, 3, "is_checked", false);
     options.program.is_guarded = mvg_arg_boolean_field(L, 3, "is_guarded", false);
+    options.program.products = get_products(L, 3);
   }
   mvg_arg_pass_options(L, 3, &options.passes);
   mvg_device *device = mvg_vm_get_device(L);

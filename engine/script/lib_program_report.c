@@ -145,4 +145,5 @@ const luaL_Reg mvg_lua_program_reports[] = {{"plan_text", program_plan_text},
                                             {"stats", program_stats},
                                             {"holders", program_holders},
                                             {"profile", program_profile},
+                                            {"tuner", mvg_lua_program_tuner},
                                             {NULL, NULL}};

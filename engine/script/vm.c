@@ -202,10 +202,10 @@ static void open_searcher(lua_State *L) {
 
 static int open_core(lua_State *L) {
   static const lua_CFunction libraries[] = {
-      mvg_lua_open_system, mvg_lua_open_array, mvg_lua_open_linalg, mvg_lua_open_random,
-      mvg_lua_open_opdef,  mvg_lua_open_graph, mvg_lua_open_device, mvg_lua_open_program,
-      mvg_lua_open_json,   mvg_lua_open_file,  mvg_lua_open_cache,  mvg_lua_open_archive,
-      mvg_lua_open_image,
+      mvg_lua_open_system,  mvg_lua_open_array, mvg_lua_open_linalg, mvg_lua_open_random,
+      mvg_lua_open_opdef,   mvg_lua_open_graph, mvg_lua_open_device, mvg_lua_open_program,
+      mvg_lua_open_tune,    mvg_lua_open_json,  mvg_lua_open_file,   mvg_lua_open_cache,
+      mvg_lua_open_archive, mvg_lua_open_image,
   };
   lua_newtable(L);
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; ++i)

@@ -18,9 +18,11 @@ Program.__name = "Program"
 ---@field is_timed boolean every step is timed, see `mvgraph profile`
 ---@field is_checked boolean the first step that makes a NaN or an infinity fails the run
 ---@field is_guarded boolean a kernel that writes outside of its tensors fails the run; set by MVGRAPH_GUARD=1
+---@field is_in_shaders boolean no host code stands for shaders, see `mvgraph tune`
 ---@field on_new fun(made: Program)? sees every program as it is made
 local settings = {
-  is_timed = false, is_checked = false, is_guarded = core.getenv "MVGRAPH_GUARD" == "1", on_new = nil,
+  is_timed = false, is_checked = false, is_guarded = core.getenv "MVGRAPH_GUARD" == "1", is_in_shaders = false,
+  on_new = nil,
 }
 
 -- How long programs have run in this process.
@@ -66,8 +68,8 @@ function Program:compile()
   local handles = {}
   for i, used in ipairs(tracer.states) do handles[i] = used.handle end
   local given = {
-    host_bindings = self.host_bindings, is_timed = settings.is_timed, is_checked = settings.is_checked,
-    is_guarded = settings.is_guarded,
+    host_bindings = self.host_bindings and not settings.is_in_shaders, products = self.products,
+    is_timed = settings.is_timed, is_checked = settings.is_checked, is_guarded = settings.is_guarded,
   }
   for name, value in pairs(self.passes) do given[name] = value end
   self.compiled = core.compile(tracer.graph, handles, given)
@@ -177,7 +179,12 @@ local program = { settings = settings, meter = meter }
 ---@field precision string? "f16" or "bf16": how the modules of `halves` store activations and their gradients;
 ---  arithmetic, sums, parameters and their gradients stay f32; default "f32"
 ---@field halves string[]? { "" } is all of them; sums, angles and positions are better left out
-local DEFAULTS <const> = { host_bindings = true, seed = 0, recompute = {}, precision = "f32", halves = {} }
+---@field products string? how shaders multiply matrices on devices with matrix units, which keep sums in f32: "half"
+---  rounds an operand to the 16 bits in which the other is stored, "split" takes each as two bf16 parts (about 16 bits
+---  of a mantissa) unless both are exact; default "f32": no matrix units
+local DEFAULTS <const> = {
+  host_bindings = true, seed = 0, recompute = {}, precision = "f32", halves = {}, products = "f32",
+}
 
 ---@param name string
 ---@param inputs table<string, {shape: integer[]?, dtype: string?}>
@@ -192,6 +199,7 @@ function program.new(name, inputs, body, given)
   end
   local made = setmetatable({
     name = name, inputs = inputs, body = body, steps = 0, host_bindings = chosen.host_bindings, seed = chosen.seed,
+    products = chosen.products,
     passes = { recompute = chosen.recompute, precision = chosen.precision, halves = chosen.halves },
   }, Program)
   if settings.on_new then settings.on_new(made) end

@@ -2,10 +2,13 @@
 // against sums in double precision on a real one.
 #include "codegen/matmul_tile.h"
 #include "passes/slice.h"
+#include "program/matrix_check.h"
+#include "program/tuned.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/support/validation.h"
 
 static mvg_device *device;
+static mvg_compile_options compile_options;
 
 // ---- choice ----
 
@@ -93,6 +96,7 @@ typedef struct {
   bool ta, tb, broadcast_b;
   bool is_fused; // with a prologue, an epilogue and a bias
   bool is_half;  // bf16 operands
+  bool is_gram;  // b is a
   mvg_operands operands;
 } product;
 
@@ -176,13 +180,18 @@ static void expect_product(const product *p, bool has_bindings) {
   int64_t own = p->broadcast_b ? 1 : p->batch;
   mvg_value b = make_input(&f, p->tb ? DIMS(own, p->n, p->k) : DIMS(own, p->k, p->n));
   mvg_value bias = make_input(&f, DIMS(p->n));
+  if (p->is_gram) {
+    memcpy(f.inputs[1]->data, f.inputs[0]->data, f.inputs[0]->size_bytes);
+    b = a;
+  }
   if (p->is_half || p->operands == MVG_OPERANDS_F16 || p->operands == MVG_OPERANDS_BF16)
     keep_short(&f);
   if (p->is_half) a = round_to_half(&f, a), b = round_to_half(&f, b);
   mvg_value y = add_product(&f, p, p->is_fused ? MAP(&f, "a * 0.5", a) : a, b);
   add_output(&f, "y", p->is_fused ? MAP(&f, "max(a + b, 0)", y, bias) : y);
   mvg_program *program;
-  mvg_compile_options options = {.keep_host_bindings_off = !has_bindings};
+  mvg_compile_options options = compile_options;
+  options.keep_host_bindings_off = !has_bindings;
   check(mvg_compile(f.graph, device, NULL, 0, &options, &program));
   mvg_ndarray *out;
   mvg_shape shape = DIMS(p->batch, p->m, p->n);
@@ -194,26 +203,25 @@ static void expect_product(const product *p, bool has_bindings) {
   fixture_close(&f);
 }
 
-// Each operand in both layouts, in each way of loading.
-static void expect_products(bool has_bindings) {
+// Each operand in both layouts, element by element and in vectors, at edges and without.
+static void expect_products(bool has_bindings, bool is_brief) {
   static const product shapes[] = {
-      {.batch = 2, .m = 70, .n = 90, .k = 85, .is_fused = true},
-      {.batch = 2, .m = 70, .n = 90, .k = 85, .ta = true, .tb = true, .is_fused = true},
-      {.batch = 3, .m = 132, .n = 100, .k = 36, .broadcast_b = true}, // vectors past the edges
-      {.batch = 1, .m = 132, .n = 100, .k = 36, .ta = true, .tb = true},
-      {.batch = 1, .m = 128, .n = 192, .k = 64, .ta = true}, // whole tiles of every size
-      {.batch = 1, .m = 128, .n = 192, .k = 64, .tb = true},
-      {.batch = 2, .m = 36, .n = 70, .k = 44, .tb = true, .is_half = true},
+      {.batch = 2, .m = 70, .n = 90, .k = 85, .tb = true, .is_fused = true},
+      {.batch = 3, .m = 132, .n = 100, .k = 36, .ta = true, .tb = true, .broadcast_b = true},
+      {.batch = 1, .m = 128, .n = 192, .k = 64}, // whole tiles of every size
+      {.batch = 2, .m = 36, .n = 70, .k = 44, .ta = true, .is_half = true},
+      {.batch = 1, .m = 44, .n = 44, .k = 40, .tb = true, .is_gram = true},
       {.batch = 1, .m = 33, .n = 1, .k = 3},
   };
-  for (uint32_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i)
+  uint32_t count = is_brief ? 3 : sizeof shapes / sizeof shapes[0];
+  for (uint32_t i = 0; i < count; ++i)
     expect_product(&shapes[i], has_bindings);
 }
 
 static void test_default_tiles_give_the_product(void **state) {
   (void)state;
-  expect_products(true);
-  expect_products(false);
+  expect_products(true, false);
+  expect_products(false, false);
 }
 
 static void test_every_tile_gives_the_product(void **state) {
@@ -223,7 +231,7 @@ static void test_every_tile_gives_the_product(void **state) {
     const mvg_caps *caps = mvg_device_get_caps(device);
     if (tile->operands != MVG_OPERANDS_F32 || !mvg_matmul_tile_fits(tile, caps)) continue;
     setenv("MVGRAPH_TILE", tile->name, 1);
-    expect_products(false);
+    expect_products(false, tile->rows != 64); // one way to load serves all
   }
   unsetenv("MVGRAPH_TILE");
 }
@@ -231,10 +239,7 @@ static void test_every_tile_gives_the_product(void **state) {
 // By matrix units where there are some, else by what stands for them.
 static void test_matrix_tiles_give_the_product(void **state) {
   (void)state;
-  static const product shapes[] = {
-      {.batch = 2, .m = 70, .n = 90, .k = 45, .ta = true, .is_fused = true},
-      {.batch = 1, .m = 64, .n = 132, .k = 96, .tb = true},
-  };
+  product p = {.batch = 2, .m = 70, .n = 90, .k = 45, .ta = true, .is_fused = true};
   for (uint32_t i = 0; i < mvg_matmul_tile_count; ++i) {
     const mvg_matmul_tile *tile = &mvg_matmul_tiles[i];
     const mvg_caps *caps = mvg_device_get_caps(device);
@@ -242,13 +247,68 @@ static void test_matrix_tiles_give_the_product(void **state) {
                      (tile->rows == 64 || mvg_matmul_tile_is_native(tile, caps));
     if (!is_tested) continue;
     setenv("MVGRAPH_TILE", tile->name, 1);
-    for (uint32_t k = 0; k < sizeof shapes / sizeof shapes[0]; ++k) {
-      product p = shapes[k];
-      p.operands = tile->operands;
-      expect_product(&p, false);
-    }
+    p.operands = tile->operands;
+    expect_product(&p, false);
   }
   unsetenv("MVGRAPH_TILE");
+}
+
+static void expect_verdict(const mvg_matmul_tile *tile, bool wanted) {
+  bool is_right = !wanted;
+  check(mvg_matrix_check(device, tile, &is_right));
+  assert_int_equal(is_right, wanted);
+  is_right = !wanted; // from the cache
+  check(mvg_matrix_check(device, tile, &is_right));
+  assert_int_equal(is_right, wanted);
+}
+
+static void test_the_self_test_tells_right_from_wrong(void **state) {
+  (void)state;
+  static const char *const right[] = {"64x64x32-f16", "64x64x32-bf16", "64x64x32-split"};
+  const mvg_caps *caps = mvg_device_get_caps(device);
+  for (uint32_t i = 0; i < 3; ++i) {
+    const mvg_matmul_tile *tile = mvg_matmul_tile_find(right[i]);
+    if (mvg_matmul_tile_fits(tile, caps)) expect_verdict(tile, true);
+  }
+  // Workgroups that do a quarter of what the grid is made for.
+  mvg_matmul_tile wrong = *mvg_matmul_tile_find("direct");
+  wrong.rows = wrong.columns = 64;
+  wrong.own_rows = wrong.own_columns = 8;
+  expect_verdict(&wrong, false);
+  mvg_matmul_tile missing = *mvg_matmul_tile_find("direct");
+  missing.source = "matmul/no_such_file.comp";
+  mvg_status status = mvg_matrix_check(device, &missing, &(bool){false});
+  assert_int_equal(mvg_status_get_code(status), MVG_NOT_FOUND);
+  mvg_status_destroy(status);
+}
+
+static void test_programs_fall_back_without_matrix_units(void **state) {
+  (void)state;
+  static const product halves = {.batch = 1, .m = 40, .n = 50, .k = 60, .is_half = true};
+  const mvg_caps *caps = mvg_device_get_caps(device);
+  if (caps->matrix_bf16.m > 0) return;
+  compile_options.program.products = MVG_PRODUCTS_HALF;
+  expect_product(&halves, false);
+  compile_options.program.products = MVG_PRODUCTS_SPLIT;
+  expect_product(&halves, false);
+  compile_options.program.products = MVG_PRODUCTS_F32;
+}
+
+static void test_tuning_is_kept_and_taken(void **state) {
+  (void)state;
+  const mvg_caps *caps = mvg_device_get_caps(device);
+  const mvg_matmul_tile *tile = mvg_matmul_tile_find("32x32x32");
+  mvg_tuned tuned, again;
+  check(mvg_tuned_load(caps, &tuned));
+  check(mvg_tuned_set(&tuned, 17, tile));
+  check(mvg_tuned_set(&tuned, 18, mvg_matmul_tile_find("direct")));
+  check(mvg_tuned_set(&tuned, 18, NULL));
+  check(mvg_tuned_save(&tuned, caps));
+  check(mvg_tuned_load(caps, &again));
+  assert_ptr_equal(mvg_tuned_find(&again, 17), tile);
+  assert_null(mvg_tuned_find(&again, 18));
+  mvg_tuned_deinit(&tuned);
+  mvg_tuned_deinit(&again);
 }
 
 static void test_sliced_products_add_up(void **state) {
@@ -274,11 +334,14 @@ int main(void) {
       cmocka_unit_test_teardown(test_default_tiles_give_the_product, expect_silence),
       cmocka_unit_test_teardown(test_every_tile_gives_the_product, expect_silence),
       cmocka_unit_test_teardown(test_matrix_tiles_give_the_product, expect_silence),
+      cmocka_unit_test_teardown(test_the_self_test_tells_right_from_wrong, expect_silence),
+      cmocka_unit_test_teardown(test_programs_fall_back_without_matrix_units, expect_silence),
+      cmocka_unit_test_teardown(test_tuning_is_kept_and_taken, expect_silence),
       cmocka_unit_test_teardown(test_sliced_products_add_up, expect_silence),
   };
   device = open_device();
   size_t count = sizeof tests / sizeof tests[0];
-  int failed = _cmocka_run_group_tests("matmul", tests, device ? count : count - 4, NULL, NULL);
+  int failed = _cmocka_run_group_tests("matmul", tests, device ? count : count - 7, NULL, NULL);
   if (device) mvg_device_release(device);
   return failed;
 }

@@ -73,6 +73,11 @@
 ---@field stats fun(self): table<string, number>
 ---@field holders fun(self): table[] what temporaries are held at the peak, the largest first
 ---@field profile fun(self): table? times of every step; nil unless it was compiled with is_timed
+---@field tuner fun(self): CoreTuner of the products that its shaders compute
+
+---@class CoreTuner
+---@field count fun(self): integer
+---@field measure fun(self, index: integer): table times of tiles of one product; the fastest is kept
 
 ---@class core
 ---@field version string
