@@ -158,6 +158,40 @@ static void test_special_memory_is_never_taken(void **state) {
   assert_int_equal(pick(&snapshot, MVG_MEMORY_UPLOAD, ALL), 99);
 }
 
+static VkCooperativeMatrixPropertiesKHR make_matrix(uint32_t m, uint32_t n, uint32_t k,
+                                                    VkComponentTypeKHR operands,
+                                                    VkComponentTypeKHR sum) {
+  return (VkCooperativeMatrixPropertiesKHR){.MSize = m,
+                                            .NSize = n,
+                                            .KSize = k,
+                                            .AType = operands,
+                                            .BType = operands,
+                                            .CType = sum,
+                                            .ResultType = sum,
+                                            .scope = VK_SCOPE_SUBGROUP_KHR};
+}
+
+static void assert_shape(mvg_matrix_shape got, uint32_t m, uint32_t n, uint32_t k) {
+  assert_true(got.m == m && got.n == n && got.k == k);
+}
+
+static void test_matrix_units_are_those_that_sum_in_fp32(void **state) {
+  (void)state;
+  const VkComponentTypeKHR f16 = VK_COMPONENT_TYPE_FLOAT16_KHR, f32 = VK_COMPONENT_TYPE_FLOAT32_KHR,
+                           bf16 = VK_COMPONENT_TYPE_BFLOAT16_KHR;
+  VkCooperativeMatrixPropertiesKHR all[] = {
+      make_matrix(16, 16, 32, f16, f16), make_matrix(16, 8, 8, f16, f32),
+      make_matrix(16, 8, 16, f16, f32),  make_matrix(32, 32, 16, f16, f32),
+      make_matrix(16, 16, 16, f16, f32), make_matrix(8, 16, 16, bf16, f32),
+  };
+  assert_shape(mvg_vk_select_matrix(all, 6, f16), 16, 16, 16);
+  assert_shape(mvg_vk_select_matrix(all, 3, f16), 16, 8, 16);
+  assert_shape(mvg_vk_select_matrix(all, 6, bf16), 8, 16, 16);
+  assert_shape(mvg_vk_select_matrix(all, 5, bf16), 0, 0, 0);
+  all[5].scope = VK_SCOPE_SUBGROUP_KHR - 1; // of a workgroup
+  assert_shape(mvg_vk_select_matrix(all, 6, bf16), 0, 0, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_auto_prefers_discrete_then_integrated_then_cpu),
@@ -168,6 +202,7 @@ int main(void) {
       cmocka_unit_test(test_discrete_memory_is_local_and_transfers_are_host_memory),
       cmocka_unit_test(test_cpu_memory_is_mapped_and_cached),
       cmocka_unit_test(test_special_memory_is_never_taken),
+      cmocka_unit_test(test_matrix_units_are_those_that_sum_in_fp32),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

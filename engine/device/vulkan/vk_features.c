@@ -23,6 +23,28 @@ bool mvg_vk_has_extension(const mvg_vk_extensions *list, const char *name) {
   return false;
 }
 
+// What shaders of matrix units ask for, where the snapshot found it.
+static void add_matrices(const mvg_caps *caps, mvg_vk_features *out) {
+  if (caps->matrix_f16.m == 0 && caps->matrix_bf16.m == 0) return;
+  out->vulkan12.vulkanMemoryModel = VK_TRUE;
+  out->matrix = (VkPhysicalDeviceCooperativeMatrixFeaturesKHR){
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+      .pNext = out->core.pNext,
+      .cooperativeMatrix = VK_TRUE,
+  };
+  out->core.pNext = &out->matrix;
+  out->extensions[out->extension_count++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+  if (caps->matrix_bf16.m == 0) return;
+  out->bfloat16 = (VkPhysicalDeviceShaderBfloat16FeaturesKHR){
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR,
+      .pNext = out->core.pNext,
+      .shaderBFloat16Type = VK_TRUE,
+      .shaderBFloat16CooperativeMatrix = VK_TRUE,
+  };
+  out->core.pNext = &out->bfloat16;
+  out->extensions[out->extension_count++] = VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME;
+}
+
 mvg_status mvg_vk_choose_features(mvg_vk_device *device, mvg_vk_features *out) {
   mvg_vk_extensions list;
   MVG_RETURN_IF_ERROR(mvg_vk_list_extensions(&device->fn, device->physical, &list));
@@ -56,6 +78,7 @@ mvg_status mvg_vk_choose_features(mvg_vk_device *device, mvg_vk_features *out) {
                    .shaderFloat16 = found.vulkan12.shaderFloat16,
                    .shaderInt8 = found.vulkan12.shaderInt8},
   };
+  add_matrices(&device->snapshot.caps, out);
   if (!device->has_fault_text) return NULL;
   out->fault = (VkPhysicalDeviceFaultFeaturesEXT){
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT,

@@ -71,6 +71,8 @@ typedef struct {
   VkPhysicalDevice16BitStorageFeatures storage16;
   VkPhysicalDeviceVulkan12Features vulkan12;
   VkPhysicalDeviceFaultFeaturesEXT fault;
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
+  VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16;
   const char *extensions[MVG_VK_MAX_EXTENSIONS];
   uint32_t extension_count;
 } mvg_vk_features;
@@ -116,8 +118,8 @@ mvg_status mvg_vk_snapshot_all(const mvg_vk_instance *instance, mvg_vk_snapshot 
                                VkPhysicalDevice **out_handles, size_t *out_count) MVG_MUST_USE;
 
 // vk_units.c: what vendors' extensions tell of a device of Vulkan 1.1 or later.
-mvg_status mvg_vk_query_units(const mvg_vk_table *fn, VkPhysicalDevice device,
-                              mvg_caps *caps) MVG_MUST_USE;
+mvg_status mvg_vk_query_units(const mvg_vk_instance *instance, VkPhysicalDevice device,
+                              uint32_t api_version, mvg_caps *caps) MVG_MUST_USE;
 
 // vk_memory.c
 mvg_status mvg_vk_buffer_create(mvg_device *device, mvg_memory memory, uint64_t size_bytes,

@@ -144,3 +144,22 @@ bool mvg_vk_select_memory_type(const mvg_vk_snapshot *snapshot, mvg_memory memor
   }
   return best >= 0;
 }
+
+static bool is_usable(const VkCooperativeMatrixPropertiesKHR *p, VkComponentTypeKHR type) {
+  return p->AType == type && p->BType == type && p->CType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+         p->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR && p->scope == VK_SCOPE_SUBGROUP_KHR &&
+         !p->saturatingAccumulation;
+}
+
+mvg_matrix_shape mvg_vk_select_matrix(const VkCooperativeMatrixPropertiesKHR *properties,
+                                      uint32_t count, VkComponentTypeKHR type) {
+  mvg_matrix_shape best = {0};
+  for (uint32_t i = 0; i < count; ++i) {
+    const VkCooperativeMatrixPropertiesKHR *p = &properties[i];
+    if (!is_usable(p, type)) continue;
+    const mvg_matrix_shape shape = {p->MSize, p->NSize, p->KSize};
+    if (shape.m == 16 && shape.n == 16 && shape.k == 16) return shape;
+    if ((uint64_t)shape.m * shape.n * shape.k > (uint64_t)best.m * best.n * best.k) best = shape;
+  }
+  return best;
+}

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "device/device.h"
-#include "device/vulkan/vk_table.h"
+#include "device/vulkan/vk_matrix.h"
 
 #define MVG_VK_MAX_QUEUE_FAMILIES 16
 
@@ -39,5 +39,10 @@ bool mvg_vk_select_queue_family(const mvg_vk_snapshot *snapshot, uint32_t *out_f
 // The best of the memory types in `allowed` (a bit a type). False if none will do.
 bool mvg_vk_select_memory_type(const mvg_vk_snapshot *snapshot, mvg_memory memory, uint32_t allowed,
                                uint32_t *out_type);
+
+// Of what a subgroup can multiply, with operands of `type` and sums in fp32: 16 x 16 x 16 if there,
+// else the largest. All 0: nothing.
+mvg_matrix_shape mvg_vk_select_matrix(const VkCooperativeMatrixPropertiesKHR *properties,
+                                      uint32_t count, VkComponentTypeKHR type);
 
 #endif // MVGRAPH_DEVICE_VULKAN_VK_SELECT_H_

@@ -148,7 +148,8 @@ mvg_status mvg_vk_snapshot_all(const mvg_vk_instance *instance, mvg_vk_snapshot 
     take_snapshot(&instance->fn, (*out_handles)[i], snapshot);
     snapshot->caps.is_validated = instance->has_debug_utils;
     if (snapshot->api_version >= VK_API_VERSION_1_1)
-      status = mvg_vk_query_units(&instance->fn, (*out_handles)[i], &snapshot->caps);
+      status =
+          mvg_vk_query_units(instance, (*out_handles)[i], snapshot->api_version, &snapshot->caps);
     if (!status) status = mvg_caps_lower(&snapshot->caps);
     const char *obstacle = mvg_vk_get_obstacle(snapshot);
     if (obstacle) {
