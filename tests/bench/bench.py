@@ -45,12 +45,13 @@ class Pace:
     warmup: int  # steps before timing, the first one included
     seconds: float  # of a block, at least
     pairs: int
-    other_pairs: int  # of opponents after the first
     profiled: int  # steps of the profile
+    is_brief: bool  # opponents after the first, and the profile, at the largest batch size of a case alone
 
 
-FULL = Pace(warmup=LOSSES, seconds=2, pairs=7, other_pairs=7, profiled=5)
-QUICK = Pace(warmup=3, seconds=0.3, pairs=7, other_pairs=3, profiled=2)
+FULL = Pace(warmup=LOSSES, seconds=2, pairs=7, profiled=5, is_brief=False)
+QUICK = Pace(warmup=3, seconds=0.3, pairs=7, profiled=1, is_brief=True)
+OTHER_PAIRS = 2  # of brief runs, with opponents after the first
 
 
 class Side:
@@ -135,7 +136,7 @@ def alternate(sides, names, tolerances, pace, progress):
     check_all(sides, names, tolerances)
 
 
-def measure(case, batch, ways, pace, binary, progress):
+def measure(case, batch, ways, pace, binary, progress, is_profiled):
     """One row of the table, as plain data."""
     names = ["mvgraph"] + [way[0] for way in ways]
     tolerances = [0] + [TREND if way[2].get("autocast") or way[2].get("tf32") else TOLERANCE for way in ways]
@@ -150,14 +151,14 @@ def measure(case, batch, ways, pace, binary, progress):
                 for i, (name, environment, options) in enumerate(ways):
                     started.append(workers.start_torch(name, environment))
                     started[-1].ask(do="open", case=case, file=file, **options)
-                    sides.append(Side(started[-1], pace.other_pairs if i > 0 else pace.pairs))
+                    sides.append(Side(started[-1], OTHER_PAIRS if i > 0 and pace.is_brief else pace.pairs))
                 alternate(sides, names, tolerances, pace, progress)
                 peaks = [side.worker.peak_megabytes() for side in sides]
             finally:
                 for other in started:
                     other.__exit__()
         progress("profile")
-        profiled = profile(case, batch, pace, binary, cache)
+        profiled = profile(case, batch, pace, binary, cache) if is_profiled else None
     measured = {name: side.describe(peak) for name, side, peak in zip(names, sides, peaks)}
     for name, side in zip(names[1:], sides[1:]):
         measured[name]["ratio"] = describe_ratios(sides[0].step_seconds, side.step_seconds)
@@ -184,19 +185,22 @@ def main(words):
     if busy > BUSY:
         print(f"Other programs keep {busy:.1f} cores busy: ratios of such a run say little.")
     names = given.case or list(CASES)
-    rows = [(name, batch) for name in names
-            for batch in given.batch or (CASES[name].quick if given.quick else CASES[name].full)]
+    rows = []
+    for name in names:
+        batches = given.batch or (CASES[name].quick if given.quick else CASES[name].full)
+        rows += [(name, batch, batch == max(batches) or not pace.is_brief) for batch in batches]
     results, is_good = [], True
-    for i, (name, batch) in enumerate(rows):
+    for i, (name, batch, is_whole) in enumerate(rows):
         progress = report.Progress(i, len(rows), report.describe_batch(CASES[name], batch))
+        chosen = ways if is_whole else ways[:1]
         try:
-            results.append(measure(name, batch, ways, pace, given.binary.resolve(), progress))
+            results.append(measure(name, batch, chosen, pace, given.binary.resolve(), progress, is_whole))
         except (workers.WorkerError, Mismatch) as problem:
             results.append({"case": name, "batch": batch, "void": str(problem)})
             is_good = False
         progress.end()
         print(report.describe_row(CASES[name], results[-1]), flush=True)
-    whole = report.Report(CASES, results, {"torch": about, "busy_cores": busy}, words)
+    whole = report.Report(CASES, results, [way[0] for way in ways], {"torch": about, "busy_cores": busy}, words)
     print("\n" + whole.table())
     if given.write:
         for path in whole.write(quick=given.quick):

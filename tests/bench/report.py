@@ -73,18 +73,15 @@ def find_processor():
 
 
 class Report:
-    def __init__(self, cases, results, surroundings, words):
-        self.cases, self.results, self.surroundings, self.words = cases, results, surroundings, words
+    def __init__(self, cases, results, opponents, surroundings, words):
+        self.cases, self.results, self.opponents = cases, results, opponents
+        self.surroundings, self.words = surroundings, words
 
     def measured(self):
         return [result for result in self.results if "void" not in result]
 
-    def opponents(self):
-        """Names of those that PyTorch was run as."""
-        return [name for result in self.measured()[:1] for name in result["sides"] if name != "mvgraph"]
-
     def table(self):
-        first, others = self.opponents()[:1], self.opponents()[1:]
+        first, others = self.opponents[:1], self.opponents[1:]
         rows = [["case", "batch", "mvgraph", "of it an item"] + first + [f"of {name}" for name in first + others]
                 + ["peak MB"] + [f"{name}'s" for name in first] + ["first step, cold (warm)"]
                 + [f"{name}'s" for name in first]]
@@ -93,14 +90,15 @@ class Report:
             if "void" in result:
                 rows.append(head + ["void: " + result["void"][:60]] + [""] * (len(rows[0]) - 3))
                 continue
-            sides, warm = result["sides"], result["profile"]["first_step_seconds"]
+            sides = result["sides"]
+            warm = f" ({format_seconds(result['profile']['first_step_seconds'])})" if result["profile"] else ""
             ours, theirs = sides["mvgraph"], [sides[name] for name in first]
             rows.append(
                 head + [format_seconds(ours["step_seconds"]), format_seconds(ours["step_seconds"] / result["batch"])]
                 + [format_seconds(side["step_seconds"]) for side in theirs]
-                + [format_ratio(sides[name]["ratio"]) for name in first + others]
+                + [format_ratio(sides[name]["ratio"]) if name in sides else "" for name in first + others]
                 + [f"{side['peak_megabytes']:.0f}" for side in [ours] + theirs]
-                + [f"{format_seconds(ours['first_step_seconds'])} ({format_seconds(warm)})"]
+                + [format_seconds(ours["first_step_seconds"]) + warm]
                 + [format_seconds(side["first_step_seconds"]) for side in theirs])
         return make_table(rows)
 
@@ -117,12 +115,14 @@ class Report:
     def details(self, result):
         processor = [f"{name} {format_seconds(side['step_processor_seconds'])}" for name, side in
                      result["sides"].items()]
-        steps = [f"- {step['ms']:.1f} ms  {step['name']}" for step in result["profile"]["steps"]]
         cold, warm = result["sides"]["mvgraph"], result["profile"]
-        compiling = [format_seconds(first["compile_seconds"]) for first in (cold, warm)]
-        return [f"Processor time of a step: {', '.join(processor)}. Compiling took {compiling[0]} with cold caches, "
-                f"{compiling[1]} with warm ones.", self.class_table(result), "The longest steps:",
-                "\n".join(steps)]
+        text = (f"Processor time of a step: {', '.join(processor)}. Compiling took "
+                f"{format_seconds(cold['compile_seconds'])} with cold caches")
+        if not warm:
+            return [text + "."]
+        steps = [f"- {step['ms']:.1f} ms  {step['name']}" for step in warm["steps"]]
+        return [f"{text}, {format_seconds(warm['compile_seconds'])} with warm ones.", self.class_table(result),
+                "The longest steps:", "\n".join(steps)]
 
     def class_table(self, result):
         """Achieved rates by class of operator, of a run that was timed step by step."""
