@@ -36,7 +36,7 @@ class Worker:
 
     def ask(self, **command):
         """The answer to one command."""
-        said = []
+        said = []  # what it prints beside answers
         try:
             self.process.stdin.write(json.dumps(command) + "\n")
             self.process.stdin.flush()
@@ -46,10 +46,14 @@ class Worker:
                 said.append(line)
         except BrokenPipeError:
             pass
+        raise WorkerError(f"{self.name} ended with {self.process.wait()}: {self.find_reason(said)}")
+
+    def find_reason(self, said):
+        """The last line of a Python traceback, or the first two of a Lua error."""
         self.log.seek(0)
-        text = "".join(said) + self.log.read()
-        lines = [line.strip("# ") for line in text.splitlines() if line.strip("# ")]
-        raise WorkerError(f"{self.name}: " + " | ".join(lines[-3:] if "Traceback" in text else lines[1:3]))
+        log = self.log.read()
+        lines = [line.strip("# \n") for line in said or log.splitlines()]
+        return lines[-1] if "Traceback" in log else " ".join(lines[1:3] if said else lines[-1:])
 
     def peak_megabytes(self):
         """What the device held at most; on a CPU the largest resident size so far."""
