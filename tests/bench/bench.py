@@ -5,6 +5,7 @@ Their first ten losses must agree, or the timing is void. Steps run in alternati
 opponent's, and what counts is the median of the ratios of neighbouring blocks.
 """
 import argparse
+import math
 import statistics
 import sys
 import tempfile
@@ -17,8 +18,8 @@ import workers
 
 LOSSES = 10
 TOLERANCE = 1e-4  # relative, f32 against f32
-BUSY = 0.2  # cores of other programs that a run may be disturbed by
 TREND = 0.05  # likewise, where the opponent computes in 16 bits
+BUSY = 0.2  # cores of other programs that a run may be disturbed by
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Side:
     def warm_up(self, pace):
         self.first_step_seconds = self.run(1)
         warm = self.run(pace.warmup - 1)
-        self.steps = max(1, round(pace.seconds / warm + 0.5))
+        self.steps = math.ceil(pace.seconds / warm)
 
     def run_block(self):
         begun = self.worker.processor_seconds()

@@ -47,7 +47,7 @@ class Opponent:
             loss = self.loss(self.inputs)
         loss.backward()
         self.optimizer.step()
-        return loss.detach()
+        return loss.detach().clone()  # CUDA graphs write the next one into the same place
 
     def run(self, steps):
         begun = time.perf_counter()

@@ -1,4 +1,5 @@
 """Worker processes: mvgraph's side and PyTorch's, spoken to in lines of JSON; see worker.lua."""
+import contextlib
 import json
 import os
 import subprocess
@@ -25,7 +26,8 @@ class Worker:
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # of what it did not read
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
