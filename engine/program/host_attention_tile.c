@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "program/host_math.h"
-#include "program/host_matmul.h"
+#include "program/host_product.h"
 
 #define LANES 16
 #define PIECE 128 // channels of keys that are turned at a time
@@ -160,25 +160,6 @@ VARIANTS(mvg_attention_backward_rows)
 
 // ---- products of a tile ----
 
-typedef float four __attribute__((vector_size(16), aligned(4)));
-
-// to[c][j] = y[j][c] for 4 channels of 4 keys.
-MVG_HOST_INLINE void transpose_four(const float *y, int64_t y_row, float *to) {
-  four x[4];
-  for (int i = 0; i < 4; ++i)
-    memcpy(&x[i], y + i * y_row, sizeof x[i]);
-  four ab_low = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5);
-  four ab_high = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7);
-  four cd_low = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5);
-  four cd_high = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
-  four rows[4] = {__builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5),
-                  __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7),
-                  __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5),
-                  __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7)};
-  for (int i = 0; i < 4; ++i)
-    memcpy(to + i * MVG_ATTENTION_TILE, &rows[i], sizeof rows[i]);
-}
-
 // to[c][j] = y[j][c] for the tile's keys and `depth` channels; 0 for keys up to whole vectors.
 static void transpose(const mvg_attention_tile *t, int64_t depth, const float *y, int64_t y_row,
                       int64_t whole, float *to) {
@@ -186,7 +167,8 @@ static void transpose(const mvg_attention_tile *t, int64_t depth, const float *y
   for (; j + 4 <= t->columns; j += 4) {
     int64_t c = 0;
     for (; c + 4 <= depth; c += 4)
-      transpose_four(y + j * y_row + c, y_row, to + c * MVG_ATTENTION_TILE + j);
+      mvg_host_transpose_four(y + j * y_row + c, y_row, to + c * MVG_ATTENTION_TILE + j,
+                              MVG_ATTENTION_TILE);
     for (; c < depth; ++c) {
       for (int k = 0; k < 4; ++k)
         to[c * MVG_ATTENTION_TILE + j + k] = y[(j + k) * y_row + c];

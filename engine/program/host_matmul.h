@@ -19,15 +19,4 @@ typedef struct {
 // The same bits at every call, whatever the number of threads. Overwrites y.
 void mvg_host_matmul(const mvg_matmul *shape, const void *a, const void *b, void *y);
 
-// One product by its element strides: of op(a), of op(b), from row to row of y.
-typedef struct {
-  int64_t m, n, k;
-  int64_t a_row, a_column, b_row, b_column, y_row;
-  mvg_dtype a, b, y; // as above
-} mvg_product;
-
-// y += op(a) op(b), on the calling thread alone; each sum in the order of k. Halves of y are
-// overwritten instead.
-void mvg_host_multiply_add(const mvg_product *product, const void *a, const void *b, void *y);
-
 #endif // MVGRAPH_PROGRAM_HOST_MATMUL_H_

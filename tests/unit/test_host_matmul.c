@@ -20,7 +20,7 @@ static void expect_product(const mvg_matmul *s) {
   mvg_host_matmul(s, a, b, y);
   mvg_host_matmul(s, a, b, again);
   assert_memory_equal(y, again, (size_t)count * sizeof *y);
-  for (int64_t at = 0; at < count; at += 1 + count / 5000) {
+  for (int64_t at = 0; at < count; at += 1 + count * s->k / 5000000) {
     int64_t i = at / (s->m * s->n), r = at / s->n % s->m, c = at % s->n;
     const float *left = a + (s->broadcast_a ? 0 : i * s->m * s->k);
     const float *right = b + (s->broadcast_b ? 0 : i * s->k * s->n);
@@ -42,7 +42,10 @@ static void expect_shapes(void) {
       {.batch = 1, .m = 1, .n = 1, .k = 1},       {.batch = 1000, .m = 4, .n = 4, .k = 4},
       {.batch = 3, .m = 33, .n = 65, .k = 300},   {.batch = 1, .m = 1000, .n = 96, .k = 96},
       {.batch = 1, .m = 97, .n = 1003, .k = 131}, {.batch = 40, .m = 49, .n = 49, .k = 32},
-      {.batch = 2, .m = 5, .n = 7, .k = 0},       {.batch = 0, .m = 5, .n = 7, .k = 3}};
+      {.batch = 2, .m = 5, .n = 7, .k = 0},       {.batch = 0, .m = 5, .n = 7, .k = 3},
+      {.batch = 1, .m = 1, .n = 700, .k = 193},   {.batch = 1, .m = 700, .n = 19, .k = 1},
+      {.batch = 1, .m = 300, .n = 1, .k = 250},   {.batch = 1, .m = 45, .n = 50, .k = 9001},
+      {.batch = 1, .m = 210, .n = 401, .k = 4111}};
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
     for (int flags = 0; flags < 16; ++flags) {
       mvg_matmul s = shapes[i];
