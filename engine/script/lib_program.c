@@ -17,22 +17,24 @@ static mvg_state *get_state(lua_State *L, int index) {
   return *handle;
 }
 
-// state(name, array, is_guarded or nil): a tensor on the device with these values
+// state(name, array or shape, is_guarded or nil): a tensor on the device with these values, or of
+// zeros (f32), for which the host needs no array
 static int state_new(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  const mvg_ndarray *array = mvg_arg_array(L, 2);
-  if (array->dtype != MVG_DTYPE_F32 && array->dtype != MVG_DTYPE_I32) {
+  const mvg_ndarray *array = lua_istable(L, 2) ? NULL : mvg_arg_array(L, 2);
+  mvg_type type = {.dtype = array ? array->dtype : MVG_DTYPE_F32,
+                   .shape = array ? array->shape : mvg_arg_shape(L, 2)};
+  if (type.dtype != MVG_DTYPE_F32 && type.dtype != MVG_DTYPE_I32) {
     return luaL_error(L, "state '%s' must be f32 or i32, not %s", name,
-                      mvg_dtype_get_name(array->dtype));
+                      mvg_dtype_get_name(type.dtype));
   }
-  mvg_type type = {.dtype = array->dtype, .shape = array->shape};
   mvg_device *device = mvg_vm_get_device(L);
   mvg_state **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;
   luaL_setmetatable(L, STATE_CLASS);
   mvg_lua_check(L, lua_toboolean(L, 3) ? mvg_state_create_guarded(device, name, &type, handle)
                                        : mvg_state_create(device, name, &type, handle));
-  mvg_lua_check(L, mvg_state_write(*handle, array));
+  if (array) mvg_lua_check(L, mvg_state_write(*handle, array));
   return 1;
 }
 

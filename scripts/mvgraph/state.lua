@@ -66,17 +66,20 @@ for _, name in ipairs { "__add", "__sub", "__mul", "__div", "__mod", "__pow", "_
   State[name] = tensor.class[name]
 end
 
+local function new(name, values, shape, dtype, is_parameter)
+  count = count + 1
+  return setmetatable({
+    number = count, name = name, handle = core.state(name, values, IS_GUARDED), shape = shape, dtype = dtype,
+    is_parameter = is_parameter, requires_grad = is_parameter,
+  }, State)
+end
+
 local function make(name, array, is_parameter)
   if type(name) ~= "string" or type(array) ~= "userdata" then
     error(("a %s needs a name and an array, got %s and %s"):format(is_parameter and "parameter" or "buffer",
       type(name), type(array)), 3)
   end
-  count = count + 1
-  return setmetatable({
-    number = count, name = name, handle = core.state(name, array, IS_GUARDED), shape = array.shape,
-    dtype = array.dtype,
-    is_parameter = is_parameter, requires_grad = is_parameter,
-  }, State)
+  return new(name, array, array.shape, array.dtype, is_parameter)
 end
 
 ---@return integer how many states this process has made
@@ -96,6 +99,14 @@ end
 ---@return State
 function state.buffer(name, array)
   return make(name, array, false)
+end
+
+---A buffer that starts as zeros, f32; the host holds no copy.
+---@param name string
+---@param shape integer[]
+---@return State
+function state.zeros(name, shape)
+  return new(name, shape, table.move(shape, 1, #shape, 1, {}), "f32", false)
 end
 
 return state

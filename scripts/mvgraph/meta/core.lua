@@ -123,7 +123,7 @@ function core.passes() end
 function core.read_graph(text, file, first_line, operators) end
 
 ---@param name string
----@param array Array initial values
+---@param array Array|integer[] initial values, or a shape: zeros, f32
 ---@param is_guarded boolean? with room behind the tensor for the band of guarded programs
 ---@return StateHandle
 function core.state(name, array, is_guarded) end

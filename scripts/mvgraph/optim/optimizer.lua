@@ -71,7 +71,7 @@ end
 ---@param shape integer[]
 ---@return State
 function Optimizer:add_state(name, shape)
-  local made = state.buffer(name, core.array(shape))
+  local made = state.zeros(name, shape)
   self.names[#self.names + 1] = name
   self.states[name] = made
   return made
