@@ -25,9 +25,11 @@ static void device_destroy(mvg_device *base) {
     for (uint32_t i = 0; i < MVG_MAX_QUEUED; ++i)
       fn->vkDestroyFence(device->handle, device->fences[i], NULL);
     fn->vkDestroyFence(device->handle, device->transfer_fence, NULL);
+    mvg_vk_pages_deinit(device);
     fn->vkDestroyDevice(device->handle, NULL);
   }
   pthread_mutex_destroy(&device->queue_mutex);
+  pthread_mutex_destroy(&device->block_mutex);
   mvg_vk_instance_destroy(device->instance);
   mvg_free(device);
 }
@@ -158,6 +160,7 @@ static mvg_status begin_device(const char *selector, mvg_vk_device **out_device)
   device->head.vtable = &vtable;
   atomic_init(&device->head.references, 1);
   pthread_mutex_init(&device->queue_mutex, NULL);
+  pthread_mutex_init(&device->block_mutex, NULL);
   const char *note = NULL;
   mvg_status status = open_instance(&device->instance, &note);
   if (note) {

@@ -48,6 +48,9 @@ static void add_matrices(const mvg_caps *caps, mvg_vk_features *out) {
 mvg_status mvg_vk_choose_features(mvg_vk_device *device, mvg_vk_features *out) {
   mvg_vk_extensions list;
   MVG_RETURN_IF_ERROR(mvg_vk_list_extensions(&device->fn, device->physical, &list));
+  device->imports_host_pages =
+      device->head.caps.is_cpu &&
+      mvg_vk_has_extension(&list, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   const bool knows_fault = mvg_vk_has_extension(&list, VK_EXT_DEVICE_FAULT_EXTENSION_NAME);
   mvg_free(list.items);
   const bool has_12 = device->snapshot.api_version >= VK_API_VERSION_1_2;
@@ -79,6 +82,8 @@ mvg_status mvg_vk_choose_features(mvg_vk_device *device, mvg_vk_features *out) {
                    .shaderInt8 = found.vulkan12.shaderInt8},
   };
   add_matrices(&device->snapshot.caps, out);
+  if (device->imports_host_pages)
+    out->extensions[out->extension_count++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
   if (!device->has_fault_text) return NULL;
   out->fault = (VkPhysicalDeviceFaultFeaturesEXT){
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT,

@@ -18,6 +18,8 @@ typedef struct {
   bool has_debug_utils; // the validation layers are on
 } mvg_vk_instance;
 
+typedef struct mvg_vk_block mvg_vk_block; // pages that buffers of a CPU device share
+
 typedef struct {
   struct mvg_device head;
   mvg_vk_instance *instance;
@@ -25,9 +27,12 @@ typedef struct {
   mvg_vk_snapshot snapshot;
   VkPhysicalDevice physical;
   VkDevice handle;
-  bool has_fault_text; // VK_EXT_device_fault
+  bool has_fault_text;     // VK_EXT_device_fault
+  bool imports_host_pages; // VK_EXT_external_memory_host, of a CPU device
   uint32_t queue_family;
   VkQueue queue;
+  pthread_mutex_t block_mutex; // guards the blocks of vk_pages.c
+  mvg_vk_block *open_block;
   pthread_mutex_t queue_mutex;    // guards queue, fences and the transfer pool
   VkFence fences[MVG_MAX_QUEUED]; // of lists, in turn
   uint32_t oldest, queued_count;  // of the lists that have not been waited for
@@ -42,7 +47,8 @@ typedef struct {
   struct mvg_buffer head;
   mvg_vk_device *device;
   VkBuffer handle;
-  VkDeviceMemory memory;
+  VkDeviceMemory memory; // its own, or
+  mvg_vk_block *block;   // what it shares
 } mvg_vk_buffer;
 
 typedef struct {
@@ -129,6 +135,18 @@ mvg_status mvg_vk_buffer_write(mvg_buffer *buffer, uint64_t offset, const void *
                                uint64_t size_bytes) MVG_MUST_USE;
 mvg_status mvg_vk_buffer_read(mvg_buffer *buffer, uint64_t offset, void *data,
                               uint64_t size_bytes) MVG_MUST_USE;
+
+// vk_pages.c
+typedef struct {
+  mvg_vk_block *block;
+  VkDeviceMemory memory;
+  uint64_t offset;
+  void *mapped;
+} mvg_vk_place;
+mvg_status mvg_vk_pages_take(mvg_vk_device *device, uint32_t type, uint64_t size_bytes,
+                             uint64_t alignment, mvg_vk_place *out_place) MVG_MUST_USE;
+void mvg_vk_pages_give_back(mvg_vk_device *device, mvg_vk_block *block);
+void mvg_vk_pages_deinit(mvg_vk_device *device);
 
 // vk_kernel.c
 mvg_status mvg_vk_kernel_create(mvg_device *device, const char *name, const uint32_t *spirv,

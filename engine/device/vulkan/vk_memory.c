@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/threads.h"
 #include "device/vulkan/vk_internal.h"
 
 #define HUGE_PAGE_BYTES (2ull << 20)
@@ -15,32 +16,18 @@ static uint64_t round_up(uint64_t value, uint64_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
-static mvg_status allocate(mvg_vk_buffer *buffer, mvg_memory memory, uint64_t size_bytes) {
+static mvg_status allocate_alone(mvg_vk_buffer *buffer, mvg_memory memory, uint32_t type,
+                                 const VkMemoryRequirements *needs) {
   mvg_vk_device *device = buffer->device;
   const mvg_vk_table *fn = &device->fn;
-  const VkBufferCreateInfo buffer_info = {
-      .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-      .size = round_up(size_bytes, 4),
-      .usage = usage,
-      .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
-  };
-  MVG_VK_CHECK("vkCreateBuffer",
-               fn->vkCreateBuffer(device->handle, &buffer_info, NULL, &buffer->handle));
-  VkMemoryRequirements needs;
-  fn->vkGetBufferMemoryRequirements(device->handle, buffer->handle, &needs);
-  uint32_t type = 0;
-  if (!mvg_vk_select_memory_type(&device->snapshot, memory, needs.memoryTypeBits, &type)) {
-    return MVG_ERROR(MVG_UNSUPPORTED, "device '%s' has no memory type for this use",
-                     device->head.caps.name);
-  }
-  const VkMemoryAllocateInfo allocate_info = {
+  const VkMemoryAllocateInfo info = {
       .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-      .allocationSize = needs.size,
+      .allocationSize = needs->size,
       .memoryTypeIndex = type,
   };
   MVG_VK_CHECK("vkAllocateMemory",
-               fn->vkAllocateMemory(device->handle, &allocate_info, NULL, &buffer->memory));
-  buffer->head.held_bytes = needs.size;
+               fn->vkAllocateMemory(device->handle, &info, NULL, &buffer->memory));
+  buffer->head.held_bytes = needs->size;
   MVG_VK_CHECK("vkBindBufferMemory",
                fn->vkBindBufferMemory(device->handle, buffer->handle, buffer->memory, 0));
   const VkMemoryPropertyFlags flags = device->snapshot.memory.memoryTypes[type].propertyFlags;
@@ -55,11 +42,69 @@ static mvg_status allocate(mvg_vk_buffer *buffer, mvg_memory memory, uint64_t si
   return NULL;
 }
 
+static mvg_status place_in_pages(mvg_vk_buffer *buffer, uint32_t type,
+                                 const VkMemoryRequirements *needs) {
+  mvg_vk_device *device = buffer->device;
+  mvg_vk_place place;
+  MVG_RETURN_IF_ERROR(mvg_vk_pages_take(device, type, needs->size, needs->alignment, &place));
+  buffer->block = place.block;
+  buffer->head.held_bytes = needs->size;
+  buffer->head.mapped = place.mapped;
+  MVG_VK_CHECK("vkBindBufferMemory", device->fn.vkBindBufferMemory(device->handle, buffer->handle,
+                                                                   place.memory, place.offset));
+  return NULL;
+}
+
+static mvg_status allocate(mvg_vk_buffer *buffer, mvg_memory memory, uint64_t size_bytes) {
+  mvg_vk_device *device = buffer->device;
+  const mvg_vk_table *fn = &device->fn;
+  const VkExternalMemoryBufferCreateInfo imported = {
+      .sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
+      .handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT,
+  };
+  const VkBufferCreateInfo buffer_info = {
+      .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+      .pNext = device->imports_host_pages ? &imported : NULL,
+      .size = round_up(size_bytes, 4),
+      .usage = usage,
+      .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
+  };
+  MVG_VK_CHECK("vkCreateBuffer",
+               fn->vkCreateBuffer(device->handle, &buffer_info, NULL, &buffer->handle));
+  VkMemoryRequirements needs;
+  fn->vkGetBufferMemoryRequirements(device->handle, buffer->handle, &needs);
+  uint32_t type = 0;
+  if (!mvg_vk_select_memory_type(&device->snapshot, memory, needs.memoryTypeBits, &type)) {
+    return MVG_ERROR(MVG_UNSUPPORTED, "device '%s' has no memory type for this use",
+                     device->head.caps.name);
+  }
+  return device->imports_host_pages ? place_in_pages(buffer, type, &needs)
+                                    : allocate_alone(buffer, memory, type, &needs);
+}
+
 // A CPU device's buffers are plain pages: large ones make the first touch several times faster.
 static void advise_huge_pages(void *mapped, uint64_t size_bytes) {
   uintptr_t begin = (uintptr_t)round_up((uintptr_t)mapped, HUGE_PAGE_BYTES);
   uintptr_t end = ((uintptr_t)mapped + (uintptr_t)size_bytes) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
   if (begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+}
+
+typedef struct {
+  char *memory;
+  uint64_t size_bytes;
+} touched;
+
+static void touch_part(void *context, int64_t part) {
+  const touched *all = context;
+  uint64_t begin = (uint64_t)part * HUGE_PAGE_BYTES, rest = all->size_bytes - begin;
+  memset(all->memory + begin, 0, (size_t)(rest < HUGE_PAGE_BYTES ? rest : HUGE_PAGE_BYTES));
+}
+
+// Zeros, written by all threads: the system makes pages as they are touched.
+static void touch(void *memory, uint64_t size_bytes) {
+  touched all = {memory, size_bytes};
+  mvg_threads_run((int64_t)((size_bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES), touch_part,
+                  &all);
 }
 
 // ---- the transfer command buffer: begin locks the queue, finish submits, waits and unlocks ----
@@ -101,8 +146,10 @@ static mvg_status finish_transfer(mvg_vk_device *device) {
 static mvg_status zero_fill(mvg_vk_buffer *buffer, uint64_t size_bytes) {
   mvg_vk_device *device = buffer->device;
   if (buffer->head.mapped) {
-    if (device->head.caps.is_cpu) advise_huge_pages(buffer->head.mapped, size_bytes);
-    memset(buffer->head.mapped, 0, (size_t)size_bytes);
+    if (device->head.caps.is_cpu && !buffer->block) {
+      advise_huge_pages(buffer->head.mapped, size_bytes);
+    }
+    touch(buffer->head.mapped, size_bytes);
     return NULL;
   }
   MVG_RETURN_IF_ERROR(begin_transfer(device));
@@ -114,6 +161,7 @@ static void destroy(mvg_vk_buffer *buffer) {
   const mvg_vk_device *device = buffer->device;
   device->fn.vkDestroyBuffer(device->handle, buffer->handle, NULL);
   device->fn.vkFreeMemory(device->handle, buffer->memory, NULL);
+  if (buffer->block) mvg_vk_pages_give_back(buffer->device, buffer->block);
   mvg_free(buffer);
 }
 
