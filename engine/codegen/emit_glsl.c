@@ -192,7 +192,7 @@ static mvg_status create_fused(const mvg_fusion *fusion, const mvg_group *group,
   bool needs_zero = has_loop && caps->is_cpu;
   if (needs_zero) shader->push[shader->push_count++] = 0;
   if (!status) {
-    status = mvg_shader_print_head(&text, fusion, group, caps, local_size, shader->push_count,
+    status = mvg_shader_print_head(&text, fusion, group, caps, local_size, shader->push_count, 0,
                                    has_vectors);
   }
   if (!status) {

@@ -14,7 +14,8 @@ typedef struct {
   char name[64];
   uint32_t push[MVG_SHADER_MAX_PUSH]; // words
   uint32_t push_count;
-  uint32_t groups[3]; // all zero: nothing to do
+  uint32_t groups[3];     // all zero: nothing to do
+  uint32_t subgroup_size; // that it is written for; 0: any
 } mvg_shader;
 
 // `group` is FUSED or KERNEL. `tile` is for matrix products; NULL: the default.

@@ -191,8 +191,10 @@ static bool has_halves(const mvg_fusion *fusion, const mvg_group *group) {
 
 mvg_status mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
                                  const mvg_caps *caps, uint32_t local_size, uint32_t push_count,
-                                 bool has_vectors) {
+                                 uint32_t lanes, bool has_vectors) {
   mvg_str_append(out, "#version 450\n#extension GL_EXT_control_flow_attributes : enable\n");
+  if (lanes > 1) mvg_str_append(out, "#extension GL_KHR_shader_subgroup_arithmetic : require\n");
+  if (lanes > 0) mvg_str_appendf(out, "#define LANES %u\n", lanes);
   if (has_halves(fusion, group)) {
     if (!caps->has_half_storage) {
       return MVG_ERROR(MVG_UNSUPPORTED,
@@ -219,13 +221,20 @@ mvg_status mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const m
 mvg_status mvg_shader_print_helpers(mvg_str *out, const char *body) {
   static const char constants[] = "include/constants.glsl";
   static const char trigonometry[] = "include/trigonometry.glsl";
+  static const char lanes[] = "include/lanes.glsl";
   static const struct {
     const char *call, *file;
-  } helpers[] = {{"INF_", constants},           {"NAN_", constants},
-                 {"_(", "include/math.glsl"},   {"floor_", "include/integer.glsl"},
-                 {"erf_(", "include/erf.glsl"}, {"philox_", "include/random.glsl"},
-                 {"sin_(", trigonometry},       {"cos_(", trigonometry},
-                 {"tan_(", trigonometry},       {"atan2_(", trigonometry}};
+  } helpers[] = {{"INF_", constants},
+                 {"NAN_", constants},
+                 {"_(", "include/math.glsl"},
+                 {"floor_", "include/integer.glsl"},
+                 {"erf_(", "include/erf.glsl"},
+                 {"philox_", "include/random.glsl"},
+                 {"sin_(", trigonometry},
+                 {"cos_(", trigonometry},
+                 {"tan_(", trigonometry},
+                 {"atan2_(", trigonometry},
+                 {"lanes_", lanes}};
   const char *previous = NULL;
   for (size_t i = 0; i < sizeof helpers / sizeof helpers[0]; ++i) {
     if (!strstr(body, helpers[i].call) || helpers[i].file == previous) continue;

@@ -6,13 +6,14 @@
 #include "base/str.h"
 #include "passes/fuse.h"
 
+// `lanes`: of a row in kernels by rows; else 0.
 // Read i is called b<i>, write i b<read_count + i>. `has_vectors`: pointwise reads and all writes
 // are arrays of vectors of four. A tensor beyond the device's largest binding takes several
 // bindings and a function that chooses between them.
 // UNSUPPORTED where elements have 16 bits and the device cannot write them.
 mvg_status mvg_shader_print_head(mvg_str *out, const mvg_fusion *fusion, const mvg_group *group,
                                  const mvg_caps *caps, uint32_t local_size, uint32_t push_count,
-                                 bool has_vectors) MVG_MUST_USE;
+                                 uint32_t lanes, bool has_vectors) MVG_MUST_USE;
 // What a kernel computes with: "int", "float", "ivec4", "vec4". Elements of 16 bits become float.
 const char *mvg_shader_get_type(mvg_dtype dtype, bool is_vector);
 // "b3[i7]", or the call that stands for it.

@@ -15,6 +15,7 @@ typedef struct {
   mvg_kernel_body kernel;
   const mvg_matmul_tile *tile; // of products, else NULL
   uint32_t local_size;
+  uint32_t lanes; // of a row, in kernels by rows; else 0
 } kernel_launch;
 
 // `float load_NAME(uint element)`: what computes `input` at `element`.
@@ -173,9 +174,14 @@ static mvg_status print_body(const mvg_fusion *fusion, const mvg_group *group, c
   if (launch->tile) mvg_matmul_tile_print_constants(launch->tile, caps, &launch->kernel, out);
   MVG_RETURN_IF_ERROR(print_accessors(fusion, group, caps, node, source, out));
   mvg_str_append(out, source);
-  if (launch->kernel.invocations > 0) {
+  if (launch->lanes > 1) {
+    mvg_str_append(out, "void main() {\nuint row_ = (gl_WorkGroupID.x + gl_NumWorkGroups.x * "
+                        "gl_WorkGroupID.y) * (LOCAL_SIZE / LANES) + gl_SubgroupID;\n"
+                        "if (row_ < push_.n[0]) kernel_main(row_, gl_SubgroupInvocationID);\n}\n");
+  } else if (launch->kernel.invocations > 0) {
     mvg_shader_print_main(out, launch->local_size);
-    mvg_str_append(out, "if (flat_ < push_.n[0]) kernel_main(flat_);\n}\n");
+    mvg_str_appendf(out, "if (flat_ < push_.n[0]) kernel_main(flat_%s);\n}\n",
+                    launch->lanes ? ", 0u" : "");
   } else {
     mvg_str_append(out, "void main() {\nuint group_ = gl_WorkGroupID.x + gl_NumWorkGroups.x * "
                         "(gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);\n"
@@ -186,21 +192,17 @@ static mvg_status print_body(const mvg_fusion *fusion, const mvg_group *group, c
 
 static mvg_status print_shader(const mvg_fusion *fusion, const mvg_group *group,
                                const mvg_node *node, const kernel_launch *launch,
-                               const mvg_caps *caps, mvg_str *out) {
-  mvg_str body = {0}, source = {0};
-  mvg_status status = mvg_kernel_file_append(launch->kernel.source, &source);
-  if (!status) {
-    const char *text = source.text ? source.text : "";
-    status = print_body(fusion, group, node, launch, caps, text, &body);
-  }
+                               const mvg_caps *caps, const char *source, mvg_str *out) {
+  mvg_str body = {0};
+  mvg_status status = print_body(fusion, group, node, launch, caps, source, &body);
   uint32_t push_count = launch->kernel.invocations > 0 ? 1 : 0;
   if (!status) {
-    status = mvg_shader_print_head(out, fusion, group, caps, launch->local_size, push_count, false);
+    status = mvg_shader_print_head(out, fusion, group, caps, launch->local_size, push_count,
+                                   launch->lanes, false);
   }
   if (!status) status = mvg_shader_print_helpers(out, body.text ? body.text : "");
   if (body.text) mvg_str_append(out, body.text);
   mvg_str_deinit_part(&body, out);
-  mvg_str_deinit_part(&source, out);
   return status;
 }
 
@@ -225,17 +227,33 @@ static mvg_status choose_launch(const mvg_node *node, const mvg_matmul_tile *til
   return NULL;
 }
 
+// A kernel by rows says so in its parameters: kernel_main(row, lane). A row is a subgroup's, or one
+// invocation's where there are no subgroups.
+static void choose_lanes(const char *source, const mvg_caps *caps, kernel_launch *launch) {
+  if (!strstr(source, "void kernel_main(uint row, uint lane)")) return;
+  launch->lanes = 1;
+  if (caps->subgroup_size < 2 || launch->local_size % caps->subgroup_size != 0) return;
+  if (launch->kernel.invocations <= UINT32_MAX / caps->subgroup_size)
+    launch->lanes = caps->subgroup_size;
+}
+
 mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
                              const mvg_matmul_tile *tile, mvg_shader *shader) {
   const mvg_node *node = mvg_graph_get_node(fusion->graph, group->node);
   kernel_launch launch;
   MVG_RETURN_IF_ERROR(choose_launch(node, tile, caps, &launch));
   const mvg_kernel_body *kernel = &launch.kernel;
-  mvg_str text = {0};
-  mvg_status status = print_shader(fusion, group, node, &launch, caps, &text);
+  mvg_str text = {0}, source = {0};
+  mvg_status status = mvg_kernel_file_append(kernel->source, &source);
+  const char *source_text = source.text ? source.text : "";
+  choose_lanes(source_text, caps, &launch);
+  if (!status) status = print_shader(fusion, group, node, &launch, caps, source_text, &text);
+  mvg_str_deinit_part(&source, &text);
+  if (launch.lanes > 1) shader->subgroup_size = launch.lanes;
   if (!status && kernel->invocations > 0) {
+    uint64_t invocations = kernel->invocations * (launch.lanes ? launch.lanes : 1);
     shader->push[shader->push_count++] = (uint32_t)kernel->invocations;
-    status = mvg_shader_choose_grid(caps, kernel->invocations, launch.local_size, shader->groups);
+    status = mvg_shader_choose_grid(caps, invocations, launch.local_size, shader->groups);
   } else {
     memcpy(shader->groups, kernel->groups, sizeof shader->groups);
     if (is_empty(node)) shader->groups[0] = 0; // nothing to write
