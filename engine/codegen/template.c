@@ -249,7 +249,8 @@ mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, c
   choose_lanes(source_text, caps, &launch);
   if (!status) status = print_shader(fusion, group, node, &launch, caps, source_text, &text);
   mvg_str_deinit_part(&source, &text);
-  if (launch.lanes > 1) shader->subgroup_size = launch.lanes;
+  bool has_matrices = launch.tile && mvg_matmul_tile_is_native(launch.tile, caps);
+  if (launch.lanes > 1 || has_matrices) shader->subgroup_size = caps->subgroup_size;
   if (!status && kernel->invocations > 0) {
     uint64_t invocations = kernel->invocations * (launch.lanes ? launch.lanes : 1);
     shader->push[shader->push_count++] = (uint32_t)kernel->invocations;

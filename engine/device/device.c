@@ -174,27 +174,30 @@ mvg_status mvg_buffer_read(mvg_buffer *buffer, uint64_t offset, void *data, uint
 #define SPIRV_HEADER_WORDS 5
 
 mvg_status mvg_kernel_create(mvg_device *device, const char *name, const uint32_t *spirv,
-                             size_t word_count, uint32_t binding_count, uint32_t push_bytes,
+                             size_t word_count, const mvg_kernel_layout *layout,
                              mvg_kernel **out_kernel) {
   *out_kernel = NULL;
   if (!spirv || word_count < SPIRV_HEADER_WORDS || spirv[0] != SPIRV_MAGIC) {
     return MVG_ERROR(MVG_INVALID_ARGUMENT, "kernel '%s': this is not SPIR-V", name);
   }
-  if (binding_count > device->caps.max_bindings) {
+  if (layout->binding_count > device->caps.max_bindings) {
     return MVG_ERROR(MVG_UNSUPPORTED, "kernel '%s': %u bindings, device '%s' has at most %u", name,
-                     binding_count, device->caps.name, device->caps.max_bindings);
+                     layout->binding_count, device->caps.name, device->caps.max_bindings);
   }
-  if (push_bytes % 4 != 0 || push_bytes > device->caps.max_push_bytes) {
+  if (layout->push_bytes % 4 != 0 || layout->push_bytes > device->caps.max_push_bytes) {
     return MVG_ERROR(MVG_INVALID_ARGUMENT,
                      "kernel '%s': %u bytes of push constants; need a multiple of 4, at most %u",
-                     name, push_bytes, device->caps.max_push_bytes);
+                     name, layout->push_bytes, device->caps.max_push_bytes);
+  }
+  if (layout->subgroup_size && layout->subgroup_size != device->caps.subgroup_size) {
+    return MVG_ERROR(MVG_UNSUPPORTED, "kernel '%s': subgroups of %u, device '%s' has %u", name,
+                     layout->subgroup_size, device->caps.name, device->caps.subgroup_size);
   }
   char *name_copy = NULL;
   MVG_RETURN_IF_ERROR(mvg_alloc_string(name, &name_copy));
   mvg_kernel *kernel = NULL;
-  mvg_status status =
-      watch(device, device->vtable->kernel_create(device, name, spirv, word_count, binding_count,
-                                                  push_bytes, &kernel));
+  mvg_status status = watch(
+      device, device->vtable->kernel_create(device, name, spirv, word_count, layout, &kernel));
   if (status) {
     mvg_free(name_copy);
     return mvg_status_annotate(status, "kernel '%s'", name);
@@ -202,8 +205,8 @@ mvg_status mvg_kernel_create(mvg_device *device, const char *name, const uint32_
   mvg_device_retain(device);
   kernel->device = device;
   kernel->name = name_copy;
-  kernel->binding_count = binding_count;
-  kernel->push_bytes = push_bytes;
+  kernel->binding_count = layout->binding_count;
+  kernel->push_bytes = layout->push_bytes;
   atomic_init(&kernel->references, 1);
   *out_kernel = kernel;
   return NULL;

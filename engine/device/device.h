@@ -72,11 +72,15 @@ mvg_status mvg_buffer_read(mvg_buffer *buffer, uint64_t offset, void *data,
 
 // ---- kernels ----
 
-// A compute pipeline from SPIR-V: entry "main", storage buffers at set 0, bindings
-// 0..binding_count-1, push constants of push_bytes (0: none). `name` is for debug labels and
-// errors.
+typedef struct {
+  uint32_t binding_count; // storage buffers at set 0, bindings 0..binding_count-1
+  uint32_t push_bytes;    // of push constants; 0: none
+  uint32_t subgroup_size; // 0, or caps.subgroup_size: subgroups are full and of that size
+} mvg_kernel_layout;
+
+// A compute pipeline from SPIR-V: entry "main". `name` is for debug labels and errors.
 mvg_status mvg_kernel_create(mvg_device *device, const char *name, const uint32_t *spirv,
-                             size_t word_count, uint32_t binding_count, uint32_t push_bytes,
+                             size_t word_count, const mvg_kernel_layout *layout,
                              mvg_kernel **out_kernel) MVG_MUST_USE;
 void mvg_kernel_retain(mvg_kernel *kernel);
 void mvg_kernel_release(mvg_kernel *kernel);

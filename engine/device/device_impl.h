@@ -26,7 +26,7 @@ typedef struct {
   mvg_status (*buffer_read)(mvg_buffer *buffer, uint64_t offset, void *data, uint64_t size_bytes);
 
   mvg_status (*kernel_create)(mvg_device *device, const char *name, const uint32_t *spirv,
-                              size_t word_count, uint32_t binding_count, uint32_t push_bytes,
+                              size_t word_count, const mvg_kernel_layout *layout,
                               mvg_kernel **out_kernel);
   void (*kernel_destroy)(mvg_kernel *kernel);
 

@@ -55,9 +55,11 @@ static mvg_status compile_entry(mvg_device *device, mvg_kernel_entry *entry) {
           shader->glsl);
   MVG_RETURN_IF_ERROR(
       mvg_spirv_compile(shader->name, shader->glsl, mvg_device_get_caps(device), &words, &count));
+  mvg_kernel_layout layout = {.binding_count = entry->binding_count,
+                              .push_bytes = shader->push_count * (uint32_t)sizeof(uint32_t),
+                              .subgroup_size = shader->subgroup_size};
   mvg_status status =
-      mvg_kernel_create(device, shader->name, words, count, entry->binding_count,
-                        shader->push_count * (uint32_t)sizeof(uint32_t), &entry->kernel);
+      mvg_kernel_create(device, shader->name, words, count, &layout, &entry->kernel);
   mvg_free(words);
   return status;
 }

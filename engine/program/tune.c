@@ -150,8 +150,9 @@ static mvg_status create_kernel(const bench *b, const mvg_shader *shader, mvg_ke
   size_t count = 0;
   MVG_RETURN_IF_ERROR(mvg_spirv_compile(shader->name, shader->glsl, mvg_device_get_caps(b->device),
                                         &words, &count));
-  mvg_status status =
-      mvg_kernel_create(b->device, shader->name, words, count, b->binding_count, 0, out);
+  mvg_kernel_layout layout = {.binding_count = b->binding_count,
+                              .subgroup_size = shader->subgroup_size};
+  mvg_status status = mvg_kernel_create(b->device, shader->name, words, count, &layout, out);
   mvg_free(words);
   return status;
 }

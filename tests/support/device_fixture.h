@@ -39,7 +39,8 @@ static inline mvg_kernel *make_add(mvg_device *device) {
   size_t count = 0;
   mvg_kernel *kernel = NULL;
   assert_ok(mvg_spirv_compile("add", add_source, mvg_device_get_caps(device), &words, &count));
-  assert_ok(mvg_kernel_create(device, "add", words, count, 3, sizeof(add_push), &kernel));
+  assert_ok(mvg_kernel_create(device, "add", words, count,
+                              &(mvg_kernel_layout){3, sizeof(add_push), 0}, &kernel));
   mvg_free(words);
   return kernel;
 }

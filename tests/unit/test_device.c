@@ -104,14 +104,16 @@ static void test_wrong_kernels_are_statuses(void **state) {
   const mvg_caps *caps = mvg_device_get_caps(f->device);
   mvg_kernel *kernel = NULL;
   const uint32_t words[8] = {0x12345678};
-  assert_fails(mvg_kernel_create(f->device, "nonsense", words, 8, 1, 0, &kernel),
-               MVG_INVALID_ARGUMENT, "not SPIR-V");
-  const uint32_t magic[8] = {0x07230203};
-  assert_fails(mvg_kernel_create(f->device, "wide", magic, 8, caps->max_bindings + 1, 0, &kernel),
-               MVG_UNSUPPORTED, "bindings");
   assert_fails(
-      mvg_kernel_create(f->device, "pushy", magic, 8, 1, caps->max_push_bytes + 4, &kernel),
-      MVG_INVALID_ARGUMENT, "push constants");
+      mvg_kernel_create(f->device, "nonsense", words, 8, &(mvg_kernel_layout){1, 0, 0}, &kernel),
+      MVG_INVALID_ARGUMENT, "not SPIR-V");
+  const uint32_t magic[8] = {0x07230203};
+  assert_fails(mvg_kernel_create(f->device, "wide", magic, 8,
+                                 &(mvg_kernel_layout){caps->max_bindings + 1, 0, 0}, &kernel),
+               MVG_UNSUPPORTED, "bindings");
+  assert_fails(mvg_kernel_create(f->device, "pushy", magic, 8,
+                                 &(mvg_kernel_layout){1, caps->max_push_bytes + 4, 0}, &kernel),
+               MVG_INVALID_ARGUMENT, "push constants");
   assert_null(kernel);
 }
 

@@ -166,7 +166,8 @@ static void test_kernels_without_push_or_bindings_work(void **state) {
   size_t count = 0;
   mvg_kernel *kernel = NULL;
   assert_ok(mvg_spirv_compile("empty", source, NULL, &words, &count));
-  assert_ok(mvg_kernel_create(f->device, "empty", words, count, 0, 0, &kernel));
+  assert_ok(
+      mvg_kernel_create(f->device, "empty", words, count, &(mvg_kernel_layout){0, 0, 0}, &kernel));
   mvg_commands *commands = NULL;
   assert_ok(mvg_commands_create(f->device, "empty", &commands));
   const uint32_t groups[3] = {2, 3, 4};
@@ -190,7 +191,8 @@ static mvg_status run_everything(const char *selector, const uint32_t *words, si
   mvg_status status = mvg_device_list(&infos, &info_count, NULL);
   if (!status) status = mvg_device_create(selector, &device);
   if (!status) status = mvg_buffer_create(device, MVG_MEMORY_DEVICE, 256, &buffer);
-  if (!status) status = mvg_kernel_create(device, "add", words, count, 3, 8, &kernel);
+  if (!status)
+    status = mvg_kernel_create(device, "add", words, count, &(mvg_kernel_layout){3, 8, 0}, &kernel);
   if (!status) status = mvg_commands_create(device, "fault", &commands);
   const add_push push = {64, 1.0f};
   const uint32_t groups[3] = {1, 1, 1};

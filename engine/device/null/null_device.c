@@ -39,9 +39,9 @@ static void buffer_destroy(mvg_buffer *buffer) {
 }
 
 static mvg_status kernel_create(mvg_device *device, const char *name, const uint32_t *spirv,
-                                size_t word_count, uint32_t binding_count, uint32_t push_bytes,
+                                size_t word_count, const mvg_kernel_layout *layout,
                                 mvg_kernel **out_kernel) {
-  (void)device, (void)name, (void)spirv, (void)word_count, (void)binding_count, (void)push_bytes;
+  (void)device, (void)name, (void)spirv, (void)word_count, (void)layout;
   return MVG_NEW(out_kernel);
 }
 

@@ -45,6 +45,18 @@ static void add_matrices(const mvg_caps *caps, mvg_vk_features *out) {
   out->extensions[out->extension_count++] = VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME;
 }
 
+static void add_subgroups(const mvg_caps *caps, mvg_vk_features *out) {
+  if (caps->subgroup_size == 0) return;
+  out->subgroup_size = (VkPhysicalDeviceSubgroupSizeControlFeatures){
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+      .pNext = out->core.pNext,
+      .subgroupSizeControl = VK_TRUE,
+      .computeFullSubgroups = VK_TRUE,
+  };
+  out->core.pNext = &out->subgroup_size;
+  out->extensions[out->extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+}
+
 mvg_status mvg_vk_choose_features(mvg_vk_device *device, mvg_vk_features *out) {
   mvg_vk_extensions list;
   MVG_RETURN_IF_ERROR(mvg_vk_list_extensions(&device->fn, device->physical, &list));
@@ -84,6 +96,7 @@ mvg_status mvg_vk_choose_features(mvg_vk_device *device, mvg_vk_features *out) {
   add_matrices(&device->snapshot.caps, out);
   if (device->imports_host_pages)
     out->extensions[out->extension_count++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+  add_subgroups(&device->snapshot.caps, out);
   if (!device->has_fault_text) return NULL;
   out->fault = (VkPhysicalDeviceFaultFeaturesEXT){
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT,

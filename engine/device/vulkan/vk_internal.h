@@ -71,7 +71,7 @@ typedef struct {
 } mvg_vk_commands;
 
 // What a logical device is opened with. Zeroed storage asks for nothing.
-#define MVG_VK_MAX_EXTENSIONS 4
+#define MVG_VK_MAX_EXTENSIONS 8
 typedef struct {
   VkPhysicalDeviceFeatures2 core;
   VkPhysicalDevice16BitStorageFeatures storage16;
@@ -79,6 +79,7 @@ typedef struct {
   VkPhysicalDeviceFaultFeaturesEXT fault;
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
   VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16;
+  VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
   const char *extensions[MVG_VK_MAX_EXTENSIONS];
   uint32_t extension_count;
 } mvg_vk_features;
@@ -150,7 +151,7 @@ void mvg_vk_pages_deinit(mvg_vk_device *device);
 
 // vk_kernel.c
 mvg_status mvg_vk_kernel_create(mvg_device *device, const char *name, const uint32_t *spirv,
-                                size_t word_count, uint32_t binding_count, uint32_t push_bytes,
+                                size_t word_count, const mvg_kernel_layout *layout,
                                 mvg_kernel **out_kernel) MVG_MUST_USE;
 void mvg_vk_kernel_destroy(mvg_kernel *kernel);
 

@@ -1,8 +1,8 @@
 // Compute pipelines.
 #include "device/vulkan/vk_internal.h"
 
-static mvg_status create_layouts(mvg_vk_kernel *kernel, uint32_t binding_count,
-                                 uint32_t push_bytes) {
+static mvg_status create_layouts(mvg_vk_kernel *kernel, const mvg_kernel_layout *layout) {
+  const uint32_t binding_count = layout->binding_count, push_bytes = layout->push_bytes;
   const mvg_vk_device *device = kernel->device;
   VkDescriptorSetLayoutBinding bindings[MVG_MAX_BINDINGS];
   for (uint32_t i = 0; i < binding_count; ++i) {
@@ -36,7 +36,8 @@ static mvg_status create_layouts(mvg_vk_kernel *kernel, uint32_t binding_count,
   return NULL;
 }
 
-static mvg_status create_pipeline(mvg_vk_kernel *kernel, const uint32_t *spirv, size_t word_count) {
+static mvg_status create_pipeline(mvg_vk_kernel *kernel, const uint32_t *spirv, size_t word_count,
+                                  uint32_t subgroup_size) {
   const mvg_vk_device *device = kernel->device;
   const VkShaderModuleCreateInfo module_info = {
       .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
@@ -46,10 +47,18 @@ static mvg_status create_pipeline(mvg_vk_kernel *kernel, const uint32_t *spirv, 
   VkShaderModule module = VK_NULL_HANDLE;
   MVG_VK_CHECK("vkCreateShaderModule",
                device->fn.vkCreateShaderModule(device->handle, &module_info, NULL, &module));
+  const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo required = {
+      .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+      .requiredSubgroupSize = subgroup_size,
+  };
+  const VkPipelineShaderStageCreateFlags full =
+      VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   const VkComputePipelineCreateInfo info = {
       .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
       .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
       .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                .pNext = subgroup_size ? &required : NULL,
+                .flags = subgroup_size ? full : 0,
                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                 .module = module,
                 .pName = "main"},
@@ -71,13 +80,13 @@ void mvg_vk_kernel_destroy(mvg_kernel *base) {
 }
 
 mvg_status mvg_vk_kernel_create(mvg_device *base, const char *name, const uint32_t *spirv,
-                                size_t word_count, uint32_t binding_count, uint32_t push_bytes,
+                                size_t word_count, const mvg_kernel_layout *layout,
                                 mvg_kernel **out_kernel) {
   mvg_vk_kernel *kernel = NULL;
   MVG_RETURN_IF_ERROR(MVG_NEW(&kernel));
   kernel->device = (mvg_vk_device *)base;
-  mvg_status status = create_layouts(kernel, binding_count, push_bytes);
-  if (!status) status = create_pipeline(kernel, spirv, word_count);
+  mvg_status status = create_layouts(kernel, layout);
+  if (!status) status = create_pipeline(kernel, spirv, word_count, layout->subgroup_size);
   if (status) {
     mvg_vk_kernel_destroy(&kernel->head);
     return status;

@@ -1,4 +1,5 @@
-// What a physical device computes with, as extensions tell: how many cores, which matrix units.
+// What a physical device computes with, as its extensions tell: how many cores, subgroups of which
+// size, and which matrix units.
 #include "device/vulkan/vk_internal.h"
 
 static void query(const mvg_vk_table *fn, VkPhysicalDevice device, void *properties) {
@@ -23,6 +24,24 @@ static uint32_t count_cores(const mvg_vk_table *fn, VkPhysicalDevice device,
            core.computeUnitsPerShaderArray;
   }
   return 0;
+}
+
+// The size that kernels may require of their subgroups, which are full then; 0: none.
+static uint32_t find_subgroup_size(const mvg_vk_table *fn, VkPhysicalDevice device,
+                                   const mvg_vk_extensions *list, uint32_t reported) {
+  if (!mvg_vk_has_extension(list, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) return 0;
+  VkPhysicalDeviceSubgroupSizeControlFeatures features = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+  VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                   .pNext = &features};
+  fn->vkGetPhysicalDeviceFeatures2(device, &all);
+  VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+  query(fn, device, &sizes);
+  const bool can_require = features.subgroupSizeControl && features.computeFullSubgroups &&
+                           (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
+  const bool is_within = reported >= sizes.minSubgroupSize && reported <= sizes.maxSubgroupSize;
+  return can_require && is_within ? reported : 0;
 }
 
 // ---- matrix units ----
@@ -79,6 +98,7 @@ mvg_status mvg_vk_query_units(const mvg_vk_instance *instance, VkPhysicalDevice 
   mvg_vk_extensions list;
   MVG_RETURN_IF_ERROR(mvg_vk_list_extensions(&instance->fn, device, &list));
   caps->core_count = count_cores(&instance->fn, device, &list);
+  caps->subgroup_size = find_subgroup_size(&instance->fn, device, &list, caps->subgroup_size);
   bool has_matrices = api_version >= VK_API_VERSION_1_2 &&
                       mvg_vk_has_extension(&list, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
   mvg_status status = has_matrices ? query_matrices(instance, device, &list, caps) : NULL;

@@ -150,6 +150,10 @@ function core.compile(graph, states, options) end
 function core.device() end
 ---@return table[] infos, string? note
 function core.devices() end
+---@return boolean whether the driver gave the device up
+function core.device_is_lost() end
+---The next use opens the device anew; programs and states of the old one are of no use.
+function core.renew_device() end
 ---@return integer bytes held on the device, integer bytes held for transfers
 function core.device_memory() end
 ---@return integer messages of the Vulkan validation layers since the process began
