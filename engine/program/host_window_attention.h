@@ -5,7 +5,7 @@
 
 #include "program/host_attention.h"
 
-#define MVG_WINDOW_MAX_TOKENS 64
+#define MVG_WINDOW_MAX_TOKENS 144
 #define MVG_WINDOW_MAX_WIDTH 64
 
 // Maps [images, height, width] are rolled up and to the left by `shift` and cut into windows; where

@@ -36,6 +36,28 @@ t.test("attention with dropout of weights is the same where none is dropped", fu
   for _, name in ipairs { "y", "dx", "dtable" } do t.near(results[2][name], results[1][name], 1e-5) end
 end)
 
+t.test("windows by address are those of maps that are padded, rolled and cut in memory", function()
+  t.needs_device(mv.core)
+  local x, names = wave({ 2, 5, 6, 8 }, 1), { "y", "dx", "dtable", "dweight", "dbias" }
+  for _, shift in ipairs { 0, 2 } do
+    local results = {}
+    for i, is_cut in ipairs { false, true } do
+      mv.nn.manual_seed(3)
+      local layer = mv.nn.ShiftedWindowAttention(8, 2, { window_size = { 4, 3 }, shift_size = shift })
+      layer.qkv.bias:write(wave({ 24 }, 4))
+      if is_cut then layer.must_cut = function() return true end end
+      results[i] = mv.program("windows", { x = { shape = x.shape } }, function(given)
+        local y = layer(given.x)
+        local made, wrt = { y = y }, { given.x, layer.relative_position_bias_table, layer.qkv.weight, layer.qkv.bias }
+        local gradients = mv.grad((y * mv.ops.constant(wave(y.shape, 2))):sum(), wrt)
+        for k = 1, 4 do made[names[k + 1]] = gradients[k] end
+        return made
+      end) { x = x }
+    end
+    for _, name in ipairs(names) do t.near(results[1][name], results[2][name], 1e-5) end
+  end
+end)
+
 t.test("attention without keys, and of nothing, is 0", function()
   t.needs_device(mv.core)
   local results = mv.program("nothing", { q = { shape = { 2, 3, 4 } } }, function(given)

@@ -7,6 +7,7 @@ local options = require "mvgraph.core.options"
 local ops = require "mvgraph.ops"
 local state = require "mvgraph.state"
 
+local MAX_TOKENS <const>, MAX_WIDTH <const> = 144, 64 -- as in engine/program/host_window_attention.h
 local MASKED <const> = -100 -- added between tokens that are neighbours only through the roll
 
 local window_attention = {}
@@ -87,31 +88,42 @@ local function shift_mask(ids)
   return ops.ne(region_of:reshape { windows, 1, n, 1 }, region_of:reshape { windows, 1, 1, n }) * MASKED
 end
 
--- With dropout of the weights there is no kernel.
+function ShiftedWindowAttention:drops_weights()
+  return self.training and self.attention_dropout > 0
+end
+
+---Whether the kernel of windows cannot do it.
+function ShiftedWindowAttention:must_cut(channels)
+  return self:drops_weights() or self.window[1] * self.window[2] > MAX_TOKENS or channels // self.num_heads > MAX_WIDTH
+end
+
 ---@param x Tensor tokens by window, [B * windows, N, C]
 ---@param bias Tensor [1, heads, N, N]
 ---@param mask Tensor as shift_mask makes it
 ---@return Tensor [B * windows, N, C]
-function ShiftedWindowAttention:mix_dropped(x, bias, mask)
+function ShiftedWindowAttention:mix(x, bias, mask)
   local count, n, c = table.unpack(x.shape)
-  local heads, windows = self.num_heads, mask.shape[1]
-  local split = self.qkv(x):reshape { count // windows, windows, n, 3, heads, c // heads }:permute { 3, 0, 1, 4, 2, 5 }
+  local heads, windows, qkv = self.num_heads, mask.shape[1], self.qkv(x)
+  if not self:drops_weights() then
+    return (ops.self_attention(qkv:reshape { count, n, 3, c }, bias, mask, heads, (c // heads) ^ -0.5))
+  end
+  local split = qkv:reshape { count // windows, windows, n, 3, heads, c // heads }:permute { 3, 0, 1, 4, 2, 5 }
   local mixed = ops.scaled_dot_product_attention(split:select(0, 0), split:select(0, 1), split:select(0, 2),
     bias + mask, { dropout_p = self.attention_dropout }) -- [B, windows, heads, N, d]
   return mixed:permute { 0, 1, 3, 2, 4 }:reshape { count, n, c }
 end
 
----Maps cut into windows in memory, around mix_dropped.
+---Maps cut into windows in memory.
 ---@param x Tensor [B, H, W, C]
 ---@return Tensor [B, H, W, C]
-function ShiftedWindowAttention:attend_dropped(x, shift, bias, mask)
+function ShiftedWindowAttention:attend_cut(x, shift, bias, mask)
   local b, h, w, c = table.unpack(x.shape)
   local wh, ww = self.window[1], self.window[2]
   local down, right = -h % wh, -w % ww
   local rows, columns = (h + down) // wh, (w + right) // ww
   local padded = ops.roll(ops.pad(x, { { 0, 0 }, { 0, down }, { 0, right } }), { -shift[1], -shift[2] }, { 1, 2 })
   local tokens = padded:reshape { b, rows, wh, columns, ww, c }:permute { 0, 1, 3, 2, 4, 5 }
-  tokens = self:mix_dropped(tokens:reshape { b * rows * columns, wh * ww, c }, bias, mask)
+  tokens = self:mix(tokens:reshape { b * rows * columns, wh * ww, c }, bias, mask)
   local map = tokens:reshape { b, rows, columns, wh, ww, c }:permute { 0, 1, 3, 2, 4, 5 }
   map = ops.roll(map:reshape { b, h + down, w + right, c }, shift, { 1, 2 })
   return ops.pad(map, { { 0, 0 }, { 0, -down }, { 0, -right } })
@@ -128,8 +140,8 @@ function ShiftedWindowAttention:forward(x)
   local bias = ops.relative_position_bias(self.relative_position_bias_table, wh, ww):unsqueeze(0)
   local mask = shift_mask(is_shifted and regions(ph, pw, self.window, shift) or nil)
   local mixed
-  if self.training and self.attention_dropout > 0 then
-    mixed = self:attend_dropped(x, shift, bias, mask)
+  if self:must_cut(c) then
+    mixed = self:attend_cut(x, shift, bias, mask)
   else -- only real tokens are projected: those of the padding are the projection of 0
     mixed = ops.window_attention(self.qkv(x), self.qkv.bias, bias, mask, { heads = self.num_heads,
       scale = (c // self.num_heads) ^ -0.5, window_h = wh, window_w = ww, shift_h = shift[1], shift_w = shift[2] })
