@@ -11,10 +11,10 @@
 #include "program/host_math.h"
 
 #define DEPTH MVG_CONV_DEPTH
+#define REACH 12            // segments of rows that are pointed to at a time
 #define POINTERS 16384      // of a block's rows to their segments
 #define MAX_BLOCK_ROWS 1024 // as many as pay for packing
 #define MAX_EDGE_ROWS 256   // of blocks that copy segments
-#define CACHE 196608        // floats of a slice and of y that a block should not exceed
 #define ENOUGH_TASKS 16     // with fewer, columns are cut too
 #define TASK_OPERATIONS 1000000
 
@@ -150,40 +150,54 @@ static void leave_out_zeros(const float **table, int64_t count, int64_t lanes) {
   }
 }
 
-MVG_HOST_INLINE void multiply_slice(const block *b, const mvg_conv_slice *s,
+// A strip of columns: what all rows take of a reach, slice by slice.
+MVG_HOST_INLINE void multiply_strip(const block *b, const mvg_conv_slice *reach, int64_t column,
                                     const float *const *table, float *const *to, bool is_first,
                                     const int rows, const int vectors) {
   float panel[DEPTH * MAX_VECTORS * LANES];
   const int width = vectors * LANES;
-  for (int64_t column = b->from; column < b->to; column += width) {
-    tile t = {.column = b->group * b->job->columns + column,
-              .columns = mvg_host_smaller(width, b->to - column),
-              .is_first = is_first};
-    pack(b, s, column, t.columns, width, panel);
+  int64_t segments = DEPTH / reach->length;
+  tile t = {.column = b->group * b->job->columns + column,
+            .columns = mvg_host_smaller(width, b->to - column)};
+  for (int64_t first = 0; first < reach->segments; first += segments) {
+    mvg_conv_slice s = *reach;
+    s.segments = mvg_host_smaller(segments, reach->segments - first);
+    s.tap += first * b->walk.span;
+    s.taps = s.segments * b->walk.span;
+    t.is_first = is_first && first == 0;
+    pack(b, &s, column, t.columns, width, panel);
     for (int64_t row = 0; row < b->last - b->first; row += rows) {
-      t.from = table + row * s->segments;
+      t.from = table + row * reach->segments + first * rows;
       t.to = to + row;
       t.rows = mvg_host_smaller(rows, b->last - b->first - row);
-      multiply_tile(&t, s, panel, rows, vectors);
+      multiply_tile(&t, &s, panel, rows, vectors);
     }
   }
+}
+
+// A reach: the slices that rows are pointed to at a time. Their weights lie together, and copied
+// edges have room for one slice.
+static int64_t get_depth(const mvg_conv_walk *w) {
+  return w->span > 1 ? DEPTH : DEPTH * REACH;
 }
 
 MVG_HOST_INLINE void multiply_block(const block *b, const int rows, const int vectors) {
   const job *j = b->job;
   const float *table[POINTERS];
   float *to[MAX_BLOCK_ROWS], edges[MAX_EDGE_ROWS * DEPTH];
-  int64_t count = b->last - b->first, slices = mvg_conv_count_slices(&b->walk, DEPTH, DEPTH);
+  int64_t count = b->last - b->first, depth = get_depth(&b->walk);
+  int64_t reaches = mvg_conv_count_slices(&b->walk, depth, REACH);
   for (int64_t i = 0; i < count; ++i)
     to[i] = j->y + mvg_conv_find_pixel(&b->walk, b->first + i) * j->stride;
-  for (int64_t i = 0; i < count && slices == 0; ++i)
+  for (int64_t i = 0; i < count && reaches == 0; ++i)
     memset(to[i] + b->group * j->columns + b->from, 0, (size_t)(b->to - b->from) * sizeof(float));
   const float *source = j->source + b->group * b->walk.channels;
-  for (int64_t i = 0; i < slices; ++i) {
-    mvg_conv_slice s = mvg_conv_get_slice(&b->walk, DEPTH, DEPTH, i);
+  for (int64_t i = 0; i < reaches; ++i) {
+    mvg_conv_slice s = mvg_conv_get_slice(&b->walk, depth, REACH, i);
     mvg_conv_point(&b->walk, &s, source, b->first, count, rows, table, edges);
     leave_out_zeros(table, mvg_host_divide_up(count, rows) * s.segments, rows);
-    multiply_slice(b, &s, table, to, i == 0, rows, vectors);
+    for (int64_t column = b->from; column < b->to; column += vectors * LANES)
+      multiply_strip(b, &s, column, table, to, i == 0, rows, vectors);
   }
 }
 
@@ -233,13 +247,11 @@ static void run_task(void *context, int64_t index) {
 
 static void cut(job *j) {
   mvg_conv_walk w = get_walk(j, 0); // the phase with the most rows
-  int64_t segments = 1, rows = MAX_BLOCK_ROWS;
-  if (mvg_conv_count_slices(&w, DEPTH, DEPTH)) {
-    segments = mvg_conv_get_slice(&w, DEPTH, DEPTH, 0).segments;
+  int64_t segments = 1, depth = get_depth(&w);
+  if (mvg_conv_count_slices(&w, depth, REACH)) {
+    segments = mvg_conv_get_slice(&w, depth, REACH, 0).segments;
   }
-  rows = mvg_host_smaller(rows, CACHE / (DEPTH + j->columns));
-  if (rows < 128) rows = 128;
-  rows = mvg_host_smaller(rows, POINTERS / segments - MAX_ROWS);
+  int64_t rows = mvg_host_smaller(MAX_BLOCK_ROWS, POINTERS / segments - MAX_ROWS);
   if (w.span > 1) rows = mvg_host_smaller(rows, MAX_EDGE_ROWS);
   j->row_blocks = mvg_host_divide_up(w.rows, rows);
   j->block_rows = j->row_blocks ? mvg_host_divide_up(w.rows, j->row_blocks * 8) * 8 : rows;
