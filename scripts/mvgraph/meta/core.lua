@@ -156,6 +156,10 @@ function core.device_is_lost() end
 function core.renew_device() end
 ---@return integer bytes held on the device, integer bytes held for transfers
 function core.device_memory() end
+---@return boolean whether its driver gave the device up
+function core.device_is_lost() end
+---Lets go of the device; the next use opens it anew. Programs and states of the old one are of no use.
+function core.renew_device() end
 ---@return integer messages of the Vulkan validation layers since the process began
 function core.validation_count() end
 ---Names the device that will be opened at first use.
