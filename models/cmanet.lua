@@ -35,6 +35,7 @@ M.config = {
   iev = { epochs = 20, steps = 0, lr = 1e-5 },
   keep_features = false, -- whether stage two computes frozen IRV's outputs once, without augmentation, not every step
   precision = "f32", -- "bf16" or "f16": how the encoder and the fusion layer store activations and their gradients
+  products = "f32", -- "half" or "split": how shaders multiply matrices where the device has units for that
   recompute = {}, -- modules whose activations are computed again for their gradients: irv.encoder.features.*.*
   schedule = "constant", -- or "cosine", over each stage
   clip = 0, -- largest common norm of the gradients; 0: any

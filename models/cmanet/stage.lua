@@ -130,7 +130,8 @@ local function compile(self)
   local config, b, n = self.config, self.config.batch, self.data.views
   local seen, pictures = stage.seen(self), stage.pictures(self)
   local features = self.keeps_features and self:feature_shapes(b, n) or pictures
-  local asked = { seed = config.seed, recompute = config.recompute, precision = config.precision, halves = HALVES }
+  local asked = { seed = config.seed, recompute = config.recompute, precision = config.precision, halves = HALVES,
+    products = config.products }
   local given_to_train = stage.specs(seen, features, self:target_shapes(b, n), { lr = {} })
   self.model:eval()
   self.trained:train() -- what is frozen neither drops nor tracks
