@@ -97,12 +97,15 @@ MVG_HOST_INLINE void copy_floats(const float *from, int64_t stride, int64_t coun
     to[i] = from[i * stride];
 }
 
-MVG_HOST_INLINE void copy(mvg_dtype dtype, const void *from, int64_t stride, int64_t count,
-                          float *to) {
+// to[i][j] = from[i][j], as floats.
+MVG_HOST_INLINE void copy(mvg_dtype dtype, const void *from, int64_t row, int64_t column,
+                          int64_t rows, int64_t columns, float *to, const int64_t to_row) {
   if (mvg_dtype_is_half(dtype)) {
-    mvg_host_widen(dtype, from, stride, count, to);
+    for (int64_t i = 0; i < rows; ++i)
+      mvg_host_widen(dtype, (const uint16_t *)from + i * row, column, columns, to + i * to_row);
   } else {
-    copy_floats(from, stride, count, to);
+    for (int64_t i = 0; i < rows; ++i)
+      copy_floats((const float *)from + i * row, column, columns, to + i * to_row);
   }
 }
 
@@ -112,10 +115,8 @@ MVG_HOST_INLINE void pack_strip(const mvg_product *p, const void *b, int64_t dep
   if (columns < width) memset(panel, 0, (size_t)(depth * width) * sizeof *panel);
   bool is_turned = p->b_row == 1 && p->b_column != 1 && !mvg_dtype_is_half(p->b);
   int64_t j = is_turned ? pack_columns(b, p->b_column, depth, columns, width, panel) : 0;
-  for (int64_t l = 0; l < depth && j < columns; ++l) {
-    const void *from = at(b, p->b, l * p->b_row + j * p->b_column);
-    copy(p->b, from, p->b_column, columns - j, panel + l * width + j);
-  }
+  copy(p->b, at(b, p->b, j * p->b_column), p->b_row, p->b_column, depth, columns - j, panel + j,
+       width);
 }
 
 // A last strip that fits into one vector has a panel of that width.
@@ -143,13 +144,11 @@ typedef struct {
 static block take_block(const mvg_product *p, const void *a, int64_t height, int64_t depth,
                         float *copied) {
   if (p->a_row == 1 && p->a_column != 1) {
-    for (int64_t l = 0; l < depth; ++l)
-      copy(p->a, at(a, p->a, l * p->a_column), 1, height, copied + l * HEIGHT);
+    copy(p->a, a, p->a_column, 1, depth, height, copied, HEIGHT);
     return (block){copied, 1, HEIGHT};
   }
   if (p->a_column == 1 && !mvg_dtype_is_half(p->a)) return (block){a, p->a_row, 1};
-  for (int64_t i = 0; i < height; ++i)
-    copy(p->a, at(a, p->a, i * p->a_row), p->a_column, depth, copied + i * DEPTH);
+  copy(p->a, a, p->a_row, p->a_column, height, depth, copied, DEPTH);
   return (block){copied, DEPTH, 1};
 }
 
