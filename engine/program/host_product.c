@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "program/host_dnnl.h"
 #include "program/host_half.h"
 #include "program/host_math.h"
 
@@ -338,7 +339,7 @@ void mvg_host_multiply_add(const mvg_product *p, const void *a, const void *b, v
     clear(p, y);
   } else if (p->m * p->n * p->k <= TINY && !has_halves(p)) {
     multiply_tiny(p, a, b, y);
-  } else {
+  } else if (!mvg_dnnl_multiply(p, a, b, y)) {
     multiply(p, a, b, y);
   }
 }
