@@ -153,7 +153,7 @@ static char *start(mvg_lane_machine *m, const mvg_tape *tape, const void *const 
                    char *scratch) {
   m->tape = tape;
   m->reads = reads;
-  float *slots = (float *)(void *)scratch;
+  float *slots = m->slots = (float *)(void *)scratch;
   scratch += tape->slot_count * (size_t)MVG_TAPE_SLOT_FLOATS * sizeof(float);
   m->registers = (mvg_lanes *)(void *)scratch;
   for (size_t i = 0; i < tape->registers.count; ++i) {

@@ -43,13 +43,27 @@ static bool is_equal_step(const mvg_tape_step *a, const mvg_tape_step *b) {
          memcmp(a->args, b->args, sizeof a->args) == 0;
 }
 
+// Whatever its operands are.
+static bool differs_between_blocks(const mvg_tape_emitter *e, const mvg_tape_step *step) {
+  switch (step->op) {
+  case MVG_TAPE_LOAD:
+    return e->tape->loads.items[step->side].pattern != MVG_TAPE_PERIODIC;
+  case MVG_TAPE_COPY:
+  case MVG_TAPE_EXPAND:
+  case MVG_TAPE_IOTA:
+  case MVG_TAPE_ROWS:
+  case MVG_TAPE_COLUMNS:
+    return true;
+  default:
+    return false;
+  }
+}
+
 static uint16_t get_level(const mvg_tape_emitter *e, const mvg_tape_step *step) {
   uint16_t level = MVG_TAPE_PROLOGUE;
   if (step->op == MVG_TAPE_LOOP_VAR) level = MVG_TAPE_IN_LOOP;
-  if (step->op == MVG_TAPE_ROWS) level = MVG_TAPE_BODY;
   // What is of lanes may be computed for all blocks at once only when it is the same in all.
-  bool is_splat = step->op == MVG_TAPE_SPLAT;
-  if (step->width != MVG_TAPE_UNIFORM && !is_splat && level < MVG_TAPE_BODY) level = MVG_TAPE_BODY;
+  if (step->width != MVG_TAPE_UNIFORM && differs_between_blocks(e, step)) level = MVG_TAPE_BODY;
   uint32_t count = mvg_tape_count_args(step);
   for (uint32_t i = 0; i < count; ++i) {
     if (step->args[i] == MVG_TAPE_NONE) continue;

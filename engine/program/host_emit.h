@@ -30,6 +30,7 @@ typedef struct {
   mvg_index_pool pool;
   const mvg_index *element;
   bool has_sums;      // column sums can run before the tape
+  int64_t alignment;  // blocks begin at multiples of it; 0: of what the tape asks for
   mvg_value extra;    // read from reads[group->read_count]; MVG_NO_VALUE
   uint32_t loop_code; // of the loop that is open; 0: none
   const mvg_index *loop_vars[MVG_MAX_RANK];

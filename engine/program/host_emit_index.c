@@ -1,6 +1,7 @@
 // Indices of a tape: which run together with the lanes, and the integer steps that compute the
 // rest.
 #include "program/host_emit.h"
+#include "program/host_math.h"
 
 #define MIN_RUN 4           // shorter runs are gathered element by element
 #define MIN_EXPANDED_RUN 32 // indices of longer runs are computed once a run
@@ -12,21 +13,10 @@ static bool is_element(const mvg_tape_emitter *e, const mvg_index *index) {
 
 // ---- motion ----
 
-static int64_t gcd(int64_t a, int64_t b) {
-  a = a < 0 ? -a : a;
-  b = b < 0 ? -b : b;
-  while (b) {
-    int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
-
 // The same motion seen in shorter runs.
 static mvg_index_motion shorten(mvg_index_motion motion, int64_t run) {
   if (run == motion.run) return motion;
-  motion.align = gcd(motion.align, run * motion.slope);
+  motion.align = mvg_host_common_divisor(motion.align, run * motion.slope);
   motion.run = run;
   return motion;
 }
@@ -46,11 +36,12 @@ static mvg_index_motion get_digit_motion(mvg_index_motion base, int64_t divisor,
   }
   if (base.slope < 0) return move_by_lane(motion);
   int64_t period = divisor > 1 ? divisor : modulus;
-  int64_t common = gcd(gcd(base.align, period), base.run * base.slope);
+  int64_t common =
+      mvg_host_common_divisor(mvg_host_common_divisor(base.align, period), base.run * base.slope);
   if (common % base.slope != 0 || common == base.slope) return move_by_lane(motion);
   motion = shorten(base, common / base.slope);
   motion.slope = divisor > 1 ? 0 : base.slope;
-  motion.align = divisor > 1 ? 1 : gcd(motion.align, modulus);
+  motion.align = divisor > 1 ? 1 : mvg_host_common_divisor(motion.align, modulus);
   return motion;
 }
 
@@ -60,14 +51,14 @@ static mvg_index_motion get_sum_motion(mvg_tape_emitter *e, const mvg_index *ind
     mvg_index_motion term = mvg_emit_get_motion(e, index->terms[i].index);
     motion.is_of_lane = motion.is_of_lane || term.is_of_lane;
     motion.is_of_loop = motion.is_of_loop || term.is_of_loop;
-    motion.run = gcd(motion.run, term.run);
+    motion.run = mvg_host_common_divisor(motion.run, term.run);
   }
   for (uint32_t i = 0; i < index->term_count; ++i) {
     int64_t c = index->terms[i].coefficient;
     mvg_index_motion term = mvg_emit_get_motion(e, index->terms[i].index);
     term = shorten(term, motion.run);
     motion.slope += c * term.slope;
-    motion.align = gcd(motion.align, c * term.align);
+    motion.align = mvg_host_common_divisor(motion.align, c * term.align);
   }
   return motion;
 }
@@ -79,7 +70,7 @@ static mvg_index_motion get_op_motion(mvg_tape_emitter *e, const mvg_index *inde
     mvg_index_motion arg = mvg_emit_get_motion(e, index->args[i]);
     motion.is_of_lane = motion.is_of_lane || arg.is_of_lane;
     motion.is_of_loop = motion.is_of_loop || arg.is_of_loop;
-    motion.run = gcd(motion.run, arg.run);
+    motion.run = mvg_host_common_divisor(motion.run, arg.run);
     is_level = is_level && arg.slope == 0;
   }
   return is_level ? motion : move_by_lane(motion);
@@ -337,6 +328,23 @@ static uint16_t emit_load(mvg_tape_emitter *e, const mvg_tape_load *load) {
   return status ? mvg_emit_give_up(e, status) : mvg_emit(e, &step);
 }
 
+// Whether blocks can begin at multiples of `period`, which the tape then asks for.
+static bool take_period(mvg_tape_emitter *e, int64_t period) {
+  int64_t common = e->tape->period / mvg_host_common_divisor(e->tape->period, period) * period;
+  if (common > MVG_TAPE_BLOCK || (e->alignment && e->alignment % period != 0)) return false;
+  e->tape->period = common;
+  return true;
+}
+
+// A multiple of the element's number modulo something, and nothing else.
+static const mvg_index *get_cycle(const mvg_tape_emitter *e, const mvg_index *index) {
+  bool is_product = index->kind == MVG_INDEX_SUM && index->term_count == 1 && index->constant == 0;
+  if (is_product) index = index->terms[0].index;
+  bool is_cycle = index->kind == MVG_INDEX_DIGIT && index->divisor == 1 && index->modulus > 1 &&
+                  is_element(e, index->args[0]);
+  return is_cycle ? index : NULL;
+}
+
 static void choose_pattern(mvg_tape_emitter *e, const mvg_index *lanes, const mvg_index *guard,
                            mvg_tape_load *load) {
   mvg_index_motion motion = mvg_emit_get_motion(e, lanes);
@@ -350,11 +358,18 @@ static void choose_pattern(mvg_tape_emitter *e, const mvg_index *lanes, const mv
     load->stride = motion.slope;
     return;
   }
+  const mvg_index *cycle = load->shift == MVG_TAPE_NONE && !guard ? get_cycle(e, lanes) : NULL;
+  if (cycle && take_period(e, cycle->modulus)) {
+    load->pattern = MVG_TAPE_PERIODIC;
+    load->width = get_width(e, cycle->modulus);
+    load->stride = motion.slope;
+    if (load->width != MVG_TAPE_LANES) return;
+  }
   int64_t run = motion.run;
   mvg_index_motion check = {0};
   if (guard) {
     check = mvg_emit_get_motion(e, guard);
-    int64_t both = gcd(run, check.run);
+    int64_t both = mvg_host_common_divisor(run, check.run);
     if (both >= MIN_RUN && check.slope == 0) run = both;
     if (run == 0) run = INT64_C(1) << 31; // one run holds all elements
   }

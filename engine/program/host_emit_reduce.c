@@ -24,6 +24,11 @@ static bool combines_plainly(const mvg_node *node) {
          node->reduce.init->op == MVG_EXPR_CONST;
 }
 
+// Of blocks of whole rows, or of blocks that each row is cut into.
+static int64_t get_alignment(int64_t length) {
+  return length <= MVG_TAPE_BLOCK ? length : mvg_host_common_divisor(length, MVG_TAPE_BLOCK);
+}
+
 // What is reduced, at a place of the input.
 static uint16_t emit_summand(mvg_tape_emitter *e, const mvg_node *node, const mvg_place *place) {
   uint16_t value = mvg_emit_value(e, node->inputs[0], place, NULL, false);
@@ -56,6 +61,7 @@ static mvg_status make_rows_body(mvg_tape_emitter *outer, const mvg_node *node, 
   int64_t count = outer->tape->count * length;
   mvg_status status = mvg_emit_open(&e, outer->fusion, outer->group, count);
   e.extra = outer->extra;
+  e.alignment = get_alignment(length);
   if (!status) {
     const mvg_shape *shape = &mvg_graph_get_type(e.graph, node->inputs[0])->shape;
     const mvg_index *row = mvg_index_make_digit(&e.pool, e.element, length, 0);
@@ -169,6 +175,7 @@ static mvg_status make_columns_body(mvg_tape_emitter *outer, const mvg_node *nod
   mvg_tape_emitter e;
   mvg_status status = mvg_emit_open(&e, outer->fusion, outer->group,
                                     columns->outer * columns->length * columns->width);
+  e.alignment = get_alignment(columns->width);
   if (!status) {
     mvg_place place;
     mvg_place_from_linear(&e.pool, &mvg_graph_get_type(e.graph, node->inputs[0])->shape, e.element,

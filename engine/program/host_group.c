@@ -128,7 +128,8 @@ static mvg_status add_input(mvg_host_group *g, const mvg_fusion *fusion, uint32_
     return MVG_ERROR(MVG_UNSUPPORTED, "a large table that is computed");
   }
   mvg_tape **tape = &g->rows.inputs[i].tape;
-  MVG_RETURN_IF_ERROR(mvg_tape_create_input(fusion, g->group, input, tape));
+  MVG_RETURN_IF_ERROR(
+      mvg_tape_create_input(fusion, g->group, input, g->rows.code.input_elements[i], tape));
   keep_tape_bytes(g, *tape);
   g->cost += (*tape)->cost * (double)size / (*tape)->block;
   return NULL;
@@ -137,7 +138,8 @@ static mvg_status add_input(mvg_host_group *g, const mvg_fusion *fusion, uint32_
 static mvg_status add_output(mvg_host_group *g, const mvg_fusion *fusion, uint32_t o) {
   const mvg_part *part = &g->group->parts[o];
   mvg_tape **tape = &g->rows.outputs[o].epilogue;
-  MVG_RETURN_IF_ERROR(mvg_tape_create_epilogue(fusion, g->group, o, tape));
+  MVG_RETURN_IF_ERROR(
+      mvg_tape_create_epilogue(fusion, g->group, o, g->rows.code.output_elements[o], tape));
   keep_tape_bytes(g, *tape);
   if (*tape) g->cost += (*tape)->cost * (double)part->count / (*tape)->block;
   g->rows.outputs[o].write = UINT32_MAX;

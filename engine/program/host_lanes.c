@@ -242,13 +242,27 @@ MVG_HOST_INLINE void copy_run(uint32_t *t, const void *source, int64_t first, in
   }
 }
 
-MVG_HOST_INLINE void load_runs(const mvg_lane_machine *m, const mvg_tape_load *load, uint32_t *t,
-                               const void *source, int32_t offset, const mvg_dtype dtype) {
+// A register's own memory, which it leaves for that of a tensor.
+MVG_HOST_INLINE uint32_t *get_slot(const mvg_lane_machine *m, uint16_t reg) {
+  size_t slot = m->tape->registers.items[reg].slot;
+  return (uint32_t *)(void *)(m->slots + slot * MVG_TAPE_SLOT_FLOATS);
+}
+
+MVG_HOST_INLINE void load_runs(const mvg_lane_machine *m, const mvg_tape_load *load,
+                               uint16_t target, const void *source, int32_t offset,
+                               const mvg_dtype dtype) {
+  uint32_t *t = get_slot(m, target);
   int64_t run = m->tape->runs.items[load->width], position = m->first % run;
   int32_t n = m->counts[MVG_TAPE_LANES];
   const int32_t *index = m->registers[load->index].i;
   const int32_t *valid = load->valid == MVG_TAPE_NONE ? NULL : m->registers[load->valid].i;
   bool is_each = valid && load->valid_width == MVG_TAPE_LANES;
+  bool is_valid = !valid || (!is_each && valid[0]);
+  if (load->stride == 1 && is_valid && position + n <= run && !mvg_dtype_is_half(dtype)) {
+    m->registers[target].u = (uint32_t *)(uintptr_t)source + index[0] + offset + position;
+    return;
+  }
+  m->registers[target].u = t;
   for (int32_t done = 0, k = 0; done < n; ++k) {
     int32_t rest = n - done, size = run - position < rest ? (int32_t)(run - position) : rest;
     int64_t from = index[k] + offset + position * load->stride;
@@ -264,6 +278,12 @@ MVG_HOST_INLINE void load_runs(const mvg_lane_machine *m, const mvg_tape_load *l
     done += size;
     position = 0;
   }
+}
+
+MVG_HOST_INLINE void load_cycle(uint32_t *t, const void *source, int64_t first, int64_t stride,
+                                int64_t period, int32_t n, const mvg_dtype dtype) {
+  for (int32_t i = 0; i < n; ++i)
+    t[i] = fetch(source, first + i % period * stride, dtype);
 }
 
 MVG_HOST_INLINE void gather(const void *source, const int32_t *index, const int32_t *valid,
@@ -290,7 +310,9 @@ MVG_HOST_INLINE void load_elements(const mvg_lane_machine *m, const mvg_tape_ste
   if (load->pattern == MVG_TAPE_SINGLE) {
     t->u[0] = fetch(source, offset, dtype);
   } else if (load->pattern == MVG_TAPE_RUNS) {
-    load_runs(m, load, t->u, source, offset, dtype);
+    load_runs(m, load, step->target, source, offset, dtype);
+  } else if (load->pattern == MVG_TAPE_PERIODIC) {
+    load_cycle(t->u, source, offset, load->stride, m->tape->runs.items[load->width], n, dtype);
   } else if (load->pattern == MVG_TAPE_GATHER) {
     const int32_t *valid = load->valid == MVG_TAPE_NONE ? NULL : r[load->valid].i;
     gather(source, r[load->index].i, valid, offset, t->u, n, dtype);

@@ -15,6 +15,7 @@ typedef struct mvg_lane_machine {
   const void *const *reads;
   const float *sums; // partial sums of columns
   mvg_lanes *registers;
+  float *slots;
   struct mvg_lane_machine *rows[MVG_TAPE_MAX_ROWS]; // one a row reduction
   int64_t first;                                    // element of the first lane
   int64_t starts[MVG_TAPE_MAX_WIDTHS];              // by width: number of the first run

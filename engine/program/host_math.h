@@ -25,6 +25,17 @@ MVG_HOST_INLINE int64_t mvg_host_divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
+MVG_HOST_INLINE int64_t mvg_host_common_divisor(int64_t a, int64_t b) {
+  a = a < 0 ? -a : a;
+  b = b < 0 ? -b : b;
+  while (b) {
+    int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
 // ---- elementary functions ----
 
 // e^x = 2^n e^r with |r| <= ln(2) / 2; Taylor's series to r^7 leaves 6e-9. The power of two is

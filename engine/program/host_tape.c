@@ -137,6 +137,7 @@ mvg_status mvg_emit_open(mvg_tape_emitter *e, const mvg_fusion *fusion, const mv
       .fusion = fusion, .graph = fusion->graph, .group = group, .extra = MVG_NO_VALUE};
   MVG_RETURN_IF_ERROR(MVG_NEW(&e->tape));
   e->tape->count = count;
+  e->tape->period = 1;
   e->element =
       count > 1 ? mvg_index_make_var(&e->pool, count, 0) : mvg_index_make_const(&e->pool, 0);
   MVG_RETURN_IF_ERROR(mvg_array_push(&e->tape->codes, (mvg_tape_code){0}));
@@ -223,10 +224,11 @@ mvg_status mvg_tape_create(const mvg_fusion *fusion, const mvg_group *group, uin
 }
 
 mvg_status mvg_tape_create_input(const mvg_fusion *fusion, const mvg_group *group, mvg_value input,
-                                 mvg_tape **out_tape) {
+                                 int64_t alignment, mvg_tape **out_tape) {
   mvg_tape_emitter e;
   const mvg_shape *shape = &mvg_graph_get_type(fusion->graph, input)->shape;
   mvg_status status = mvg_emit_open(&e, fusion, group, mvg_shape_get_size(shape));
+  e.alignment = alignment;
   if (!status) {
     mvg_place place;
     mvg_place_from_linear(&e.pool, shape, e.element, &place);
@@ -237,12 +239,13 @@ mvg_status mvg_tape_create_input(const mvg_fusion *fusion, const mvg_group *grou
 }
 
 mvg_status mvg_tape_create_epilogue(const mvg_fusion *fusion, const mvg_group *group, uint32_t part,
-                                    mvg_tape **out_tape) {
+                                    int64_t alignment, mvg_tape **out_tape) {
   *out_tape = NULL;
   const mvg_part *p = &group->parts[part];
   if (p->root_count < 2) return NULL;
   mvg_tape_emitter e;
   mvg_status status = mvg_emit_open(&e, fusion, group, p->count);
+  e.alignment = alignment;
   if (!status) {
     e.extra = p->roots[0].value;
     emit_roots(&e, p, 1);

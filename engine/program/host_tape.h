@@ -50,6 +50,8 @@ typedef enum {
   MVG_TAPE_LINEAR, // element = lane * stride + offset
   MVG_TAPE_RUNS,   // element = index[run] + position in the run * stride + offset
   MVG_TAPE_GATHER, // element = index[lane] + offset
+  // element = lane % run * stride + offset: the same in all blocks, which begin where a run does
+  MVG_TAPE_PERIODIC,
 } mvg_tape_pattern;
 
 typedef struct {
@@ -114,6 +116,7 @@ typedef struct {
 typedef struct mvg_tape {
   int64_t count;  // elements
   uint32_t block; // lanes of a block
+  int64_t period; // blocks begin at multiples of it
   uint32_t slot_count;
   double cost;          // of a block in nanoseconds, roughly
   size_t scratch_bytes; // that a run needs
@@ -138,16 +141,18 @@ typedef struct mvg_tape {
 // UNSUPPORTED for what only a shader can do. Part of a FUSED group.
 mvg_status mvg_tape_create(const mvg_fusion *fusion, const mvg_group *group, uint32_t part,
                            mvg_tape **out_tape) MVG_MUST_USE;
-// What feeds an input of a KERNEL group: writes[0] is the memory of the input.
+// What feeds an input of a KERNEL group: writes[0] is the memory of the input. Runs begin at
+// multiples of `alignment`; 0: at the first element.
 mvg_status mvg_tape_create_input(const mvg_fusion *fusion, const mvg_group *group, mvg_value input,
-                                 mvg_tape **out_tape) MVG_MUST_USE;
+                                 int64_t alignment, mvg_tape **out_tape) MVG_MUST_USE;
 // What follows from an output of a KERNEL group: reads[group->read_count] is the output's memory.
 // *out_tape is NULL when nothing follows.
 mvg_status mvg_tape_create_epilogue(const mvg_fusion *fusion, const mvg_group *group, uint32_t part,
-                                    mvg_tape **out_tape) MVG_MUST_USE;
+                                    int64_t alignment, mvg_tape **out_tape) MVG_MUST_USE;
 void mvg_tape_destroy(mvg_tape *tape);
 
-// Such a load copies nothing: its register is the memory it reads.
+// Such a load copies nothing: its register is the memory it reads. One of RUNS may do so in blocks
+// that lie within a run.
 static inline bool mvg_tape_load_is_in_place(const mvg_tape_load *load) {
   return load->pattern == MVG_TAPE_LINEAR && load->stride == 1 && !mvg_dtype_is_half(load->dtype);
 }
@@ -158,8 +163,8 @@ uint32_t mvg_tape_count_args(const mvg_tape_step *step); // some may be MVG_TAPE
 mvg_status mvg_tape_assign_slots(mvg_tape *tape) MVG_MUST_USE;
 
 // host_block.c: elements [first, last) of the part; reads[i] and writes[i] are the group's, `sums`
-// the memory of partial sums. `first` is a multiple of the tape's block. `scratch` is aligned to 64
-// bytes.
+// the memory of partial sums. `first` is a multiple of the tape's block, or of the alignment it was
+// made with. `scratch` is aligned to 64 bytes.
 void mvg_tape_run(const mvg_tape *tape, const void *const *reads, void *const *writes,
                   const float *sums, int64_t first, int64_t last, void *scratch);
 // Partial sums `index` of outer * chunk_count.

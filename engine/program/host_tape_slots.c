@@ -5,6 +5,7 @@
 #include "program/host_tape.h"
 
 #define MIN_BLOCK 16
+#define VECTOR 16           // lanes
 #define MAX_BLOCK_COST 40e3 // nanoseconds; dearer blocks are made smaller, for there to be enough
 #define REGISTER_TABLE_ALIGNMENT 64
 
@@ -157,13 +158,28 @@ static double get_code_cost(const mvg_tape *tape, uint32_t code) {
   return cost;
 }
 
+// The largest that divides the runs that are longer, so that those are read in place.
+static uint32_t get_largest_block(const mvg_tape *tape) {
+  uint32_t largest = (uint32_t)(MVG_TAPE_BLOCK / tape->period * tape->period);
+  for (uint32_t block = MVG_TAPE_BLOCK; block >= MVG_TAPE_BLOCK / 2; block -= VECTOR) {
+    bool divides_all = block % tape->period == 0;
+    for (size_t w = MVG_TAPE_LANES + 1; w < tape->runs.count && divides_all; ++w) {
+      int64_t run = tape->runs.items[w];
+      divides_all = run < MVG_TAPE_BLOCK || run >= tape->count || run % block == 0;
+    }
+    if (divides_all) return block;
+  }
+  return largest;
+}
+
 static void choose_block(mvg_tape *tape) {
-  tape->block = MVG_TAPE_BLOCK;
-  tape->cost = 40 + get_code_cost(tape, MVG_TAPE_BODY);
+  tape->block = get_largest_block(tape);
+  tape->cost = 40 + get_code_cost(tape, MVG_TAPE_BODY) * tape->block / MVG_TAPE_BLOCK;
   for (size_t i = 0; i < tape->stores.count; ++i)
     tape->cost += 25;
   bool has_loops = tape->loops.count > 0 || tape->rows.count > 0;
-  while (has_loops && tape->cost > MAX_BLOCK_COST && tape->block > MIN_BLOCK) {
+  while (has_loops && tape->cost > MAX_BLOCK_COST && tape->block > MIN_BLOCK &&
+         tape->block / 2 % tape->period == 0) {
     tape->block /= 2;
     tape->cost /= tape->rows.count ? 2 : 1.6;
   }

@@ -321,6 +321,35 @@ static void test_sums_of_columns(void **state) {
   }
 }
 
+// Tensors with a value a channel, whose number of channels divides a block, is divided by one, or
+// neither; two of them in one part; and rows of them that are reduced.
+static void test_values_of_channels(void **state) {
+  (void)state;
+  static const struct {
+    int64_t rows, channels, group;
+  } cases[] = {{700, 64, 8},  {333, 96, 6}, {2000, 3, 3},  {77, 384, 64},  {50, 300, 12},
+               {41, 1024, 4}, {600, 45, 9}, {900, 250, 5}, {130, 160, 16}, {1, 64, 2}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    int64_t rows = cases[i].rows, channels = cases[i].channels, group = cases[i].group;
+    fixture f;
+    fixture_open(&f);
+    mvg_value x = make_input(&f, DIMS(rows, channels)), mean = make_input(&f, DIMS(channels));
+    mvg_value scale = make_input(&f, DIMS(1, channels)), few = make_input(&f, DIMS(group));
+    mvg_value centred = MAP(&f, "a - b", x, mean);
+    mvg_value y = MAP(&f, "max(a * (b * b + 0.5) + sin(c), 0)", centred, scale, mean);
+    add_output(&f, "y", y);
+    add_output(&f, "mean", MAP(&f, "a * 1", mean));
+    mvg_value split = make_reshape(&f, y, DIMS(rows, channels / group, group));
+    mvg_value weighted = MAP(&f, "a * exp(b)", split, few);
+    add_output(&f, "weighted", weighted);
+    add_output(&f, "rows", make_sum(&f, 4, weighted));
+    add_output(&f, "largest", make_reduce(&f, "-inf", "max(acc, x)", "acc", 2, weighted));
+    add_output(&f, "all", make_sum(&f, 6, weighted));
+    expect_like_reference(&f, 1e-5);
+    fixture_close(&f);
+  }
+}
+
 // ---- threads ----
 
 typedef struct {
@@ -425,6 +454,7 @@ int main(void) {
       cmocka_unit_test(test_two_reductions_in_one_value),
       cmocka_unit_test(test_guards_of_what_is_at_hand),
       cmocka_unit_test(test_sums_of_columns),
+      cmocka_unit_test(test_values_of_channels),
       cmocka_unit_test(test_sums_of_overlapping_patches),
       cmocka_unit_test(test_the_same_bits_at_any_number_of_threads),
       cmocka_unit_test(test_elementary_functions),
