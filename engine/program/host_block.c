@@ -119,16 +119,17 @@ static void run_loop(mvg_lane_machine *m, const mvg_tape_loop *loop) {
 // Adds the partial sums of the lanes' columns.
 static void finish_columns(const mvg_lane_machine *m, const mvg_tape_step *step) {
   const mvg_tape_columns *c = &m->tape->columns.items[step->side];
+  const float *sums = m->sums + c->at + step->inner * mvg_tape_columns_get_size(c);
   int64_t lane = m->first, last = m->first + m->counts[MVG_TAPE_LANES];
   while (lane < last) {
     int64_t outer = lane / c->width, column = lane % c->width;
     int64_t count = mvg_host_smaller(last - lane, c->width - column);
-    const float *from = m->sums + c->at + outer * c->chunk_count * c->width + column;
+    const float *from = sums + outer * c->chunk_count * c->width + column;
     float *t = m->registers[step->target].f + (lane - m->first);
     for (int64_t k = 0; k < count; ++k)
-      t[k] = c->init;
+      t[k] = c->sums[step->inner].init;
     for (int64_t i = 0; i < c->chunk_count; ++i)
-      mvg_lanes_add(t, from + i * c->width, count);
+      mvg_lanes_add(t, from + i * c->width, 1, count);
     lane += count;
   }
 }
@@ -239,18 +240,20 @@ void mvg_tape_sum_columns(const mvg_tape_columns *c, int64_t index, const void *
   int64_t rows = mvg_host_smaller(c->chunk, c->length - row);
   int64_t first = (index / c->chunk_count * c->length + row) * width, last = first + rows * width;
   int64_t whole = width <= MVG_TAPE_BLOCK ? MVG_TAPE_BLOCK / width * width : 0;
+  int64_t size = mvg_tape_columns_get_size(c);
   float *to = sums + c->at + index * width;
-  for (int64_t k = 0; k < width; ++k)
-    to[k] = 0;
+  for (uint32_t i = 0; i < c->count; ++i)
+    memset(to + i * size, 0, (size_t)width * sizeof *to);
   for (int64_t at = first, column = 0; at < last;) {
     int64_t rest = whole ? last - at : width - column;
     int64_t n = mvg_host_smaller(rest, whole ? whole : MVG_TAPE_BLOCK);
     set_block(&m, at, (int32_t)n);
     if (at + n < last) prefetch(&m, NULL, at + n, mvg_host_smaller(n, last - at - n));
     run_code(&m, &c->body->codes.items[MVG_TAPE_BODY]);
-    const float *x = m.registers[c->result].f;
-    for (int64_t done = 0; done < n; done += mvg_host_smaller(n, width))
-      mvg_lanes_add(to + column, x + done, mvg_host_smaller(n, width));
+    for (uint32_t i = 0; i < c->count; ++i) {
+      mvg_lanes_add(to + i * size + column, m.registers[c->sums[i].result].f, whole ? n / width : 1,
+                    whole ? width : n);
+    }
     at += n;
     column = whole ? 0 : (column + n) % width;
   }

@@ -151,7 +151,8 @@ static bool can_take_columns(const mvg_tape_emitter *e, const mvg_node *node,
   if (node->reduce.combine->op != MVG_EXPR_ADD || !combines_plainly(node)) return false;
   const mvg_shape *shape = &mvg_graph_get_type(e->graph, node->inputs[0])->shape;
   *out = (mvg_tape_columns){.outer = 1, .length = 1, .width = 1};
-  out->init = (float)node->reduce.init->value;
+  out->count = 1;
+  out->sums[0] = (mvg_tape_sum){.node = node, .init = (float)node->reduce.init->value};
   bool is_behind = false;
   for (uint32_t i = 0; i < shape->rank; ++i) {
     bool is_reduced = node->reduce.axes >> i & 1;
@@ -170,36 +171,62 @@ static bool can_take_columns(const mvg_tape_emitter *e, const mvg_node *node,
          out->outer * out->length * out->width >= MIN_SUMMED;
 }
 
-static mvg_status make_columns_body(mvg_tape_emitter *outer, const mvg_node *node,
-                                    mvg_tape_columns *columns) {
+static void emit_sum(mvg_tape_emitter *e, mvg_tape_sum *sum) {
+  mvg_place place;
+  mvg_place_from_linear(&e->pool, &mvg_graph_get_type(e->graph, sum->node->inputs[0])->shape,
+                        e->element, &place);
+  sum->result = mvg_emit_widen(e, emit_summand(e, sum->node, &place), MVG_TAPE_LANES);
+  mvg_status status = mvg_array_push(&e->tape->stores, ((mvg_tape_store){.source = sum->result}));
+  if (status) mvg_emit_give_up(e, status);
+}
+
+static mvg_status make_columns_body(mvg_tape_emitter *outer, mvg_tape_columns *columns) {
   mvg_tape_emitter e;
   mvg_status status = mvg_emit_open(&e, outer->fusion, outer->group,
                                     columns->outer * columns->length * columns->width);
   e.alignment = get_alignment(columns->width);
-  if (!status) {
-    mvg_place place;
-    mvg_place_from_linear(&e.pool, &mvg_graph_get_type(e.graph, node->inputs[0])->shape, e.element,
-                          &place);
-    columns->result = mvg_emit_widen(&e, emit_summand(&e, node, &place), MVG_TAPE_LANES);
-    status = mvg_array_push(&e.tape->stores, ((mvg_tape_store){.source = columns->result}));
-  }
+  for (uint32_t i = 0; i < columns->count && !status; ++i)
+    emit_sum(&e, &columns->sums[i]);
   return mvg_emit_close(&e, status, &columns->body);
 }
 
+static bool is_cut_alike(const mvg_tape_columns *a, const mvg_tape_columns *b) {
+  return a->outer == b->outer && a->length == b->length && a->width == b->width;
+}
+
+// Sums of columns that are cut alike get one body: what several read or compute is so once.
+static mvg_status join_columns(mvg_tape_emitter *e, const mvg_tape_columns *columns,
+                               uint32_t *out_side) {
+  for (uint32_t i = 0; i < e->tape->columns.count; ++i) {
+    mvg_tape_columns *known = &e->tape->columns.items[i], both = *known;
+    if (!is_cut_alike(known, columns) || known->count == MVG_TAPE_MAX_SUMS) continue;
+    both.sums[both.count++] = columns->sums[0];
+    MVG_RETURN_IF_ERROR(make_columns_body(e, &both));
+    mvg_tape_destroy(known->body);
+    *known = both;
+    *out_side = i;
+    return NULL;
+  }
+  mvg_tape_columns alone = *columns;
+  MVG_RETURN_IF_ERROR(make_columns_body(e, &alone));
+  mvg_status status = mvg_array_push(&e->tape->columns, alone);
+  if (status) mvg_tape_destroy(alone.body);
+  *out_side = (uint32_t)e->tape->columns.count - 1;
+  return status;
+}
+
 // MVG_TAPE_NONE for columns that need what only a loop over lanes can give.
-static uint16_t emit_columns(mvg_tape_emitter *e, const mvg_node *node, mvg_tape_columns *columns) {
-  mvg_status status = make_columns_body(e, node, columns);
+static uint16_t emit_columns(mvg_tape_emitter *e, const mvg_tape_columns *columns) {
+  uint32_t side;
+  mvg_status status = join_columns(e, columns, &side);
   if (status && mvg_status_get_code(status) == MVG_UNSUPPORTED) {
     mvg_status_destroy(status);
     return MVG_TAPE_NONE;
   }
-  if (!status) {
-    status = mvg_array_push(&e->tape->columns, *columns);
-    if (status) mvg_tape_destroy(columns->body);
-  }
   if (status) return mvg_emit_give_up(e, status);
   return mvg_emit(e, &(mvg_tape_step){.op = MVG_TAPE_COLUMNS,
-                                      .side = (uint32_t)e->tape->columns.count - 1,
+                                      .inner = (uint16_t)(e->tape->columns.items[side].count - 1),
+                                      .side = side,
                                       .width = MVG_TAPE_LANES});
 }
 
@@ -338,7 +365,7 @@ uint16_t mvg_emit_reduce(mvg_tape_emitter *e, const mvg_node *node, const mvg_pl
   uint16_t total = is_rows ? emit_rows(e, node, length) : MVG_TAPE_NONE;
   mvg_tape_columns columns;
   if (!e->loop_code && can_take_columns(e, node, linear, guard, &columns)) {
-    total = emit_columns(e, node, &columns);
+    total = emit_columns(e, &columns);
   }
   if (total == MVG_TAPE_NONE) total = emit_lanes(e, node, place, guard, length);
   uint16_t vars[2] = {total, mvg_emit_number(e, (double)length)};

@@ -65,7 +65,7 @@ static bool is_cut_alike(const mvg_tape_columns *a, const mvg_tape_columns *b) {
 
 static mvg_status add_columns(mvg_host_group *g, mvg_tape_columns *columns) {
   columns->at = g->sum_count;
-  g->sum_count += columns->outer * columns->chunk_count * columns->width;
+  g->sum_count += columns->count * mvg_tape_columns_get_size(columns);
   int64_t elements = columns->outer * columns->length * columns->width;
   g->cost += columns->body->cost * (double)elements / columns->body->block;
   for (size_t i = 0; i < g->stages.count; ++i) {

@@ -473,8 +473,10 @@ MVG_HOST_INLINE size_t run_steps(mvg_lane_machine *m, const mvg_tape_code *code,
   return i;
 }
 
-MVG_HOST_INLINE void add_lanes(float *to, const float *x, int64_t count) {
-  _Pragma("GCC ivdep") for (int64_t i = 0; i < count; ++i) to[i] += x[i];
+MVG_HOST_INLINE void add_lanes(float *to, const float *x, int64_t rows, int64_t count) {
+  for (; rows > 0; --rows, x += count) {
+    _Pragma("GCC ivdep") for (int64_t i = 0; i < count; ++i) to[i] += x[i];
+  }
 }
 
 static size_t run_plainly(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
@@ -493,15 +495,16 @@ run_widest(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
   return run_steps(m, code, begin);
 }
 
-__attribute__((target("avx2"))) static void add_wide(float *to, const float *x, int64_t count) {
-  add_lanes(to, x, count);
+__attribute__((target("avx2"))) static void add_wide(float *to, const float *x, int64_t rows,
+                                                     int64_t count) {
+  add_lanes(to, x, rows, count);
 }
 
-void mvg_lanes_add(float *to, const float *x, int64_t count) {
+void mvg_lanes_add(float *to, const float *x, int64_t rows, int64_t count) {
   if (__builtin_cpu_supports("avx2")) {
-    add_wide(to, x, count);
+    add_wide(to, x, rows, count);
   } else {
-    add_lanes(to, x, count);
+    add_lanes(to, x, rows, count);
   }
 }
 
@@ -513,8 +516,8 @@ size_t mvg_lanes_run(mvg_lane_machine *m, const mvg_tape_code *code, size_t begi
   return __builtin_cpu_supports("avx2") ? run_wide(m, code, begin) : run_plainly(m, code, begin);
 }
 #else
-void mvg_lanes_add(float *to, const float *x, int64_t count) {
-  add_lanes(to, x, count);
+void mvg_lanes_add(float *to, const float *x, int64_t rows, int64_t count) {
+  add_lanes(to, x, rows, count);
 }
 
 size_t mvg_lanes_run(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {

@@ -26,7 +26,7 @@ typedef struct mvg_lane_machine {
 // Runs steps from `begin` up to the next LOOP, ROWS or COLUMNS, or to the end; returns where it
 // stopped.
 size_t mvg_lanes_run(mvg_lane_machine *machine, const mvg_tape_code *code, size_t begin);
-// to[i] += x[i]
-void mvg_lanes_add(float *to, const float *x, int64_t count);
+// to[i] += x[row][i], row after row
+void mvg_lanes_add(float *to, const float *x, int64_t rows, int64_t count);
 
 #endif // MVGRAPH_PROGRAM_HOST_LANES_H_

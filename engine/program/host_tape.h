@@ -28,8 +28,10 @@ typedef enum {
   // What host_block.c runs:
   MVG_TAPE_LOOP,    // loops[side]: codes[code] once for every iteration
   MVG_TAPE_ROWS,    // rows[side]: reduces one row of a body's elements a lane
-  MVG_TAPE_COLUMNS, // columns[side]: one column's sum a lane, from the partial sums
+  MVG_TAPE_COLUMNS, // sum `inner` of columns[side]: one column a lane, from the partial sums
 } mvg_tape_op;
+
+#define MVG_TAPE_MAX_SUMS 8
 
 #define MVG_TAPE_NONE UINT16_MAX
 #define MVG_TAPE_UNIFORM 0 // width of registers that are the same for all lanes
@@ -77,16 +79,28 @@ typedef struct {
   float init;
 } mvg_tape_rows;
 
-// Sums over the middle axis of a body's elements [outer, length, width]. They have two stages:
-// first partial sums of `chunk` rows each, then those of a lane's column are added in order.
+typedef struct {
+  const mvg_node *node;
+  uint16_t result; // register of the body
+  float init;
+} mvg_tape_sum;
+
+// Sums over the middle axis of a body's elements [outer, length, width], several of them side by
+// side. They have two stages: first partial sums of `chunk` rows each, then those of a lane's
+// column are added in order.
 typedef struct {
   struct mvg_tape *body; // owned
-  uint16_t result;       // register of the body
+  mvg_tape_sum sums[MVG_TAPE_MAX_SUMS];
+  uint32_t count;
   int64_t outer, length, width;
   int64_t chunk, chunk_count;
-  int64_t at; // of the partial sums [outer, chunk_count, width] in their memory
-  float init;
+  int64_t at; // of the partial sums [count, outer, chunk_count, width] in their memory
 } mvg_tape_columns;
+
+// Of the partial sums of one.
+static inline int64_t mvg_tape_columns_get_size(const mvg_tape_columns *columns) {
+  return columns->outer * columns->chunk_count * columns->width;
+}
 
 typedef struct {
   uint32_t slot;  // where its lanes lie
