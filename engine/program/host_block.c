@@ -168,6 +168,7 @@ static char *start(mvg_lane_machine *m, const mvg_tape *tape, const void *const 
     m->counts[w] = w == MVG_TAPE_UNIFORM ? 1 : MVG_TAPE_BLOCK + 1;
   }
   m->first = 0;
+  m->ahead.count = m->ahead.current = 0;
   run_code(m, &tape->codes.items[MVG_TAPE_PROLOGUE]);
   size_t used = tape->registers.count * sizeof(mvg_lanes);
   return scratch + (used + 63) / 64 * 64;
@@ -188,28 +189,48 @@ static void store(const mvg_lane_machine *m, void *const *writes) {
   }
 }
 
-#define LINE 64 // bytes
+#define LINES_AHEAD 64 // lines to be under way, if there are as many
 
-// Steps go through a block one after another, too slowly for processors to see where they read on:
-// what the block that begins at element `first` reads and writes is asked for one block ahead.
-static void prefetch(const mvg_lane_machine *m, void *const *writes, int64_t first, int64_t count) {
+static void add_stream(mvg_lane_lookahead *ahead, const void *base, int64_t bytes,
+                       bool is_written) {
+  if (ahead->count == MVG_LANES_MAX_STREAMS) return;
+  ahead->streams[ahead->count++] = (mvg_lane_stream){base, bytes, is_written};
+}
+
+// Steps go through a block one after another, too slowly for processors to see where they read on.
+static void find_streams(mvg_lane_machine *m, void *const *writes) {
   const mvg_tape *tape = m->tape;
+  mvg_lane_lookahead *ahead = &m->ahead;
+  ahead->count = ahead->current = 0;
   for (size_t i = 0; i < tape->loads.count; ++i) {
     const mvg_tape_load *load = &tape->loads.items[i];
-    if (load->pattern != MVG_TAPE_LINEAR || load->stride != 1 || load->shift != MVG_TAPE_NONE)
-      continue;
-    int64_t size = (int64_t)mvg_dtype_get_size(load->dtype);
-    const char *from = (const char *)m->reads[load->read] + (first + load->offset) * size;
-    for (int64_t at = 0; at < count * size; at += LINE)
-      __builtin_prefetch(from + at, 0);
+    bool is_even = load->pattern == MVG_TAPE_LINEAR && load->stride == 1;
+    int64_t bytes = (int64_t)mvg_dtype_get_size(load->dtype);
+    if (is_even && load->shift == MVG_TAPE_NONE)
+      add_stream(ahead, (const char *)m->reads[load->read] + load->offset * bytes, bytes, false);
   }
   for (size_t i = 0; writes && i < tape->stores.count; ++i) {
     const mvg_tape_store *s = &tape->stores.items[i];
-    int64_t size = (int64_t)mvg_dtype_get_size(s->dtype);
-    char *to = (char *)writes[s->write] + first * size;
-    for (int64_t at = 0; at < count * size; at += LINE)
-      __builtin_prefetch(to + at, 1);
+    add_stream(ahead, writes[s->write], (int64_t)mvg_dtype_get_size(s->dtype), true);
   }
+  int64_t lines = MVG_TAPE_BLOCK * sizeof(float) / MVG_LANES_LINE * ahead->count;
+  int64_t steps = (int64_t)tape->codes.items[MVG_TAPE_BODY].steps.count;
+  ahead->share = mvg_host_divide_up(lines, steps + 1);
+  ahead->distance = lines ? mvg_host_divide_up(LINES_AHEAD, lines) : 1;
+}
+
+// What the block `distance` after this one reads and writes is asked for between the steps: all at
+// once, it would take all ways to memory, and the steps would wait.
+static void set_ahead(mvg_lane_machine *m, int64_t at, int64_t block, int64_t last) {
+  mvg_lane_lookahead *ahead = &m->ahead;
+  ahead->first = at + ahead->distance * block;
+  ahead->lanes = mvg_host_smaller(block, last - ahead->first);
+  ahead->current = ahead->lanes > 0 ? 0 : ahead->count;
+  ahead->done = 0;
+}
+
+static void finish_ahead(mvg_lane_machine *m) {
+  mvg_lanes_look_ahead(&m->ahead, INT64_MAX);
 }
 
 void mvg_tape_run(const mvg_tape *tape, const void *const *reads, void *const *writes,
@@ -221,13 +242,13 @@ void mvg_tape_run(const mvg_tape *tape, const void *const *reads, void *const *w
     machine.rows[i] = &subs[i];
     rest = start(&subs[i], tape->rows.items[i].body, reads, rest);
   }
+  find_streams(&machine, writes);
   for (int64_t at = first; at < last; at += tape->block) {
     int64_t left = last - at;
     set_block(&machine, at, left < tape->block ? (int32_t)left : (int32_t)tape->block);
-    int64_t ahead = at + tape->block;
-    if (ahead < last)
-      prefetch(&machine, writes, ahead, mvg_host_smaller(tape->block, last - ahead));
+    set_ahead(&machine, at, tape->block, last);
     run_code(&machine, &tape->codes.items[MVG_TAPE_BODY]);
+    finish_ahead(&machine);
     store(&machine, writes);
   }
 }
@@ -236,6 +257,7 @@ void mvg_tape_sum_columns(const mvg_tape_columns *c, int64_t index, const void *
                           float *sums, void *scratch) {
   mvg_lane_machine m;
   start(&m, c->body, reads, scratch);
+  find_streams(&m, NULL);
   int64_t row = index % c->chunk_count * c->chunk, width = c->width;
   int64_t rows = mvg_host_smaller(c->chunk, c->length - row);
   int64_t first = (index / c->chunk_count * c->length + row) * width, last = first + rows * width;
@@ -248,8 +270,9 @@ void mvg_tape_sum_columns(const mvg_tape_columns *c, int64_t index, const void *
     int64_t rest = whole ? last - at : width - column;
     int64_t n = mvg_host_smaller(rest, whole ? whole : MVG_TAPE_BLOCK);
     set_block(&m, at, (int32_t)n);
-    if (at + n < last) prefetch(&m, NULL, at + n, mvg_host_smaller(n, last - at - n));
+    set_ahead(&m, at, n, last);
     run_code(&m, &c->body->codes.items[MVG_TAPE_BODY]);
+    finish_ahead(&m);
     for (uint32_t i = 0; i < c->count; ++i) {
       mvg_lanes_add(to + i * size + column, m.registers[c->sums[i].result].f, whole ? n / width : 1,
                     whole ? width : n);

@@ -469,6 +469,7 @@ MVG_HOST_INLINE size_t run_steps(mvg_lane_machine *m, const mvg_tape_code *code,
     const mvg_tape_step *step = &code->steps.items[i];
     if (step->op >= MVG_TAPE_LOOP) break;
     run_step(m, step);
+    mvg_lanes_look_ahead(&m->ahead, m->ahead.share);
   }
   return i;
 }
