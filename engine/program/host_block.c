@@ -169,6 +169,7 @@ static char *start(mvg_lane_machine *m, const mvg_tape *tape, const void *const 
   }
   m->first = 0;
   m->ahead.count = m->ahead.current = 0;
+  m->ahead.share = 0;
   run_code(m, &tape->codes.items[MVG_TAPE_PROLOGUE]);
   size_t used = tape->registers.count * sizeof(mvg_lanes);
   return scratch + (used + 63) / 64 * 64;
@@ -229,10 +230,6 @@ static void set_ahead(mvg_lane_machine *m, int64_t at, int64_t block, int64_t la
   ahead->done = 0;
 }
 
-static void finish_ahead(mvg_lane_machine *m) {
-  mvg_lanes_look_ahead(&m->ahead, INT64_MAX);
-}
-
 void mvg_tape_run(const mvg_tape *tape, const void *const *reads, void *const *writes,
                   const float *sums, int64_t first, int64_t last, void *scratch) {
   mvg_lane_machine machine, subs[MVG_TAPE_MAX_ROWS];
@@ -248,7 +245,7 @@ void mvg_tape_run(const mvg_tape *tape, const void *const *reads, void *const *w
     set_block(&machine, at, left < tape->block ? (int32_t)left : (int32_t)tape->block);
     set_ahead(&machine, at, tape->block, last);
     run_code(&machine, &tape->codes.items[MVG_TAPE_BODY]);
-    finish_ahead(&machine);
+    mvg_lanes_look_ahead(&machine.ahead, INT64_MAX);
     store(&machine, writes);
   }
 }
@@ -272,7 +269,7 @@ void mvg_tape_sum_columns(const mvg_tape_columns *c, int64_t index, const void *
     set_block(&m, at, (int32_t)n);
     set_ahead(&m, at, n, last);
     run_code(&m, &c->body->codes.items[MVG_TAPE_BODY]);
-    finish_ahead(&m);
+    mvg_lanes_look_ahead(&m.ahead, INT64_MAX);
     for (uint32_t i = 0; i < c->count; ++i) {
       mvg_lanes_add(to + i * size + column, m.registers[c->sums[i].result].f, whole ? n / width : 1,
                     whole ? width : n);

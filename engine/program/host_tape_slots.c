@@ -6,7 +6,8 @@
 
 #define MIN_BLOCK 16
 #define VECTOR 16           // lanes
-#define MAX_BLOCK_COST 40e3 // nanoseconds; dearer blocks are made smaller, for there to be enough
+#define MAX_BLOCK_COST 40e3 // nanoseconds; dearer blocks are made smaller
+#define ENOUGH_BLOCKS 16    // unless there are as many
 #define REGISTER_TABLE_ALIGNMENT 64
 
 uint32_t mvg_tape_count_args(const mvg_tape_step *step) {
@@ -179,6 +180,7 @@ static void choose_block(mvg_tape *tape) {
     tape->cost += 25;
   bool has_loops = tape->loops.count > 0 || tape->rows.count > 0;
   while (has_loops && tape->cost > MAX_BLOCK_COST && tape->block > MIN_BLOCK &&
+         tape->count < ENOUGH_BLOCKS * (int64_t)tape->block &&
          tape->block / 2 % tape->period == 0) {
     tape->block /= 2;
     tape->cost /= tape->rows.count ? 2 : 1.6;
