@@ -8,6 +8,7 @@
 
 #include "base/threads.h"
 #include "program/host_conv_walk.h"
+#include "program/host_dnnl.h"
 #include "program/host_math.h"
 
 #define DEPTH MVG_CONV_DEPTH
@@ -270,6 +271,7 @@ static void run(job *j) {
 }
 
 void mvg_host_conv(const mvg_conv *c, const float *x, const float *weight, float *y) {
+  if (mvg_dnnl_convolve(c, false, x, weight, y)) return;
   int64_t taps = c->taps[0] * c->taps[1] * c->taps[2];
   job j = {.conv = c, .source = x, .weight = weight, .y = y, .phases = 1};
   j.columns = c->outputs / c->groups;
@@ -280,6 +282,7 @@ void mvg_host_conv(const mvg_conv *c, const float *x, const float *weight, float
 }
 
 void mvg_host_conv_transposed(const mvg_conv *c, const float *dy, const float *weight, float *dx) {
+  if (mvg_dnnl_convolve(c, true, dy, weight, dx)) return;
   int64_t taps = c->taps[0] * c->taps[1] * c->taps[2];
   job j = {.conv = c, .source = dy, .weight = weight, .y = dx, .is_transposed = true};
   j.phases = mvg_conv_count_phases(c);

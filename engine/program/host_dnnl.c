@@ -1,5 +1,6 @@
-// The library's calls run on the engine's threads, one thread each, so that how work is cut, and
-// with it every bit, depends on shapes alone, and no second pool of threads looks for work.
+// Products, and what all calls need: they run on the engine's threads, one thread each, so that how
+// work is cut, and with it every bit, depends on shapes alone, and no second pool of threads looks
+// for work.
 #include "program/host_dnnl.h"
 
 #include <dlfcn.h>
@@ -23,8 +24,7 @@ static void look_up(void) {
   library.is_on = runtime == DNNL_RUNTIME_SEQ || library.set_threads;
 }
 
-// True where the library is on; the calling thread then works alone in it.
-static bool enter(void) {
+bool mvg_dnnl_enter(void) {
   static _Thread_local bool is_alone;
   pthread_once(&library.once, look_up);
   if (library.is_on && !is_alone) {
@@ -53,7 +53,7 @@ bool mvg_dnnl_multiply(const mvg_product *p, const void *a, const void *b, void 
   if (p->a != MVG_DTYPE_F32 || p->b != MVG_DTYPE_F32 || p->y != MVG_DTYPE_F32) return false;
   bool turns_a = p->a_column != 1 || p->a_row < p->k, turns_b = p->b_column != 1;
   if ((turns_a && p->a_row != 1) || (turns_b && p->b_row != 1)) return false;
-  if (!pays(p, turns_a, turns_b) || !enter()) return false;
+  if (!pays(p, turns_a, turns_b) || !mvg_dnnl_enter()) return false;
   return dnnl_sgemm(turns_a ? 'T' : 'N', turns_b ? 'T' : 'N', p->m, p->n, p->k, 1, a,
                     turns_a ? p->a_column : p->a_row, b, turns_b ? p->b_column : p->b_row,
                     p->overwrites ? 0 : 1, y, p->y_row) == dnnl_success;

@@ -1,4 +1,4 @@
-// oneDNN's products against a plain triple loop, and what is left to the engine's own.
+// oneDNN's products against a plain triple loop, and what is taken or left to the engine's own.
 #include "support/graph_fixture.h"
 
 #include "program/host_dnnl.h"
@@ -87,11 +87,40 @@ static void test_others_are_left_alone(void **state) {
   assert_false(mvg_dnnl_multiply(&half, NULL, NULL, NULL));
 }
 
+// That test_host_conv's larger shapes are done here, and what is not.
+static void test_convolutions_of_networks_are_taken(void **state) {
+  (void)state;
+  mvg_conv c = {.batch = 1,
+                .channels = 33,
+                .outputs = 47,
+                .groups = 1,
+                .size = {1, 53, 31},
+                .out = {1, 53, 16},
+                .taps = {1, 3, 3},
+                .stride = {1, 1, 2},
+                .padding = {0, 2, 1},
+                .dilation = {1, 2, 1},
+                .parts = 1};
+  float *x = make_values(53 * 31 * 33, 1), *weight = make_values(47 * 33 * 9, 2);
+  float *y = make_values(53 * 16 * 47, 3);
+  assert_true(mvg_dnnl_convolve(&c, false, x, weight, y));
+  assert_true(mvg_dnnl_convolve(&c, true, y, weight, x));
+  mvg_conv empty = c, grouped = c;
+  empty.batch = 0;
+  grouped.groups = 11;
+  assert_false(mvg_dnnl_convolve(&empty, false, x, weight, y));
+  assert_false(mvg_dnnl_convolve(&grouped, false, x, weight, y));
+  free(x);
+  free(weight);
+  free(y);
+}
+
 int main(void) {
   unsetenv("MVGRAPH_ONEDNN");
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_products_are_right_and_repeat),
       cmocka_unit_test(test_others_are_left_alone),
+      cmocka_unit_test(test_convolutions_of_networks_are_taken),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
