@@ -13,12 +13,11 @@ local function text_of(bytes, first, count)
   return core.text(bytes, math.min(first, #bytes), count)
 end
 
-local function strides_of(shape, is_fortran)
+---Strides in elements where the first axis is the fastest; nil, which core.elements knows, where the last one is.
+function numpy_file.strides_of(shape, is_fortran)
+  if not is_fortran then return nil end
   local strides, stride = {}, 1
-  for i = 1, #shape do
-    local axis = is_fortran and i or #shape + 1 - i
-    strides[axis], stride = stride, stride * shape[axis]
-  end
+  for axis, extent in ipairs(shape) do strides[axis], stride = stride, stride * extent end
   return strides
 end
 
@@ -46,7 +45,8 @@ function numpy_file.read(bytes, file)
   for digits in dims:gmatch "%d+" do
     shape[#shape + 1] = math.tointeger(tonumber(digits)) or fail("a dimension of %s", digits)
   end
-  local is_read, array = pcall(core.elements, bytes, dtype, first + length, shape, strides_of(shape, order == "True"))
+  local is_read, array = pcall(core.elements, bytes, dtype, first + length, shape,
+    numpy_file.strides_of(shape, order == "True"))
   if not is_read then fail("%s", array) end
   return array
 end
@@ -66,7 +66,5 @@ function numpy_file.read_archive(zip, file)
   end
   return arrays, names
 end
-
-numpy_file.strides_of = strides_of
 
 return numpy_file
