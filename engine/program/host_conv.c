@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/threads.h"
+#include "program/host_conv_tile.h"
 #include "program/host_conv_walk.h"
 #include "program/host_dnnl.h"
 #include "program/host_math.h"
@@ -18,12 +19,6 @@
 #define MAX_EDGE_ROWS 256   // of blocks that copy segments
 #define ENOUGH_TASKS 16     // with fewer, columns are cut too
 #define TASK_OPERATIONS 1000000
-
-#define LANES 16 // of a vector; processors with narrower ones split it
-#define MAX_ROWS 8
-#define MAX_VECTORS 2
-
-typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 
 typedef struct {
   const mvg_conv *conv;
@@ -202,36 +197,7 @@ MVG_HOST_INLINE void multiply_block(const block *b, const int rows, const int ve
   }
 }
 
-// Tiles for 16, 16 and 32 registers of 4, 8 and 16 lanes.
-static void run_plain(const block *b) {
-  multiply_block(b, 3, 1);
-}
-
-#if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("avx2,fma"))) static void run_avx2(const block *b) {
-  multiply_block(b, 6, 1);
-}
-
-__attribute__((target("avx512f"))) static void run_avx512(const block *b) {
-  if (b->to - b->from <= LANES) {
-    multiply_block(b, 8, 1);
-  } else {
-    multiply_block(b, 8, 2);
-  }
-}
-
-static void run_block(const block *b) {
-  if (__builtin_cpu_supports("avx512f")) {
-    run_avx512(b);
-  } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    run_avx2(b);
-  } else {
-    run_plain(b);
-  }
-}
-#else
-#define run_block run_plain
-#endif
+DEFINE_RUN_BLOCK(multiply_block, b->to - b->from <= LANES)
 
 static void run_task(void *context, int64_t index) {
   const job *j = context;

@@ -5,18 +5,13 @@
 
 #include "base/threads.h"
 #include "program/host_conv.h"
+#include "program/host_conv_tile.h"
 #include "program/host_conv_walk.h"
 #include "program/host_math.h"
 
 #define PIXELS 256   // that are pointed to and packed at a time
 #define SEGMENTS 64  // of a task
 #define NUMBERS 1024 // sums of a task for each output
-
-#define LANES 16 // of a vector; processors with narrower ones split it
-#define MAX_ROWS 8
-#define MAX_VECTORS 2
-
-typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 
 typedef struct {
   const mvg_conv *conv;
@@ -121,43 +116,7 @@ MVG_HOST_INLINE void sum_block(const block *b, const int rows, const int vectors
   write_sums(b, sums);
 }
 
-// Tiles for 16, 16 and 32 registers of 4, 8 and 16 lanes.
-static void run_plain(const block *b) {
-  sum_block(b, 3, 1);
-}
-
-#if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("avx2,fma"))) static void run_avx2(const block *b) {
-  sum_block(b, 6, 1);
-}
-
-__attribute__((target("avx512f"))) static void run_avx512(const block *b) {
-  if (b->job->width == LANES) {
-    sum_block(b, 8, 1);
-  } else {
-    sum_block(b, 8, 2);
-  }
-}
-
-static bool has_avx512(void) {
-  return __builtin_cpu_supports("avx512f");
-}
-
-static void run_block(const block *b) {
-  if (has_avx512()) {
-    run_avx512(b);
-  } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    run_avx2(b);
-  } else {
-    run_plain(b);
-  }
-}
-#else
-#define run_block run_plain
-static bool has_avx512(void) {
-  return false;
-}
-#endif
+DEFINE_RUN_BLOCK(sum_block, b->job->width == LANES)
 
 static void run_task(void *context, int64_t index) {
   const job *j = context;
