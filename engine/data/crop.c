@@ -59,8 +59,8 @@ static void add_sample(const picture *from, int64_t x, int64_t y, pixel *sum) {
   float w11 = fx * fy, w01 = fx - w11, w10 = fy - w11, w00 = 1 - fx - w10;
   if (x0 >= 0 && y0 >= 0 && x0 + 2 < from->width && y0 + 1 < from->height) {
     const uint8_t *p = from->pixels + 3 * (y0 * from->width + x0), *q = p + 3 * from->width;
-    *sum += w00 * load_wide(p) + w01 * load_wide(p + 3) + w10 * load_wide(q) +
-            w11 * load_wide(q + 3);
+    *sum +=
+        w00 * load_wide(p) + w01 * load_wide(p + 3) + w10 * load_wide(q) + w11 * load_wide(q + 3);
     return;
   }
   add_weighted(from, x0, y0, w00, sum);
@@ -108,13 +108,17 @@ static void crop_rows(void *context, int64_t number) {
     crop_row(j, row);
 }
 
-static void crop_pixels(const picture *from, const mvg_crop_box *box, int64_t out_size,
-                        uint8_t *target) {
-  if (fabs(box->cx) + fabs(box->cy) + box->size > MAX_POSITION) return;
+void mvg_crop_square(const uint8_t *pixels, int64_t height, int64_t width, const mvg_crop_box *box,
+                     int64_t out_size, uint8_t *target) {
+  if (fabs(box->cx) + fabs(box->cy) + box->size > MAX_POSITION) {
+    memset(target, 0, (size_t)(3 * out_size * out_size));
+    return;
+  }
   double step = box->size / (double)out_size;
   int grid = step <= MIN_SHRINK ? 1 : step >= MAX_GRID ? MAX_GRID : (int)ceil(step);
   double fine = step / grid;
-  crop_job job = {.from = from,
+  picture from = {.pixels = pixels, .width = width, .height = height};
+  crop_job job = {.from = &from,
                   .box = box,
                   .out_size = out_size,
                   .grid = grid,
@@ -124,20 +128,22 @@ static void crop_pixels(const picture *from, const mvg_crop_box *box, int64_t ou
   mvg_threads_run((out_size + ROWS_PER_TASK - 1) / ROWS_PER_TASK, crop_rows, &job);
 }
 
+mvg_status mvg_crop_check(const mvg_crop_box *box) {
+  if (isfinite(box->cx + box->cy + box->size + box->angle) && box->size > 0) return NULL;
+  return MVG_ERROR(MVG_INVALID_ARGUMENT,
+                   "cannot crop %g pixels around (%g, %g); the numbers must be finite and the size "
+                   "positive",
+                   box->size, box->cx, box->cy);
+}
+
 mvg_status mvg_crop_affine(const mvg_ndarray *image, const mvg_crop_box *box, int64_t out_size,
                            mvg_ndarray **out_crop) {
   *out_crop = NULL;
   MVG_RETURN_IF_ERROR(mvg_image_check(image, "image"));
-  if (!isfinite(box->cx + box->cy + box->size + box->angle) || box->size <= 0 || out_size < 1) {
-    return MVG_ERROR(MVG_INVALID_ARGUMENT,
-                     "cannot crop %g pixels around (%g, %g) to %" PRId64
-                     "; the numbers must be finite and the sizes positive",
-                     box->size, box->cx, box->cy, out_size);
-  }
+  MVG_RETURN_IF_ERROR(mvg_crop_check(box));
   MVG_RETURN_IF_ERROR(mvg_image_create(out_size, out_size, out_crop));
-  picture from = {
-      .pixels = image->data, .width = image->shape.dims[1], .height = image->shape.dims[0]};
-  crop_pixels(&from, box, out_size, (*out_crop)->data);
+  const int64_t *dims = image->shape.dims;
+  mvg_crop_square(image->data, dims[0], dims[1], box, out_size, (*out_crop)->data);
   return NULL;
 }
 

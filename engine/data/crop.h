@@ -12,6 +12,13 @@ typedef struct {
   double cx, cy, size, angle;
 } mvg_crop_box;
 
+// Numbers must be finite and the size positive.
+mvg_status mvg_crop_check(const mvg_crop_box *box) MVG_MUST_USE;
+
+// Of pixels [height, width, 3] into `target` [out_size, out_size, 3].
+void mvg_crop_square(const uint8_t *pixels, int64_t height, int64_t width, const mvg_crop_box *box,
+                     int64_t out_size, uint8_t *target);
+
 mvg_status mvg_crop_affine(const mvg_ndarray *image, const mvg_crop_box *box, int64_t out_size,
                            mvg_ndarray **out_crop) MVG_MUST_USE;
 

@@ -81,17 +81,46 @@ static int image_normalize_batch(lua_State *L) {
   return push_result(L, status, result);
 }
 
-static int image_mirror(lua_State *L) {
-  mvg_lua_check(L, mvg_augment_mirror(mvg_arg_array(L, 1)));
-  return 0;
+static double field_number(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  double value = luaL_checknumber(L, -1);
+  lua_pop(L, 1);
+  return value;
 }
 
-static int image_adjust(lua_State *L) {
-  mvg_ndarray *image = mvg_arg_array(L, 1);
-  double gains[3], offsets[3];
-  arg_triple(L, 2, "gains", gains);
-  arg_triple(L, 3, "offsets", offsets);
-  mvg_lua_check(L, mvg_augment_adjust(image, gains, offsets));
+static void field_triple(lua_State *L, int index, const char *name, double out[3]) {
+  lua_getfield(L, index, name);
+  arg_triple(L, lua_gettop(L), name, out);
+  lua_pop(L, 1);
+}
+
+static mvg_augmentation arg_augmentation(lua_State *L, int index) {
+  mvg_augmentation change = {.box = {field_number(L, index, "x"), field_number(L, index, "y"),
+                                     field_number(L, index, "size"),
+                                     field_number(L, index, "angle")}};
+  lua_getfield(L, index, "is_mirrored");
+  change.is_mirrored = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  field_triple(L, index, "gains", change.gains);
+  field_triple(L, index, "offsets", change.offsets);
+  return change;
+}
+
+static int image_augment(lua_State *L) {
+  mvg_ndarray *images = mvg_arg_array(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_Integer count = luaL_len(L, 2);
+  if (images->shape.rank < 1 || count != images->shape.dims[0]) {
+    return luaL_argerror(L, 2, "one change for each picture is needed");
+  }
+  mvg_augmentation *changes = lua_newuserdatauv(L, (size_t)count * sizeof *changes + 1, 0);
+  for (lua_Integer i = 0; i < count; i++) {
+    lua_geti(L, 2, i + 1);
+    luaL_checktype(L, -1, LUA_TTABLE);
+    changes[i] = arg_augmentation(L, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  mvg_lua_check(L, mvg_augment_batch(images, changes));
   return 0;
 }
 
@@ -280,8 +309,7 @@ int mvg_lua_open_image(lua_State *L) {
       {"image_crop_affine", image_crop_affine},
       {"image_normalize_batch", image_normalize_batch},
       {"image_resize", image_resize},
-      {"image_mirror", image_mirror},
-      {"image_adjust", image_adjust},
+      {"image_augment", image_augment},
       {"image_line", image_line},
       {"image_disc", image_disc},
       {"image_rect", image_rect},

@@ -37,24 +37,22 @@ local function move(a, x, y)
   return a.is_mirrored and -x or x, y
 end
 
-local function change_geometry(a, image)
-  local side = image.shape[1]
-  local centre = { (a.x + 1) / 2 * side, (a.y + 1) / 2 * side, a.scale * side }
-  local changed = mv.image.crop_affine(image, centre, side, a.turn)
-  if a.is_mirrored then
-    mv.image.mirror(changed)
-  end
-  image:copy_(changed)
-end
-
-local function change_colours(random, strength, image)
-  local gains, offsets = {}, {}
+-- Gains and offsets of the three channels.
+local function draw_colours(random, strength)
+  local gains, offsets = { 1, 1, 1 }, { 0, 0, 0 }
+  if strength == 0 then return gains, offsets end
   local common = random:uniform(-MAX_OFFSET, MAX_OFFSET)
   for channel = 1, 3 do
     gains[channel] = 1 + strength * random:uniform(-MAX_GAIN, MAX_GAIN)
     offsets[channel] = strength * (common + random:uniform(-MAX_OFFSET, MAX_OFFSET)) / 2
   end
-  mv.image.adjust(image, gains, offsets)
+  return gains, offsets
+end
+
+-- What becomes of a picture of this side, see mv.image.augment.
+local function image_change(a, side, gains, offsets)
+  return { x = (a.x + 1) / 2 * side, y = (a.y + 1) / 2 * side, size = a.scale * side, angle = a.turn,
+    is_mirrored = a.is_mirrored, gains = gains, offsets = offsets }
 end
 
 local function change_keypoints(a, points, row, flip)
@@ -128,8 +126,6 @@ local function turn_ring(batch, i, first)
 end
 
 local function change_view(a, batch, row, skeleton)
-  local side = batch.images.shape[3]
-  change_geometry(a, batch.images:reshape { -1, side, side, 3 }:row(row))
   change_keypoints(a, batch.keypoints, row, skeleton.flip)
   change_crop(a, batch.crop, row)
   if batch.theta_views then
@@ -156,7 +152,8 @@ end
 ---  theta_views [B, N, 24, 6], and theta_opt [B, 23, 6] with global_opt [B, N, 6], where there are any
 ---@param skeleton Skeleton of the keypoints
 function augment.apply(random, settings, batch, skeleton)
-  local b, n = batch.images.shape[1], batch.images.shape[2]
+  local b, n, side = batch.images.shape[1], batch.images.shape[2], batch.images.shape[3]
+  local changes, firsts = {}, {}
   for i = 0, b - 1 do
     local is_mirrored = random:uniform(0, 1) < settings.mirror
     for view = 0, n - 1 do
@@ -164,15 +161,17 @@ function augment.apply(random, settings, batch, skeleton)
       if settings.geometry > 0 or is_mirrored then
         change_view(a, batch, i * n + view, skeleton)
       end
-      if settings.colour > 0 then
-        change_colours(random, settings.colour, batch.images:row(i):row(view))
-      end
+      changes[#changes + 1] = image_change(a, side, draw_colours(random, settings.colour))
     end
     if is_mirrored and batch.global_opt then
       mirror_pose(batch.theta_opt, i * 138, 23, mv.skeletons.get("smpl24").flip, 1)
     end
-    if settings.ring then
-      turn_ring(batch, i, random:integer(0, n - 1))
+    firsts[i] = settings.ring and random:integer(0, n - 1) or 0
+  end
+  mv.image.augment(batch.images:reshape { b * n, side, side, 3 }, changes)
+  for i, first in pairs(firsts) do
+    if first > 0 then
+      turn_ring(batch, i, first)
     end
   end
 end

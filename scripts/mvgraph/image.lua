@@ -45,18 +45,20 @@ function image.normalize_batch(images, mean, std)
   return core.image_normalize_batch(images, mean, std)
 end
 
---- Left becomes right, in place.
----@param picture Array u8 [h, w, 3]
-function image.mirror(picture)
-  core.image_mirror(picture)
-end
+---@class ImageChange
+---@field x number centre of the square that a picture becomes, pixels
+---@field y number
+---@field size number its side, pixels
+---@field angle number radians by which it is turned, clockwise on the picture
+---@field is_mirrored boolean whether left then becomes right
+---@field gains number[] value * gain + offset for each channel at last, [3]
+---@field offsets number[] of 255, [3]
 
---- value * gain + offset for each channel, in place.
----@param picture Array u8 [h, w, 3]
----@param gains number[] [3]
----@param offsets number[] of 255, [3]
-function image.adjust(picture, gains, offsets)
-  core.image_adjust(picture, gains, offsets)
+--- Changes pictures in place, all cores at once.
+---@param images Array u8 [b, s, s, 3]
+---@param changes ImageChange[] [b]
+function image.augment(images, changes)
+  core.image_augment(images, changes)
 end
 
 --- Bilinear, area-filtered along an axis that shrinks.

@@ -51,7 +51,7 @@ class Pace:
 
 
 FULL = Pace(warmup=LOSSES, seconds=2, pairs=7, profiled=5, is_brief=False)
-QUICK = Pace(warmup=3, seconds=0.3, pairs=7, profiled=1, is_brief=True)
+QUICK = Pace(warmup=3, seconds=0.3, pairs=6, profiled=1, is_brief=True)
 OTHER_PAIRS = 2  # of brief runs, with opponents after the first
 
 

@@ -44,6 +44,39 @@ t.test("crops, sizes and batches have the promised shapes", function()
   t.near(batch:at(0, 2, 5, 5), -0.5, 1e-6)
 end)
 
+local function whole_picture(side, changed)
+  local change = { x = side / 2, y = side / 2, size = side, angle = 0, is_mirrored = false, gains = { 1, 1, 1 },
+    offsets = { 0, 0, 0 } }
+  for key, value in pairs(changed or {}) do change[key] = value end
+  return change
+end
+
+t.test("pictures of a batch change each in its own way", function()
+  local side = 5
+  local batch = mv.array({ 4, side, side, 3 }, "u8")
+  for i = 1, #batch do batch[i] = (i * 37) % 256 end
+  local before = batch:clone()
+  image.augment(batch, {
+    whole_picture(side),
+    whole_picture(side, { is_mirrored = true }),
+    whole_picture(side, { gains = { 2, 1, 0 }, offsets = { 0, -10, 7 } }),
+    whole_picture(side, { angle = math.pi / 2 }), -- turns the square clockwise: the picture counter-clockwise
+  })
+  for y = 0, side - 1 do
+    for x = 0, side - 1 do
+      for c = 0, 2 do
+        local last = side - 1
+        t.equal(batch:at(0, y, x, c), before:at(0, y, x, c))
+        t.equal(batch:at(1, y, x, c), before:at(1, y, last - x, c))
+        t.equal(batch:at(3, y, x, c), before:at(3, x, last - y, c))
+      end
+      local red, green = before:at(2, y, x, 0), before:at(2, y, x, 1)
+      t.equal({ batch:at(2, y, x, 0), batch:at(2, y, x, 1), batch:at(2, y, x, 2) },
+        { math.min(2 * red, 255), math.max(green - 10, 0), 7 })
+    end
+  end
+end)
+
 t.test("triangles are drawn with depth", function()
   local scene = make_scene(32)
   scene.light, scene.ambient = { 0, 0, -1 }, 0
@@ -56,6 +89,14 @@ t.test("triangles are drawn with depth", function()
 end)
 
 t.test("wrong arguments are told", function()
+  local batch, change = mv.array({ 1, 4, 4, 3 }, "u8"), whole_picture(4)
+  t.error_matches(function() image.augment(batch, {}) end, "one change for each picture")
+  local flat = image.new(4, 4)
+  t.error_matches(function() image.augment(flat, { change, change, change, change }) end, "u8 %[b, s, s, 3%], got u8")
+  t.error_matches(function() image.augment(batch, { whole_picture(4, { size = 0 }) }) end, "size positive")
+  local endless = whole_picture(4, { gains = { 1, 1, 1 / 0 } })
+  t.error_matches(function() image.augment(batch, { endless }) end, "picture 1 must be finite")
+  t.error_matches(function() image.augment(batch, { whole_picture(4, { offsets = 3 }) }) end, "table expected")
   local scene = make_scene(8)
   scene.colours = scene.vertices
   t.error_matches(function() raster.draw(scene) end, "unknown option 'colours'; did you mean 'colors'")

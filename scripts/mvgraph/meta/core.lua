@@ -245,8 +245,7 @@ function core.image_crop_affine(picture, box, out_size, angle) end
 function core.image_normalize_batch(images, mean, std) end
 ---@return Array
 function core.image_resize(picture, height, width) end
-function core.image_mirror(picture) end
-function core.image_adjust(picture, gains, offsets) end
+function core.image_augment(images, changes) end
 ---@param thickness number? pixels
 function core.image_line(picture, x0, y0, x1, y1, color, thickness) end
 function core.image_disc(picture, x, y, radius, color) end
