@@ -81,6 +81,49 @@ function geometry.quaternion_to_matrix(w, x, y, z)
   }
 end
 
+---Product of two quaternions: b's rotation, then a's.
+---@return number w
+---@return number x
+---@return number y
+---@return number z
+function geometry.multiply_quaternions(aw, ax, ay, az, bw, bx, by, bz)
+  return aw * bw - ax * bx - ay * by - az * bz, aw * bx + ax * bw + ay * bz - az * by,
+    aw * by - ax * bz + ay * bw + az * bx, aw * bz + ax * by - ay * bx + az * bw
+end
+
+---Between two unit quaternions at constant speed, the shorter way (Shoemake 1985); `share` 0 is a, 1 is b.
+---@return number w
+---@return number x
+---@return number y
+---@return number z
+function geometry.slerp(aw, ax, ay, az, bw, bx, by, bz, share)
+  local cosine = aw * bw + ax * bx + ay * by + az * bz
+  local sign = cosine < 0 and -1 or 1
+  local angle = math.acos(math.min(abs(cosine), 1))
+  local a, b = 1 - share, share
+  if angle > 1e-6 then
+    a, b = sin(a * angle) / sin(angle), sin(b * angle) / sin(angle)
+  end
+  b = sign * b
+  return a * aw + b * bw, a * ax + b * bx, a * ay + b * by, a * az + b * bz
+end
+
+---The smallest rotation that turns one direction into another; of opposite ones about any axis between them.
+---@param from number[] of any length but 0, [3]
+---@param to number[] likewise, [3]
+---@return number[] [3, 3]
+function geometry.swing(from, to)
+  local length = sqrt((from[1] ^ 2 + from[2] ^ 2 + from[3] ^ 2) * (to[1] ^ 2 + to[2] ^ 2 + to[3] ^ 2))
+  local w = length + from[1] * to[1] + from[2] * to[2] + from[3] * to[3]
+  local x, y, z = from[2] * to[3] - from[3] * to[2], from[3] * to[1] - from[1] * to[3],
+    from[1] * to[2] - from[2] * to[1]
+  if w < 1e-9 * length then
+    w, x, y, z = 0, 0, -from[3], from[2]
+    if abs(from[1]) > abs(from[2]) then x, y, z = -from[3], 0, from[1] end
+  end
+  return geometry.quaternion_to_matrix(w, x, y, z)
+end
+
 ---Axis-angle vector of a rotation matrix, angle in [0, pi]; at pi the sign of the axis is free.
 ---@param m number[] [3, 3]
 function geometry.matrix_to_axis_angle(m)

@@ -48,6 +48,44 @@ t.test("quaternions and matrices agree", function()
   end
 end)
 
+t.test("quaternions multiply as their matrices do", function()
+  local vectors = draw_vectors(6, 20)
+  for i = 1, 19 do
+    local a = geometry.axis_angle_to_matrix(table.unpack(vectors[i]))
+    local b = geometry.axis_angle_to_matrix(table.unpack(vectors[i + 1]))
+    local q, r = { geometry.matrix_to_quaternion(a) }, { geometry.matrix_to_quaternion(b) }
+    table.move(r, 1, 4, 5, q)
+    local product = geometry.quaternion_to_matrix(geometry.multiply_quaternions(table.unpack(q)))
+    t.near(product, geometry.multiply(a, b), 1e-12)
+  end
+end)
+
+t.test("slerp turns at constant speed, the shorter way, and through the smallest angles", function()
+  for _, v in ipairs(draw_vectors(7, 50)) do
+    local from = geometry.axis_angle_to_matrix(0.3, -0.2, 0.5)
+    local whole = geometry.axis_angle_to_matrix(v[1], v[2], v[3])
+    local part = geometry.axis_angle_to_matrix(0.3 * v[1], 0.3 * v[2], 0.3 * v[3])
+    local q = { geometry.matrix_to_quaternion(from) }
+    local w, x, y, z = geometry.matrix_to_quaternion(geometry.multiply(from, whole))
+    table.move({ -w, -x, -y, -z, 0.3 }, 1, 5, 5, q) -- the same rotation by its other quaternion
+    t.near(geometry.quaternion_to_matrix(geometry.slerp(table.unpack(q))), geometry.multiply(from, part), 1e-9)
+  end
+end)
+
+t.test("a swing turns one direction into the other about the axis between them, opposite ones too", function()
+  for _, case in ipairs { { 1, 2, 3, -2, 0.5, 4 }, { 1, 0, 0, 1, 0, 0 }, { 0, 2, 0, 0, -1, 0 }, { 3, 1, 0, -3, -1, 0 },
+    { 0, 0, 1, 0, 0, -5 } } do
+    local a, b = { table.unpack(case, 1, 3) }, { table.unpack(case, 4, 6) }
+    local m = geometry.swing(a, b)
+    t.is_true(geometry.is_rotation(m, 1e-12))
+    local k = math.sqrt((b[1] ^ 2 + b[2] ^ 2 + b[3] ^ 2) / (a[1] ^ 2 + a[2] ^ 2 + a[3] ^ 2))
+    local x, y, z = geometry.apply(m, table.unpack(a))
+    t.near({ k * x, k * y, k * z }, b, 1e-9)
+    local cosine = (a[1] * b[1] + a[2] * b[2] + a[3] * b[3]) / (k * (a[1] ^ 2 + a[2] ^ 2 + a[3] ^ 2))
+    t.near((m[1] + m[5] + m[9] - 1) / 2, cosine, 1e-9)
+  end
+end)
+
 t.test("the 6D layout is the first column, then the second", function()
   local m = { 1, 2, 3, 4, 5, 6, 7, 8, 9 }
   t.near(mv.rotations.host.matrix_to_rotation_6d(m), { 1, 4, 7, 2, 5, 8 }, 0)

@@ -1,6 +1,9 @@
 -- One small sound file for every reader, and the readers. tests/unit/test_damage.c cuts and flips the files: whatever
 -- is in them, a reader either takes it or refuses it by name.
 local mv = require "mvgraph"
+local amc = require "mvgraph.mocap.amc"
+local asf = require "mvgraph.mocap.asf"
+local bvh = require "mvgraph.mocap.bvh"
 local detections = require "datasets.capture.detections"
 local evaluation = require "datasets.capture.evaluation"
 
@@ -27,12 +30,68 @@ rotation = [ 0.1, 0.2, 0.3]
 translation = [ 1, 2, 3]
 ]=]
 
+local texts = { ["calibration.toml"] = CALIBRATION }
+
+texts["bones.asf"] = [=[
+:units
+  length 0.45
+  angle deg
+:root
+  order TX TY TZ RX RY RZ
+  axis XYZ
+:bonedata
+  begin
+    name leg
+    direction 0 -1 0
+    length 8
+    axis 0 0 20 XYZ
+    dof rx rz
+  end
+:hierarchy
+  begin
+    root leg
+  end
+]=]
+
+texts["frames.amc"] = [=[
+:DEGREES
+1
+root 1 2 3 10 20 30
+leg 5 -5
+2
+root 1 2 3 10 20 30
+leg 6 -6
+]=]
+
+texts["tree.bvh"] = [=[
+HIERARCHY
+ROOT hips
+{
+  OFFSET 0 0 0
+  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+  JOINT leg
+  {
+    OFFSET 10 -5 0
+    CHANNELS 1 Xrotation
+    End Site
+    {
+      OFFSET 0 -40 0
+    }
+  }
+}
+MOTION
+Frames: 2
+Frame Time: 0.02
+0 90 0 1 2 3 4
+0 91 0 1 2 3 5
+]=]
+
 ---Writes the files, but for the video.
 function readers.write(arguments)
   local folder = arguments[1] .. "/"
   mv.file.make_directory(folder .. "people")
   for name, value in pairs(sound) do mv.file.write(folder .. name, mv.json.encode(value)) end
-  mv.file.write(folder .. "calibration.toml", CALIBRATION)
+  for name, text in pairs(texts) do mv.file.write(folder .. name, text) end
   local picture = mv.array({ 5, 4, 3 }, "u8")
   picture:fill(200)
   mv.core.image_write_png(folder .. "picture.png", picture)
@@ -73,13 +132,16 @@ local function read_video(path)
 end
 
 local read = {
+  ["bones.asf"] = asf.read,
   ["calibration.toml"] = function(_, folder) return evaluation.read_rotations(folder, { "cam_01" }, 2) end,
   ["clip.mp4"] = read_video,
+  ["frames.amc"] = function(path, folder) return amc.read(path, asf.read(folder .. "/bones.asf"), 120) end,
   ["keypoints.json"] = detections.read,
   ["mmpose.json"] = detections.read,
   ["people/camera_000001_keypoints.json"] = function(_, folder) return detections.read(folder .. "/people") end,
   ["picture.png"] = mv.core.image_read,
   ["reference3d.json"] = function(_, folder) return evaluation.read_reference(folder, 1) end,
+  ["tree.bvh"] = function(path) return bvh.read(path, 0.01) end,
   ["weights.safetensors"] = mv.safetensors.load,
 }
 

@@ -123,6 +123,13 @@ static void test_references_are_read_or_refused(void **state) {
   replace_every_value("reference3d.json");
 }
 
+static void test_motions_are_read_or_refused(void **state) {
+  (void)state;
+  damage("bones.asf", 256);
+  damage("frames.amc", 256);
+  damage("tree.bvh", 400);
+}
+
 static void test_weights_are_read_or_refused(void **state) {
   (void)state;
   damage("weights.safetensors", 400);
@@ -163,6 +170,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_detections_are_read_or_refused),
       cmocka_unit_test(test_references_are_read_or_refused),
+      cmocka_unit_test(test_motions_are_read_or_refused),
       cmocka_unit_test(test_weights_are_read_or_refused),
       cmocka_unit_test(test_pictures_are_read_or_refused),
       cmocka_unit_test(test_videos_are_read_or_refused),
