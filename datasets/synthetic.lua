@@ -12,14 +12,12 @@
 
 local mv = require "mvgraph"
 local cache = require "mvgraph.cache"
-local clothes = require "datasets.synthetic.clothes"
 local config = require "mvgraph.config"
-local detector = require "datasets.synthetic.detector"
 local motion = require "datasets.synthetic.motion"
 local options = require "mvgraph.core.options"
-local posing = require "mvgraph.body.pose"
 local rig = require "datasets.synthetic.rig"
 local room = require "datasets.synthetic.room"
+local scene = require "datasets.synthetic.scene"
 
 local synthetic = {}
 
@@ -37,28 +35,8 @@ local SPLITS <const> = {
   test = { rigs = 6, subjects = 10, kinds = motion.TEST_KINDS },
 }
 
-local REFERENCE <const> = "h36m17"
-local JUDGED_SIZE <const> = 64 -- pixels of the depth map that tells what a detector could see
-
----@class Subject
----@param body Body
----@param random generator
-local function draw_subject(body, random)
-  local beta = {}
-  for k = 1, 10 do
-    beta[k] = math.min(math.max(random:normal(0, 0.9), -2), 2)
-  end
-  return { beta = beta, shaped = posing.shape(body, beta), texture = clothes.texture(clothes.draw(random)) }
-end
-
 local function draw_place(views, random)
-  local cameras = rig.draw(random:fork "cameras", views)
-  local angle, height = random:uniform(0, 2 * math.pi), random:uniform(0.6, 1.6)
-  return {
-    cameras = cameras,
-    backgrounds = room.backgrounds(random:fork "room", cameras),
-    light = { math.sin(angle), height, math.cos(angle), ambient = random:uniform(0.45, 0.65) },
-  }
+  return scene.place(random, rig.draw(random:fork "cameras", views))
 end
 
 -- A list whose items are drawn when they are first asked for, each from its own generator.
@@ -71,152 +49,6 @@ local function draw_lazily(random, draw, given)
   })
 end
 
-local function lowest(vertices)
-  local low = math.huge
-  for i = 2, #vertices, 3 do
-    low = math.min(low, vertices[i])
-  end
-  return low
-end
-
--- Feet on the floor, whatever the legs do.
-local function settle(shaped, drawn, time)
-  local rotations, x, z, lift = motion.at(drawn, time)
-  local vertices, positions = shaped:pose(rotations, { x, 0, z })
-  local rise = lift - lowest(vertices)
-  vertices = mv.core.linalg.transform_points(vertices, { 1, 0, 0, 0, 0, 1, 0, rise, 0, 0, 1, 0 })
-  for _, position in ipairs(positions) do
-    position[2] = position[2] + rise
-  end
-  return vertices, positions, rotations
-end
-
-local function project_all(camera, points)
-  local places, depths = {}, {}
-  for j, point in ipairs(points) do
-    local x, y, z = rig.project(camera, point)
-    places[j], depths[j] = { x, y }, z
-  end
-  return places, depths
-end
-
-local function bounding_window(places)
-  local sure = {}
-  for j, place in ipairs(places) do
-    sure[j] = { place[1], place[2], 1 }
-  end
-  return detector.window(sure)
-end
-
-local function draw_view(state, view, vertices, window)
-  local place, size = state.place, state.size
-  local camera = place.cameras[view]
-  local target = { image = room.crop(place.backgrounds[view], window, size), depth = mv.raster.new_depth(size, size) }
-  room.draw_mesh(target, state.furniture, camera, window, size)
-  local person = {
-    vertices = vertices,
-    faces = state.body.faces,
-    texture = state.subject.texture,
-    coordinates = state.body.texture_coordinates,
-  }
-  room.draw_mesh(target, person, camera, window, size, place.light)
-  return target.image
-end
-
-local function draw_depth(state, view, vertices, window)
-  local camera, size = state.place.cameras[view], JUDGED_SIZE
-  local target = { image = mv.image.new(size, size), depth = mv.raster.new_depth(size, size) }
-  for _, mesh in ipairs { state.furniture, { vertices = vertices, faces = state.body.faces } } do
-    room.draw_mesh(target, { vertices = mesh.vertices, faces = mesh.faces }, camera, window, size, nil, true)
-  end
-  return target.depth
-end
-
--- Which points the depth map shows, furniture and the body itself in the way.
-local function find_visible(depth, names, places, depths, window)
-  local visible, size = {}, JUDGED_SIZE
-  for j, name in ipairs(names) do
-    local column = math.floor(((places[j][1] - window[1]) / window[3] + 0.5) * size)
-    local row = math.floor(((places[j][2] - window[2]) / window[3] + 0.5) * size)
-    local is_inside = column >= 0 and column < size and row >= 0 and row < size
-    visible[j] = is_inside and depth[row * size + column + 1] > depths[j] - detector.depth_margin(name)
-  end
-  return visible
-end
-
-local function store_view(split, sample, view, window, found, places, visible)
-  local views, joints = split.crop.shape[2], #found
-  local row = sample * views + view - 1
-  local half = window[3] / 2
-  for d = 1, 3 do
-    split.crop[3 * row + d] = window[d]
-  end
-  split.camera[3 * row + 1] = rig.GUESSED_FOCAL * rig.FRAME / half
-  split.camera[3 * row + 2] = (window[1] - rig.FRAME / 2) / half
-  split.camera[3 * row + 3] = (window[2] - rig.FRAME / 2) / half
-  local oracle = split.oracle
-  for j, point in ipairs(found) do
-    local base = row * joints + j - 1
-    if point[3] > 0 then
-      split.keypoints[3 * base + 1] = (point[1] - window[1]) / half
-      split.keypoints[3 * base + 2] = (point[2] - window[2]) / half
-      split.keypoints[3 * base + 3] = point[3]
-    end
-    oracle.keypoints[2 * base + 1] = (places[j][1] - window[1]) / half
-    oracle.keypoints[2 * base + 2] = (places[j][2] - window[2]) / half
-    oracle.visible[base + 1] = visible[j] and 1 or 0
-  end
-end
-
-local function make_sample(state, split, sample, time)
-  local names = state.skeleton.joints
-  local vertices, positions, rotations = settle(state.subject.shaped, state.motion, time)
-  local points = state.subject.shaped:points(vertices, positions, names)
-  for view, camera in ipairs(state.place.cameras) do
-    local places, depths = project_all(camera, points)
-    local rough = bounding_window(places)
-    -- what is seen is judged in the true window, what is drawn in the one that the detections give
-    local visible = find_visible(draw_depth(state, view, vertices, rough), names, places, depths, rough)
-    local found = detector.detect(state.random, places, visible, rough[3], rig.FRAME, state.skeleton)
-    local window = detector.window(found) or rough
-    split.images:row(sample):row(view - 1):copy_(draw_view(state, view, vertices, window))
-    store_view(split, sample, view, window, found, places, visible)
-  end
-  for j, point in ipairs(state.subject.shaped:points(vertices, positions, split.reference_joints)) do
-    for d = 1, 3 do
-      split.reference[(sample * #split.reference_joints + j - 1) * 3 + d] = point[d]
-    end
-  end
-  for view, camera in ipairs(state.place.cameras) do
-    for d = 1, 9 do
-      split.reference_rotation[(sample * #state.place.cameras + view - 1) * 9 + d] = camera.rotation[d]
-    end
-  end
-  for j = 2, 24 do
-    for d, value in ipairs(mv.rotations.host.matrix_to_rotation_6d(rotations[j])) do
-      split.oracle.theta[(sample * 23 + j - 2) * 6 + d] = value
-    end
-  end
-  for k = 1, 10 do
-    split.oracle.beta[sample * 10 + k] = state.subject.beta[k]
-  end
-end
-
-local function new_arrays(count, views, joints, size)
-  return {
-    images = mv.array({ count, views, size, size, 3 }, "u8"),
-    keypoints = mv.array { count, views, joints, 3 },
-    crop = mv.array { count, views, 3 },
-    camera = mv.array { count, views, 3 },
-    reference = mv.array { count, #mv.skeletons.get(REFERENCE).joints, 3 },
-    reference_rotation = mv.array { count, views, 3, 3 }, -- world to camera, for evaluation alone
-    ["oracle.keypoints"] = mv.array { count, views, joints, 2 },
-    ["oracle.visible"] = mv.array { count, views, joints },
-    ["oracle.theta"] = mv.array { count, 23, 6 },
-    ["oracle.beta"] = mv.array { count, 10 },
-  }
-end
-
 local function frame_ids(name, settings)
   local ids, kinds = {}, SPLITS[name].kinds
   for i = 0, settings.count - 1 do
@@ -226,49 +58,30 @@ local function frame_ids(name, settings)
   return ids
 end
 
-local function split_of(arrays, name, settings)
-  local split = { count = settings.count, oracle = {}, reference_joints = mv.skeletons.get(REFERENCE).joints }
-  for path, array in pairs(arrays) do
-    local field = path:match "^oracle%.(.*)$"
-    local into = field and split.oracle or split
-    into[field or path] = array
-  end
-  split.frame_ids = frame_ids(name, settings)
-  return split
-end
-
 local function make_arrays(name, settings, random, report)
   local plan, skeleton, body = SPLITS[name], mv.skeletons.get(settings.skeleton), mv.body.generate()
-  local arrays = new_arrays(settings.count, settings.views, #skeleton.joints, settings.size)
-  local split = split_of(arrays, name, settings)
+  local arrays = scene.arrays(settings.count, settings.views, #skeleton.joints, settings.size)
+  local split = scene.split(arrays)
   local places = draw_lazily(random:fork "places", draw_place, settings.views)
-  local subjects = draw_lazily(random:fork "subject", draw_subject, body)
+  local subjects = draw_lazily(random:fork "subject", scene.subject, body)
   local sample, sequence = 0, 0
   while sample < split.count do
     local own = random:fork("sequence"):fork(sequence)
-    local kind = plan.kinds[sequence % #plan.kinds + 1]
     local state = {
       body = body, size = settings.size, skeleton = skeleton, random = own,
       place = places[own:integer(1, plan.rigs)], subject = subjects[own:integer(1, plan.subjects)],
-      motion = motion.draw(own:fork "motion", kind), furniture = room.furniture(own:fork "furniture"),
+      furniture = room.furniture(own:fork "furniture"),
     }
+    local drawn = motion.draw(own:fork "motion", plan.kinds[sequence % #plan.kinds + 1])
     local time, step = own:uniform(0, 10), own:uniform(0.25, 0.6)
     for frame = 0, math.min(settings.frames_per_sequence, split.count - sample) - 1 do
-      make_sample(state, split, sample, time + frame * step)
+      scene.add(state, split, sample, motion.at(drawn, time + frame * step))
       sample = sample + 1
       if report then report(name, sample, split.count) end
     end
     sequence = sequence + 1
   end
   return arrays
-end
-
-local function mean_focal(split)
-  local sum, rows = 0, #split.camera // 3
-  for row = 0, rows - 1 do
-    sum = sum + split.camera[3 * row + 1] / 2
-  end
-  return rows > 0 and sum / rows or rig.GUESSED_FOCAL
 end
 
 --- Generates the dataset, or takes it from the cache.
@@ -290,12 +103,14 @@ function synthetic.open(given)
       function()
         return make_arrays(name, settings, mv.generator(seed):fork("synthetic"):fork(name), given.report)
       end)
-    return split_of(arrays, name, settings)
+    local found = scene.split(arrays)
+    found.frame_ids = frame_ids(name, settings)
+    return found
   end
   local train, test = split("train", keys.train_count), split("test", keys.test_count)
   return {
-    name = "synthetic", views = views, skeleton = mv.skeletons.get(keys.skeleton), focal_over_size = mean_focal(train),
-    train = train, test = test,
+    name = "synthetic", views = views, skeleton = mv.skeletons.get(keys.skeleton),
+    focal_over_size = scene.mean_focal(train), train = train, test = test,
   }
 end
 

@@ -8,6 +8,8 @@ rig.FRAME = 1000 -- side of every camera's square picture, pixels
 rig.GUESSED_FOCAL = 1.1 -- over the picture's side: what the method is told; the true ones lie around it
 
 local FRONT_SPREAD <const> = 0.35 -- radians: the first camera stands about in front of where subjects face
+local CORNERS <const> = { 20, 160, 200, 340 } -- degrees about the vertical, from the front
+local STUDIO_FOCAL <const> = 1.147 -- over the picture's side, the mean of Human3.6M's cameras
 
 ---@class RigCamera
 ---@field rotation number[] world to camera (x right, y down, z away), [3, 3]
@@ -27,6 +29,18 @@ local function look_at(eye, target, roll)
   return geometry.compose(geometry.rotation_z(roll), { xx, xy, xz, yx, yy, yz, zx, zy, zz })
 end
 
+local function new_camera(eye, target, roll, focal)
+  local r = look_at(eye, target, roll)
+  local x, y, z = geometry.apply(r, eye[1], eye[2], eye[3])
+  return {
+    rotation = r,
+    translation = { -x, -y, -z },
+    transform = { r[1], r[2], r[3], -x, r[4], r[5], r[6], -y, r[7], r[8], r[9], -z },
+    focal = focal,
+  }
+end
+
+---Another rig every time, however cameras may stand in a room.
 ---@param random generator
 ---@param views integer
 ---@return RigCamera[] cameras in order around the subject, the first about in front
@@ -37,15 +51,27 @@ function rig.draw(random, views)
     local distance, height = random:uniform(3.2, 5), random:uniform(0.7, 2.6)
     local eye = { distance * math.sin(angle), height, distance * math.cos(angle) }
     local target = { random:uniform(-0.1, 0.1), random:uniform(0.85, 1.05), random:uniform(-0.1, 0.1) }
-    local rotation = look_at(eye, target, math.rad(random:normal(0, 2)))
-    local x, y, z = geometry.apply(rotation, eye[1], eye[2], eye[3])
-    local r = rotation
-    cameras[i] = {
-      rotation = rotation,
-      translation = { -x, -y, -z },
-      transform = { r[1], r[2], r[3], -x, r[4], r[5], r[6], -y, r[7], r[8], r[9], -z },
-      focal = rig.FRAME * rig.GUESSED_FOCAL * random:uniform(0.9, 1.12) * math.min(1.15, distance / 3.7),
-    }
+    local roll = math.rad(random:normal(0, 2))
+    local focal = rig.FRAME * rig.GUESSED_FOCAL * random:uniform(0.9, 1.12) * math.min(1.15, distance / 3.7)
+    cameras[i] = new_camera(eye, target, roll, focal)
+  end
+  return cameras
+end
+
+---Human3.6M's rig, within the spread of hands that put it up: at five metres and 1.55 m high, four in the corners of a
+---long room, 20 degrees off its length; more than four stand evenly around.
+---@param random generator
+---@param views integer up to four are the first of those
+---@return RigCamera[] cameras in order around the subject, the first in front
+function rig.studio(random, views)
+  local cameras = {}
+  for i = 1, views do
+    local degrees = (views <= #CORNERS and CORNERS[i] or CORNERS[1] + 360 * (i - 1) / views) + random:uniform(-3, 3)
+    local distance, height = random:uniform(4.8, 5.2), random:uniform(1.45, 1.65)
+    local eye = { distance * math.sin(math.rad(degrees)), height, distance * math.cos(math.rad(degrees)) }
+    local target = { random:uniform(-0.1, 0.1), random:uniform(0.9, 1), random:uniform(-0.1, 0.1) }
+    local roll = math.rad(random:normal(0, 0.5))
+    cameras[i] = new_camera(eye, target, roll, rig.FRAME * STUDIO_FOCAL * random:uniform(0.99, 1.01))
   end
   return cameras
 end

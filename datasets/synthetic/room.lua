@@ -169,11 +169,13 @@ end
 
 ---Boxes and posts around the place where the subject moves.
 ---@param random generator
+---@param near number? metres from the middle
+---@param far number? metres
 ---@return table mesh
-function room.furniture(random)
+function room.furniture(random, near, far)
   local mesh = new_mesh()
   for _ = 1, random:integer(2, 5) do
-    local angle, radius = random:uniform(0, 2 * math.pi), random:uniform(1.15, 2.4)
+    local angle, radius = random:uniform(0, 2 * math.pi), random:uniform(near or 1.15, far or 2.4)
     local x, z = radius * math.sin(angle), radius * math.cos(angle)
     if random:uniform(0, 1) < 0.3 then
       local width = random:uniform(0.08, 0.22)
