@@ -7,8 +7,9 @@
 ---   my_capture/calibration.toml                likewise: turns the reference to each camera, for MPJPE, PCK and AUC
 ---
 --- Cameras stand still and are synchronised; frame k of every camera is one instant. People other than the subject may
---- be in view: capture/association.lua tells them apart. The capture is its own test set: ds.test has the same samples
---- as ds.train, and self-supervised training never sees what ds.test adds to them.
+--- be in view: capture/association.lua tells them apart. Unless capture.train and capture.test name frames, the capture
+--- is its own test set: ds.test has the same samples as ds.train, and self-supervised training never sees what ds.test
+--- adds to them. The subject is followed through all frames in either case.
 ---
 --- Both splits carry, besides the common fields, `camera` f32 [count, N, 3] = f, ox, oy: what a crop is of its camera,
 --- with a guessed focal length and the principal point in the middle of the picture. In units of half the crop's side,
@@ -33,6 +34,8 @@ capture.defaults = {
   keypoints = "auto", -- joint order: body_25, body_25b, coco17; auto: capture/joint_order.lua
   detections = "", -- folder of the detections; empty: the first that fits the cameras
   frames = "equal", -- "equal": all cameras must have as many frames; "common": the first frames that all have
+  train = "", -- frames that are learnt from, counted from 0: "0-79"; empty: all
+  test = "", -- frames that are predicted and judged: "80-99"; empty: all
   focal = 1.0, -- guessed focal length over the longer side of the picture
   detector_size = "", -- "1088x1920": pixels that the detections are in; empty: the pictures' size, see detector_size()
 }
@@ -111,7 +114,8 @@ local function check_views(views, cameras, path)
     return #cameras
   end
   if views > #cameras then
-    fail(path, nil, ("it has %d cameras, the configuration asks for views=%d"):format(#cameras, views),
+    fail(path, nil, ("it has %d camera%s, the configuration asks for views=%d"):format(#cameras,
+      #cameras > 1 and "s" or "", views),
       ("run with --set views=%d"):format(#cameras))
   end
   return views
@@ -132,17 +136,32 @@ local function subject_boxes(aligned, count, cameras)
     fail(cameras[camera].detections, nil, "the subject is nowhere seen with three confident joints",
       "check the detector on this camera's video, or take the camera out of the capture")
   end
-  log("one person followed through %d frames and %d cameras; people tracked: %s; epipolar residual %.1f px", count,
-    #cameras, table.concat(found.track_counts, ", "), found.residual)
+  local tracked = table.concat(found.track_counts, ", ")
+  log("one person followed through %d frames and %d cameras; people tracked: %s%s", count, #cameras, tracked,
+    #cameras > 1 and ("; epipolar residual %.1f px"):format(found.residual) or "")
   return found.subject, boxes
 end
 
-local function frame_ids(count)
+local function frame_ids(first, count)
   local ids = {}
   for i = 1, count do
-    ids[i] = ("%06d"):format(i - 1)
+    ids[i] = ("%06d"):format(first + i - 1)
   end
   return ids
+end
+
+-- The first of the frames that a key names, and how many they are.
+local function frame_range(key, text, count)
+  if text == "" then
+    return 0, count
+  end
+  local first, last = tostring(text):match "^(%d+)%-(%d+)$"
+  first, last = math.tointeger(tonumber(first)), math.tointeger(tonumber(last))
+  if not first or not last or first > last or last >= count then
+    error(("capture.%s: '%s' names no frames of this capture; write FIRST-LAST, from 0-0 to 0-%d"):format(key,
+      tostring(text), count - 1), 0)
+  end
+  return first, last - first + 1
 end
 
 -- The reference and the rotations to the cameras are read when they are first asked for, and from the test split alone.
@@ -163,7 +182,8 @@ end
 
 --- Opens a capture.
 ---@param given { path: string, image: integer?, views: integer?, capture: table? } other keys are not looked at
----@return table dataset see the dataset contract; load_reference() reads the 3D reference, nil where there is none
+---@return table dataset see the dataset contract; load_reference() reads the test frames' 3D reference, nil
+---  where there is none
 function capture.open(given)
   if not given.path or given.path == "" then
     error("the dataset 'capture' needs a folder: --data FOLDER", 0)
@@ -189,23 +209,27 @@ function capture.open(given)
   local images = frames.cut(used, boxes, crop, sizes, size)
   local camera, focal_over_size = crops.cameras(crop, keys.focal, sizes)
 
-  local function split()
+  local function split(first, used_frames)
     return {
-      count = count, images = images, keypoints = keypoints, crop = crop, camera = camera, frame_ids = frame_ids(count),
+      count = used_frames, images = images:narrow(first, used_frames), keypoints = keypoints:narrow(first, used_frames),
+      crop = crop:narrow(first, used_frames), camera = camera:narrow(first, used_frames),
+      frame_ids = frame_ids(first, used_frames),
     }
   end
+  local first, tested = frame_range("test", keys.test, count)
   local function load_reference()
-    return evaluation.read_reference(path, count)
+    local reference, joints = evaluation.read_reference(path, count)
+    return reference and reference:narrow(first, tested), joints
   end
   local function load_rotations()
     local names = {}
     for i = 1, views do names[i] = cameras[i].name end
-    return evaluation.read_rotations(path, names, count)
+    return evaluation.read_rotations(path, names, tested)
   end
   return {
     name = path:match "([^/]+)$", views = views, skeleton = skeleton, focal_over_size = focal_over_size,
-    detector_sizes = sizes, train = split(),
-    test = with_reference(split(), load_reference, load_rotations), load_reference = load_reference,
+    detector_sizes = sizes, train = split(frame_range("train", keys.train, count)),
+    test = with_reference(split(first, tested), load_reference, load_rotations), load_reference = load_reference,
   }
 end
 

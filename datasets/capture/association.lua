@@ -1,5 +1,6 @@
 --- Picks the subject among everybody the detector saw, without calibration: the one choice of tracks over the cameras
---- whose joints obey epipolar geometry best over the whole capture. Assumes cameras that stand still.
+--- whose joints obey epipolar geometry best over the whole capture. Assumes cameras that stand still. Before one camera
+--- it is the person who is seen largest and longest.
 
 local epipolar = require "mvgraph.epipolar"
 local tracking = require "datasets.capture.tracking"
@@ -107,7 +108,7 @@ local function total_cost(costs, choice)
   for a = 1, #choice do
     sum = sum + cost_of(costs, choice, a, choice[a])
   end
-  return sum / (#choice * (#choice - 1))
+  return sum / math.max(#choice * (#choice - 1), 1)
 end
 
 -- Starts from one candidate, adds the best partner of each camera, then improves one camera at a time.

@@ -155,10 +155,9 @@ function layout.find(path, options)
       "give the capture with --data FOLDER, to resume too")
   end
   local cameras = find_cameras(path)
-  if #cameras < 2 then
-    fail(path, nil, #cameras == 0 and "no video and no folder of images is in it"
-      or ("only one camera is in it (%s)"):format(cameras[1].name),
-      "a capture needs at least two cameras: cam01.mp4, cam02.mp4, ... or cam01/0000.jpg, ...")
+  if #cameras == 0 then
+    fail(path, nil, "no video and no folder of images is in it",
+      "a capture has a video or a folder of images per camera: cam01.mp4, cam02.mp4, ... or cam01/0000.jpg, ...")
   end
   local best, best_folder, best_count
   for _, folder in ipairs(detector_folders(path, options.detections)) do

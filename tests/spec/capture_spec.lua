@@ -270,6 +270,24 @@ for _, case in ipairs {
   end)
 end
 
+t.test("frames that are learnt from and frames that are judged can be told apart", function()
+  with_capture(SMALL, function(folder)
+    local _, _, truth = fixture.people(SMALL)
+    mv.file.write(folder .. "/reference3d.json", fixture.reference(truth))
+    mv.file.write(folder .. "/calibration.toml", fixture.calibration(3))
+    local whole, parts = open(folder), open(folder, { train = "0-2", test = "1-1" })
+    t.equal({ parts.train.count, parts.train.frame_ids, parts.test.count, parts.test.frame_ids },
+      { 3, { "000000", "000001", "000002" }, 1, { "000001" } })
+    for _, field in ipairs { "images", "keypoints", "crop", "camera" } do
+      t.is_true(parts.train[field]:bytes() == whole.train[field]:narrow(0, 3):bytes(), field)
+      t.is_true(parts.test[field]:bytes() == whole.test[field]:narrow(1, 1):bytes(), field)
+    end
+    for _, field in ipairs { "reference", "reference_rotation" } do
+      t.is_true(parts.test[field]:bytes() == whole.test[field]:narrow(1, 1):bytes(), field)
+    end
+  end)
+end)
+
 -- ---- bad input: one message with file, place and remedy ----
 
 local function refuses(name, settings, spoil, pattern, keys)
@@ -291,16 +309,23 @@ local function edit(path, change)
 end
 
 refuses("a missing folder is refused", SMALL, function(folder) fixture.empty(folder) end,
-  "capture: no video and no folder of images is in it; a capture needs at least two cameras")
+  "capture: no video and no folder of images is in it; a capture has a video or a folder of images per camera")
 
 t.test("a folder that does not exist is refused", function()
   t.error_matches(function() open(root .. "/nowhere") end, "nowhere: there is no such folder, .*; .*%-%-data")
 end)
 
-refuses("one camera is not enough", SMALL, function(folder)
-  fixture.empty(folder .. "/cam02")
-  fixture.empty(folder .. "/cam03")
-end, "only one camera is in it %(cam01%)")
+t.test("one camera is a capture, but not for several views", function()
+  with_capture(SMALL, function(folder)
+    for _, name in ipairs { "cam02", "cam03" } do
+      fixture.empty(folder .. "/" .. name)
+      fixture.empty(folder .. "/openpose/" .. name)
+    end
+    t.equal(open(folder).train.keypoints.shape, { 4, 1, 25, 3 })
+    t.error_matches(function() capture.open { path = folder, image = 16, views = 4 } end,
+      "it has 1 camera, the configuration asks for views=4; run with %-%-set views=1")
+  end)
+end)
 
 refuses("a camera without detections is refused", SMALL, function(folder)
   fixture.empty(folder .. "/openpose/cam02")
@@ -374,6 +399,11 @@ end, "cam01/0002%.png")
 
 refuses("an unknown key names the nearest", SMALL, function() end, "unknown option 'keypoint'; did you mean 'keyp",
   { keypoint = "body_25" })
+
+for _, range in ipairs { "0-4", "3-1", "2", "-1-2", "a-b" } do
+  refuses("frames that are none are refused: " .. range, SMALL, function() end,
+    "capture%.test: '.+' names no frames of this capture; write FIRST%-LAST, from 0%-0 to 0%-3", { test = range })
+end
 
 refuses("an unknown joint order is refused", SMALL, function() end, "unknown joint order 'body_26'; known: auto, b",
   { keypoints = "body_26" })
