@@ -22,9 +22,15 @@ M.config = {
   hidden = 1024, -- width of the regressors' two layers
   iterations = 3, -- refinements of a regressor
   dropout = 0.5,
-  fusion = { layout = "tiled", window_size = 8, num_heads = 24 }, -- tokens of the views: "tiled" 2x2 or "row"
-  start = "screened", -- of IEV: IRV's estimates, the body of the view that reprojects best; or "mean" parameters
+  rotation = "6d", -- how the regressors say rotations; or "axis_angle"
+  -- how views are fused: "attention" over their tokens, "tiled" 2x2 or in a "row"; or "concatenation" of their vectors
+  fusion = { kind = "attention", layout = "tiled", window_size = 8, num_heads = 24 },
+  -- of IEV: "screened", IRV's estimates and the body of the view that reprojects best; "average", likewise with the
+  -- mean of the views' bodies; or "mean" parameters
+  start = "screened",
   lambda = 0.3, -- keypoints of lower confidence do not count, eq. (1)
+  confidence_weights = true, -- whether losses weigh keypoints by confidence; false: those that count, count the same
+  fits = true, -- whether SMPLify fits supervise; false: keypoints alone
   weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 }, -- eq. (3) and (6), SPIN's values
   fit_threshold = 100, -- SMPLify fits with a larger mean squared error (pixels of a 224 crop) do not supervise
   -- iterations of the camera stage, of the body stage on one view and on all; bodies a batch; epochs between rounds
@@ -71,14 +77,14 @@ M.presets = {
 ---@class CMANet: Module
 local CMANet = mv.nn.class("CMANet", mv.nn.Module)
 
-function CMANet:__init(config, shared)
-  self.irv = IRV(config, shared.mean)
+function CMANet:__init(config, views, shared)
+  self.irv = IRV(config, views, shared.mean)
   self.iev = IEV(config, self.irv, shared.mean)
   self.shared = shared
 end
 
 function M.build(config, dataset)
-  local model = CMANet(config, stage.shared(config, dataset))
+  local model = CMANet(config, dataset.views, stage.shared(config, dataset))
   model:check_paths(config.recompute, "recompute")
   return model
 end

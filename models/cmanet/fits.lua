@@ -12,7 +12,7 @@ local fits = {}
 ---@field global Array [n, V, 6]
 ---@field beta Array [n, 10]
 ---@field camera Array [n, V, 3]
----@field pixels Array mean squared reprojection error of the stored fit, pixels^2, [n, V]
+---@field pixels Array mean squared reprojection error of the stored fit, pixels^2, UNSEEN without one, [n, V]
 local Fits = {}
 Fits.__index = Fits
 
@@ -27,7 +27,7 @@ function fits.new(settings)
   self.theta, self.global = mv.array { n, 23, 6 }, mv.array { n, v, 6 }
   self.beta, self.camera = mv.array { n, 10 }, mv.array { n, v, 3 }
   self.pixels, self.objective = mv.array { n, v }, mv.array { n }
-  self.pixels:fill(1e9)
+  self.pixels:fill(mv.smplify.UNSEEN)
   self.objective:fill(NO_FIT)
   self.bodies = math.min(self.batch, n)
   return self
@@ -202,6 +202,19 @@ function Fits:first_round(data, report)
     improved = improved + (self.objective[i] < NO_FIT and 1 or 0)
   end
   return improved
+end
+
+---Mean error of a sample's fit over the views that are there.
+---@param index integer zero-based
+---@return number pixels^2, UNSEEN where no view is
+function Fits:mean_pixels(index)
+  local sum, seen, unseen = 0, 0, mv.smplify.UNSEEN
+  for row = index * self.views + 1, (index + 1) * self.views do
+    if self.pixels[row] < unseen then
+      sum, seen = sum + self.pixels[row], seen + 1
+    end
+  end
+  return seen > 0 and sum / seen or unseen
 end
 
 ---Share of views whose fit is good enough to supervise.

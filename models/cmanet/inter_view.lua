@@ -13,14 +13,10 @@ function InterView:target_shapes(b, n)
 end
 
 function InterView:targets(indices)
-  local fits_of, n = self.fits, self.data.views
+  local fits_of = self.fits
   local trusted = mv.array { #indices }
   for i, index in ipairs(indices) do
-    local sum = 0
-    for view = 1, n do
-      sum = sum + fits_of.pixels[index * n + view]
-    end
-    trusted[i] = sum / n < self.config.fit_threshold and 1 or 0
+    trusted[i] = fits_of:mean_pixels(index) < self.config.fit_threshold and 1 or 0
   end
   return {
     theta_opt = fits_of.theta:gather(indices),
@@ -97,12 +93,16 @@ function InterView:frozen(given)
   return out
 end
 
----Fuses IRV's outputs, screened by each view's reprojection error.
+---Fuses IRV's outputs.
 function InterView:fuse(given)
-  local out = self:frozen(given)
+  return self:aggregate(self:frozen(given), given)
+end
+
+---IEV on IRV's outputs, screened by each view's reprojection error; views without keypoints are missing.
+function InterView:aggregate(out, given)
   local own = pose.views(self.model, out, given.crop)
-  local errors = losses.reprojection(own.projected, given.keypoints, self.config.lambda)
-  return self.model.iev(out, ops.stop_gradient(errors))
+  local errors = self:reprojection(own.projected, given.keypoints)
+  return self.model.iev(out, ops.stop_gradient(errors), losses.present(given.keypoints, self.config.lambda))
 end
 
 function InterView:losses(given)
@@ -112,13 +112,14 @@ end
 ---The losses of IEV's outputs.
 function InterView:losses_of(out, given)
   local config, weights = self.config, self.config.weights
-  local b = given.keypoints.shape[1]
+  local b, n = given.keypoints.shape[1], given.keypoints.shape[2]
   local posed = pose.body(self.model, out, given.crop)
-  local keypoints = losses.reprojection(posed.projected, given.keypoints, config.lambda):mean()
+  local keypoints = self:reprojection(posed.projected, given.keypoints):mean()
   local body_opt = mv.rotations.rotation_6d_to_matrix(given.theta_opt)
   local global_opt = mv.rotations.rotation_6d_to_matrix(given.global_opt)
   local trusted = given.trusted:reshape { b, 1, 1, 1 }
-  local smpl = losses.pose(posed.body, body_opt, trusted) + losses.pose(posed.global, global_opt, trusted)
+  local present = losses.present(given.keypoints, config.lambda):reshape { b, n, 1, 1 }
+  local smpl = losses.pose(posed.body, body_opt, trusted) + losses.pose(posed.global, global_opt, trusted * present)
   local beta = ((out.beta - given.beta_opt):square() * given.trusted:reshape { b, 1 }):mean()
   local scale = losses.positive_scale(out.camera)
   local loss = (keypoints * weights.keypoints + smpl * weights.smpl + beta * weights.beta + scale * weights.scale)

@@ -41,10 +41,10 @@ end
 
 ---The losses of IRV's outputs.
 function IntraView:losses_of(out, given)
-  local config, weights = self.config, self.config.weights
+  local weights = self.config.weights
   local b, n = given.images.shape[1], given.images.shape[2]
   local posed = pose.views(self.model, out, given.crop)
-  local keypoints = losses.reprojection(posed.projected, given.keypoints, config.lambda):mean()
+  local keypoints = self:reprojection(posed.projected, given.keypoints):mean()
   local target = mv.rotations.rotation_6d_to_matrix(given.theta_views)
   local smpl = losses.pose(posed.rotation, target, given.trusted_views:reshape { b, n, 1, 1, 1 })
   local beta = ((out.beta - given.beta_views):square() * given.trusted_views:reshape { b, n, 1 }):mean()

@@ -2,6 +2,7 @@
 
 local mv = require "mvgraph"
 local Regressor = require "cmanet.regressor"
+local rotation = require "cmanet.rotation"
 local nn = mv.nn
 
 ---Patch embedding by strided 3x3 convolutions, each halving the map, then LayerNorm: learns from few pictures where a
@@ -34,15 +35,17 @@ end
 local IRV = nn.class("IRV", nn.Module)
 
 ---@param config table the experiment's configuration
+---@param views integer N
 ---@param mean table mean parameters: theta [24, 6], beta [10], camera [3]
-function IRV:__init(config, mean)
+function IRV:__init(config, views, mean)
   local side = config.image // config.encoder.patch_size
   for _ = 2, #config.encoder.depths do
     side = side // 2
   end
   self.side = side
   self.channels = config.encoder.embed_dim << (#config.encoder.depths - 1)
-  self.views = config.views
+  self.views = views
+  self.rotation = rotation.get(config.rotation)
   self.flatten = config.features == "flatten"
   self.encoder = nn.SwinTransformer(config.image, config.encoder)
   if config.stem == "convolution" then
@@ -53,12 +56,12 @@ function IRV:__init(config, mean)
   end
   local width = config.reduce > 0 and config.reduce or self.channels
   self.regressors = Regressor {
-    banks = config.views,
+    banks = views,
     features = self.flatten and side * side * width or width,
     hidden = config.hidden,
     iterations = config.iterations,
     dropout = config.dropout,
-    mean = { mean.theta:reshape { 144 }, mean.beta, mean.camera },
+    mean = { rotation.of_mean(self.rotation, mean.theta), mean.beta, mean.camera },
   }
 end
 
@@ -83,12 +86,13 @@ function IRV:forward(images)
   local side = images.shape[4]
   local map = self.encoder:forward_features(images:reshape { b * n, 3, side, side }) -- [B*N, h, w, C]
   local vector = self:vector(map):reshape { b, n, -1 }:permute { 1, 0, 2 } -- [N, B, F]
-  local out = self.regressors(vector) -- [N, B, 157]
-  out = out:permute { 1, 0, 2 } -- [B, N, 157]
+  local out = self.regressors(vector) -- [N, B, 24 W + 13]
+  out = out:permute { 1, 0, 2 } -- [B, N, 24 W + 13]
+  local w = self.rotation.width
   return {
-    theta = out:slice(2, 0, 144):reshape { b, n, 24, 6 },
-    beta = out:slice(2, 144, 10),
-    camera = out:slice(2, 154, 3),
+    theta = self.rotation.to_6d(out:slice(2, 0, 24 * w):reshape { b, n, 24, w }),
+    beta = out:slice(2, 24 * w, 10),
+    camera = out:slice(2, 24 * w + 10, 3),
     map = map:reshape { b, n, map.shape[2], map.shape[3], map.shape[4] },
   }
 end

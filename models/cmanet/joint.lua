@@ -4,8 +4,6 @@
 local mv = require "mvgraph"
 local inter_view = require "cmanet.inter_view"
 local intra_view = require "cmanet.intra_view"
-local losses = require "cmanet.losses"
-local pose = require "cmanet.pose"
 local stage = require "cmanet.stage"
 
 local Joint = stage.class("joint", inter_view.class)
@@ -41,9 +39,7 @@ end
 ---Nothing is frozen: gradients of IEV's losses reach the encoder.
 function Joint:fuse(given)
   local out = self.model.irv(given.images)
-  local own = pose.views(self.model, out, given.crop)
-  local errors = losses.reprojection(own.projected, given.keypoints, self.config.lambda)
-  return self.model.iev(out, mv.ops.stop_gradient(errors)), out
+  return self:aggregate(out, given), out
 end
 
 function Joint:losses(given)

@@ -5,6 +5,7 @@ local mv = require "mvgraph"
 local augment = require "cmanet.augment"
 local cache = require "mvgraph.cache"
 local fits = require "cmanet.fits"
+local losses = require "cmanet.losses"
 local motion = require "datasets.synthetic.motion"
 local stages = require "mvgraph.stages"
 
@@ -125,14 +126,22 @@ function stage.pictures(self)
   return { images = { self.config.batch, self.data.views, 3, side, side } }
 end
 
--- The training step and the prediction, of batches of one size.
-local function compile(self)
+local function compile_prediction(self)
+  self.model:eval()
+  self.predict_program = mv.program(self.name .. "_predict", stage.specs(stage.seen(self), stage.pictures(self)),
+    function(given)
+      return self:estimate(given)
+    end)
+  self.predict_program:compile()
+end
+
+-- The training step, of batches of one size.
+local function compile_step(self)
   local config, b, n = self.config, self.config.batch, self.data.views
-  local seen, pictures = stage.seen(self), stage.pictures(self)
-  local features = self.keeps_features and self:feature_shapes(b, n) or pictures
+  local features = self.keeps_features and self:feature_shapes(b, n) or stage.pictures(self)
   local asked = { seed = config.seed, recompute = config.recompute, precision = config.precision, halves = HALVES,
     products = config.products }
-  local given_to_train = stage.specs(seen, features, self:target_shapes(b, n), { lr = {} })
+  local given_to_train = stage.specs(stage.seen(self), features, self:target_shapes(b, n), { lr = {} })
   self.model:eval()
   self.trained:train() -- what is frozen neither drops nor tracks
   self.train_program = mv.program(self.name .. "_train", given_to_train, function(given)
@@ -145,11 +154,6 @@ local function compile(self)
     return terms
   end, asked)
   self.train_program:compile()
-  self.model:eval()
-  self.predict_program = mv.program(self.name .. "_predict", stage.specs(seen, pictures), function(given)
-    return self:estimate(given)
-  end)
-  self.predict_program:compile()
 end
 
 ---@param class table of stage.class
@@ -160,12 +164,25 @@ function stage.new(class, ctx, settings)
   self.ctx, self.model, self.config, self.data = ctx, ctx.model, ctx.config, ctx.dataset
   self.shared = ctx.model.shared
   self.joints = mv.skeletons.get(self.shared.skeleton).joints -- names of the predicted joints, for the runner
+  if ctx.is_predicting then
+    compile_prediction(self)
+    return self
+  end
   self.fits, self.fit_data = stage.new_fits(self, self.fit_views)
   self.parameters = self.trained:parameters()
   self.optimizer = mv.optim.Adam(self.parameters, { lr = settings.lr })
   self.scaler = mv.optim.GradScaler { enabled = self.config.precision == "f16" }
-  compile(self)
+  compile_step(self)
+  compile_prediction(self)
   return self
+end
+
+---Reprojection error of every view as losses count it.
+---@param projected Tensor [B, N, K, 2]
+---@param keypoints Tensor [B, N, K, 3]
+---@return Tensor [B, N]
+function Stage:reprojection(projected, keypoints)
+  return losses.reprojection(projected, keypoints, self.config.lambda, self.config.confidence_weights)
 end
 
 -- What a step sees of these samples: their views, augmented, or features of a frozen network as they were kept.
@@ -220,7 +237,7 @@ end
 
 ---Refits every `every` epochs; the first time from scratch.
 function Stage:epoch_begin(epoch)
-  if (epoch - 1) % self.config.smplify.every ~= 0 then
+  if not self.config.fits or (epoch - 1) % self.config.smplify.every ~= 0 then
     return false
   end
   local label = ("%s: SMPLify, epoch %d"):format(self.name, epoch)

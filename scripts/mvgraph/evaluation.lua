@@ -4,6 +4,7 @@ local mv = require "mvgraph"
 
 local evaluation = {}
 
+local SURE <const> = 0.3 -- least confidence of a detection that counts
 local ROOTS <const> = { "pelvis", "mid_hip" }
 
 -- Joints that both sides have, in the reference's order, with their zero-based columns.
@@ -52,6 +53,20 @@ local function expand_views(reference, rotations, views)
   return seen
 end
 
+-- Views without a sure detection are missing: what is said of them is not judged.
+local function skip_missing(seen, keypoints)
+  local rows, width = seen.shape[1], seen.shape[2] * 3
+  local points = keypoints:reshape { rows, keypoints.shape[3], 3 }
+  for row = 0, rows - 1 do
+    local view, is_there = points:row(row), false
+    for k = 3, #view, 3 do is_there = is_there or view[k] >= SURE end
+    if not is_there then
+      for i = row * width + 1, (row + 1) * width do seen[i] = 0 / 0 end
+    end
+  end
+  return seen
+end
+
 local UNALIGNED <const> = { "mpjpe_mm", "pck150", "auc" }
 
 local function find_root(names, wanted)
@@ -75,7 +90,7 @@ function evaluation.reprojection_error(reprojection, keypoints, size)
   for i = 0, n - 1 do
     local sum, count = 0, 0
     for k = i * points, (i + 1) * points - 1 do
-      if keypoints[3 * k + 3] >= 0.3 then
+      if keypoints[3 * k + 3] >= SURE then
         local dx, dy = reprojection[2 * k + 1] - keypoints[3 * k + 1], reprojection[2 * k + 2] - keypoints[3 * k + 2]
         sum = sum + math.sqrt(dx * dx + dy * dy) * size / 2
         count = count + 1
@@ -89,7 +104,7 @@ end
 
 ---@param predictions table<string, Array> joints in metres: [n, J, 3] in the reference's frame, or [n, V, J, 3] in each
 ---  camera's, which is judged against the reference turned by split.reference_rotation [n, V, 3, 3] (without it the
----  aligned metrics alone are given); reprojection [n, V, K, 2] optional
+---  aligned metrics alone are given; views without a sure keypoint do not count); reprojection [n, V, K, 2] optional
 ---@param joint_names string[] of predictions.joints
 ---@param split table of a dataset
 ---@param root string? joint that MPJPE aligns; default: the pelvis
@@ -113,7 +128,7 @@ function evaluation.score(predictions, joint_names, split, root)
   if is_per_view then
     views = joints.shape[2]
     joints = joints:reshape { joints.shape[1] * views, joints.shape[3], 3 }
-    reference = expand_views(reference, split.reference_rotation, views)
+    reference = skip_missing(expand_views(reference, split.reference_rotation, views), split.keypoints)
   end
   local settings = { joints = names, root = find_root(names, root) }
   local found, each = mv.metrics.evaluate(select(joints, from), reference, settings)
@@ -123,9 +138,12 @@ function evaluation.score(predictions, joint_names, split, root)
   end
   errors = {}
   for i = 0, split.count - 1 do
-    local sum = 0
-    for view = 1, views do sum = sum + each.pa_mpjpe_mm[i * views + view] end
-    errors[i + 1] = sum / views
+    local sum, count = 0, 0
+    for k = i * views + 1, (i + 1) * views do
+      local value = each.pa_mpjpe_mm[k]
+      if value == value then sum, count = sum + value, count + 1 end
+    end
+    errors[i + 1] = sum / count -- NaN where no view counts
   end
   return row, errors
 end

@@ -39,6 +39,7 @@
 -- setup runs again on resume, before the state is loaded, so it must not depend on training so far.
 local checkpoint = require "mvgraph.checkpoint"
 local config = require "mvgraph.config"
+local dataset_views = require "mvgraph.dataset_views"
 local evaluation = require "mvgraph.evaluation"
 local mv = require "mvgraph"
 local options = require "mvgraph.core.options"
@@ -52,6 +53,8 @@ local COMMON <const> = {
   seed = 0,
   dataset = "synthetic",
   path = "", -- of a capture or another dataset on disk
+  view_choice = "all", -- views of a sample: "min_max" or "min_2", the two with most and fewest, or fewest, keypoints
+  missing_views = 0.0, -- share of views taken away at random
   checkpoint_every = 100, -- steps
   log_every = 10, -- steps
 }
@@ -172,7 +175,7 @@ function experiment.open_dataset(values, preset, bar)
   end
   local dataset = adapter.open(given)
   bar:close()
-  return dataset
+  return dataset_views.apply(dataset, values)
 end
 
 -- The stored configuration of a run that is resumed; what the command line says must agree with it.

@@ -8,6 +8,8 @@ local ops = mv.ops
 
 local smplify = {}
 
+smplify.UNSEEN = 1e9 -- squared pixels that stand for the error of a view without a keypoint that counts
+
 local PIXELS_PER_UNIT <const> = 112 -- half of SPIN's 224-pixel crop: normalised coordinates to its pixels
 local SIGMA <const> = 100 -- pixels, Geman-McClure
 local ANCHORS <const> = { "right_hip", "left_hip", "right_shoulder", "left_shoulder" }
@@ -167,7 +169,8 @@ function Smplify:compile()
   self.measure = mv.program("smplify_measure", {}, function()
     local squared, confidence = self:residuals()
     local weight = confidence:sum { 2 }
-    local per_view = (squared * confidence):sum { 2 } / ops.maximum(weight, 1e-6)
+    local mean = (squared * confidence):sum { 2 } / ops.maximum(weight, 1e-6)
+    local per_view = ops.where(ops.gt(weight, 0), mean, smplify.UNSEEN)
     return { objective = self:body_objective(), pixels = per_view }
   end)
 end
@@ -176,7 +179,8 @@ end
 ---@param start table { theta [B,23,6], global [B,V,6], beta [B,10], camera [B,V,3] }
 ---@param iterations table { camera = integer, body = integer, report = function(done, total)? }
 ---@param given table { keypoints [B,V,K,3], crop [B,V,3] }
----@return table fit the parameter arrays of `start`, objective [B] and pixels [B, V] (mean squared error, pixels^2)
+---@return table fit the parameter arrays of `start`, objective [B] and pixels [B, V] (mean squared error, pixels^2;
+---  UNSEEN where no keypoint counts)
 function Smplify:fit(start, iterations, given)
   for _, name in ipairs { "theta", "global", "beta", "camera" } do
     self[name]:write(start[name])

@@ -16,7 +16,7 @@ function Model:__init(config, body)
   for j = 2, 24 do theta[j] = { 1, 0, 0, 0, 1, 0 } end
   local mean = { theta = mv.array.from(theta, { 24, 6 }), beta = mv.array { 10 },
     camera = mv.array.from({ 0.9, 0, 0 }, { 3 }) }
-  self.irv = IRV(config, mean)
+  self.irv = IRV(config, config.views, mean)
   self.iev = IEV(config, self.irv, mean)
   self.shared = { layer = mv.smpl.layer(body), skeleton = SKELETON }
 end
