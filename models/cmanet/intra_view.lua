@@ -102,6 +102,7 @@ return {
   class = IntraView,
   stage = {
     name = IntraView.name,
+    reuse = { module = "irv", unread = { "start", "fusion", "iev", "keep_features", "smplify.inter_view" } },
     epochs = function(config, steps)
       return stage.epochs(config.irv, steps)
     end,

@@ -24,8 +24,9 @@ end
 
 local platform
 
--- Digits of the program and of the library's scripts; nil where they cannot be read.
-local function platform_key()
+---Digits of the program and of the library's scripts; nil where they cannot be read.
+---@return string?
+function cache.platform_key()
   if not platform then
     local engine = mv.core.cache.engine()
     platform = engine and mv.core.cache.key({ engine }, add_scripts(mv.core.script_dir .. "/mvgraph", {}))
@@ -46,7 +47,7 @@ local function code(module)
 end
 
 local function key_of(module, values)
-  local all, texts = { platform_key() }, code(module)
+  local all, texts = { cache.platform_key() }, code(module)
   if not all[1] then return nil end
   table.move(values, 1, #values, #all + 1, all)
   table.move(texts, 1, #texts, #all + 1, all)

@@ -75,26 +75,45 @@ function checkpoint.save(directory, position, stage_name, tensors, metadata)
   return path
 end
 
+---A configuration as checkpoints hold it: the same text for equal values.
+---@param values table
+---@return string
+function checkpoint.encode_config(values)
+  return mv.json.encode(values)
+end
+
+---@class Checkpoint
+---@field path string
+---@field position Position
+---@field tensors table<string, Array>
+---@field metadata table<string, string> experiment, config, stage_name and the position as texts
+
+---Reads a checkpoint; raises where it cannot.
+---@param path string
+---@return Checkpoint
+function checkpoint.load(path)
+  local tensors, metadata = mv.safetensors.load(path)
+  if metadata.format ~= FORMAT then error(path .. ": not a checkpoint of this program", 0) end
+  return { path = path, tensors = tensors, metadata = metadata, position = {
+    stage = math.tointeger(tonumber(metadata.stage)),
+    epoch = math.tointeger(tonumber(metadata.epoch)),
+    step = math.tointeger(tonumber(metadata.step)),
+    has_begun = metadata.has_begun == "true",
+    is_final = metadata.is_final == "true",
+  } }
+end
+
 ---The newest checkpoint that can be read. One that cannot is passed over, and said so.
 ---@param directory string
 ---@param warn fun(message: string)
----@return {position: Position, tensors: table, metadata: table, path: string}?
+---@return Checkpoint?
 function checkpoint.load_newest(directory, warn)
   local entries = checkpoint.list(directory)
   for i = #entries, 1, -1 do
     local path = directory .. "/" .. entries[i].name
-    local loaded, tensors, metadata = pcall(mv.safetensors.load, path)
-    if loaded and metadata.format == FORMAT then
-      return { path = path, tensors = tensors, metadata = metadata, position = {
-        stage = math.tointeger(tonumber(metadata.stage)),
-        epoch = math.tointeger(tonumber(metadata.epoch)),
-        step = math.tointeger(tonumber(metadata.step)),
-        has_begun = metadata.has_begun == "true",
-        is_final = metadata.is_final == "true",
-      } }
-    end
-    warn(("%s cannot be used (%s); trying the one before it"):format(path,
-      loaded and "not a checkpoint of this program" or tostring(tensors)))
+    local is_loaded, found = pcall(checkpoint.load, path)
+    if is_loaded then return found end
+    warn(("%s cannot be used (%s); trying the one before it"):format(path, tostring(found)))
   end
   return nil
 end

@@ -200,6 +200,23 @@ function config.format(value)
   return "{ " .. table.concat(parts, ", ") .. " }"
 end
 
+---A configuration without some keys.
+---@param values table
+---@param paths string[] keys or groups, dotted; those that are not there count as gone
+---@return table a fresh table
+function config.without(values, paths)
+  local rest = copy(values)
+  for _, path in ipairs(paths) do
+    local group, key = path:match "^(.*)%.([^.]+)$"
+    local inside = rest
+    for name in (group or ""):gmatch "[^.]+" do
+      inside = is_group(inside) and inside[name] or {}
+    end
+    inside[key or path] = nil
+  end
+  return rest
+end
+
 local function lookup(values, path)
   for key in path:gmatch "[^.]+" do
     if type(values) ~= "table" then return nil end

@@ -12,11 +12,13 @@
 --     lr = function(config, step, total) ... end,          -- a number, or the rate of a step counted from 0
 --     setup = function(ctx) return object end,
 --     class = ...,                                         -- the script's own: what an ablation may derive from
+--     reuse = { module = "net", unread = { "head" } },     -- optional; runs may share the stage, see shared_stages.lua
 --   } }
 --   M.baselines = { { name = "mean pose", setup = function(ctx) return object end } }   -- optional rows; the object
 --                                                          -- has `predict` and `joints` as a stage's
 --   M.joints = { "pelvis", ... }                           -- names of predicted joints; default: the object's
 --   M.root = "pelvis"                                      -- joint that MPJPE aligns
+--   M.changes = "configuration"                            -- of an ablation: it changes nothing else of its model
 --
 -- The runner owns order, batching, progress, checkpoints, resume and evaluation; the object that setup(ctx) returns
 -- does the work. It has
@@ -35,7 +37,8 @@
 --   joints                             names of the J joints
 --   state(self), load_state(self, t)   optional: arrays that a checkpoint keeps besides the model: optimizer moments,
 --                                      stores. Whatever influences training must be in the model or here.
--- ctx has config, dataset, model, seed, stage, ctx:report(label, done, total), ctx:print(...), ctx:generator(tag).
+-- ctx has config, dataset, model, seed, stage, ctx:report(label, done, total), ctx:print(...), ctx:generator(tag), and
+-- is_predicting where the object will predict and not train: `mvgraph predict`.
 -- setup runs again on resume, before the state is loaded, so it must not depend on training so far.
 local checkpoint = require "mvgraph.checkpoint"
 local config = require "mvgraph.config"
@@ -44,6 +47,7 @@ local evaluation = require "mvgraph.evaluation"
 local mv = require "mvgraph"
 local options = require "mvgraph.core.options"
 local run_directory = require "mvgraph.run_directory"
+local shared_stages = require "mvgraph.shared_stages"
 local stages = require "mvgraph.stages"
 
 local experiment = {}
@@ -59,8 +63,9 @@ local COMMON <const> = {
   log_every = 10, -- steps
 }
 
-local FIELDS <const> = { "name", "config", "presets", "dataset", "build", "stages", "baselines", "joints", "root" }
-local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class" }
+local FIELDS <const> = { "name", "config", "presets", "dataset", "build", "stages", "baselines", "joints", "root",
+  "changes" }
+local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
 ---@class Experiment
 ---@field name string
@@ -83,6 +88,15 @@ function experiment.is_experiment(value)
   return getmetatable(value) == Experiment
 end
 
+---Raises where a model script returned something else.
+---@param value any
+---@param script string its path
+function experiment.check_script(value, script)
+  if not experiment.is_experiment(value) then
+    error(("%s: a model script ends with `return M`, where M = mv.experiment \"name\""):format(script), 0)
+  end
+end
+
 local function check_fields(given, known, what)
   for key in pairs(given) do
     local is_known = false
@@ -99,6 +113,9 @@ function Experiment:check()
     error(what .. ": needs a function build(config, dataset) that returns the model", 0)
   end
   if #self.stages == 0 then error(what .. ": needs at least one stage in its list `stages`", 0) end
+  if self.changes ~= nil and self.changes ~= "configuration" then
+    error(('%s: `changes` may be "configuration", got %s'):format(what, config.format(self.changes)), 0)
+  end
   local seen = {}
   for i, stage in ipairs(self.stages) do
     local where = ("%s, stage %d"):format(what, i)
@@ -128,15 +145,23 @@ local function chosen_dataset(given, default)
   return name
 end
 
+---The group of a configuration that holds a dataset's own keys.
+---@param name string of the dataset
+---@return string? key nil where it has none
+---@return table? defaults
+function experiment.dataset_keys(name)
+  local adapter = load_adapter(name)
+  if adapter.defaults then return adapter.config_key or name, adapter.defaults end
+end
+
 -- The script's defaults, what every run has, and a group with the dataset's own keys.
 local function all_defaults(self, given)
   local defaults = config.copy(COMMON)
   for key, value in pairs(self.config) do defaults[key] = config.copy(value) end
   defaults.dataset = chosen_dataset(given, self.dataset or defaults.dataset)
-  local adapter = load_adapter(defaults.dataset)
-  if adapter.defaults then
-    local key = adapter.config_key or defaults.dataset
-    defaults[key] = config.merge(adapter.defaults, self.config[key] or {}, ("experiment '%s'"):format(self.name))
+  local key, own = experiment.dataset_keys(defaults.dataset)
+  if key then
+    defaults[key] = config.merge(own, self.config[key] or {}, ("experiment '%s'"):format(self.name))
   end
   return defaults
 end
@@ -202,7 +227,7 @@ end
 local function restore(run, values, warn)
   local saved = checkpoint.load_newest(run.checkpoints, warn)
   if not saved then return nil end
-  if saved.metadata.config ~= config.format(values) then
+  if saved.metadata.config ~= checkpoint.encode_config(values) then
     error(("%s: its configuration is not that of %s/config.json; start a new run"):format(saved.path, run.path), 0)
   end
   return saved
@@ -241,8 +266,14 @@ local function encode_names(names)
   return mv.json.encode(mv.json.array and mv.json.array(names) or names)
 end
 
--- Evaluates a trained stage, logs it and keeps its predictions.
-local function evaluate_stage(runner, stage, object, seconds, batch)
+---Evaluates a trained stage, logs it and keeps its predictions.
+---@param runner Runner
+---@param stage table
+---@param object table the stage's
+---@param seconds number that its training took
+---@param batch integer
+---@param key string? of a stage that runs may share
+function experiment.evaluate_stage(runner, stage, object, seconds, batch, key)
   local self, split = runner.experiment, runner.dataset.test
   runner.progress:close()
   local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count, batch)
@@ -252,7 +283,7 @@ local function evaluate_stage(runner, stage, object, seconds, batch)
   if errors then predictions.error = mv.array.from(errors, { #errors }) end
   mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
     stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names) })
-  runner.run:log { event = "evaluation", stage = stage.name, metrics = row, seconds = seconds }
+  runner.run:log { event = "evaluation", stage = stage.name, metrics = row, seconds = seconds, key = key }
   runner.evaluations[stage.name] = row
   runner.progress:line(("%s: %s"):format(stage.name, evaluation.line(row)))
 end
@@ -286,10 +317,24 @@ end
 ---@field rows table[] baselines, then stages
 ---@field values table configuration
 
+---A run that has finished, read from its folder; its configuration must be the one asked for.
+---@param given table as of run; out names the folder
+---@return RunResult? nil where the folder holds no finished run
+function Experiment:finished(given)
+  self:check()
+  if not mv.file.exists(given.out .. "/metrics.json") then return nil end
+  local run = run_directory.open(given.out)
+  local values, preset = stored_configuration(self, run, given)
+  local final, rows = run:read_json "metrics.json", {}
+  for _, list in ipairs { final.baselines, final.stages } do table.move(list, 1, #list, #rows + 1, rows) end
+  if given.shared then shared_stages.remember_run(given.shared, run, self.stages) end
+  return { run = run, values = values, preset = preset, is_finished = true, rows = rows }
+end
+
 ---Trains and evaluates.
 ---@param given table preset, set, seed, data, out, resume as on the command line; runs: folder of runs;
 ---  progress: Progress; script: path of the model script; scripts: function returning {name, text} of every script
----  used; default_preset: string
+---  used; default_preset: string; shared: table of stages that runs of one command have in common
 ---@return RunResult
 function Experiment:run(given)
   self:check()
@@ -316,8 +361,11 @@ function Experiment:run(given)
     dataset.test.count, dataset.views or 1, saved and "continuing " .. saved.path .. " in" or "writing",
     run.path .. "/"))
   local runner = stages.new { experiment = self, config = values, dataset = dataset, model = model, run = run,
-    progress = bar, resume = saved, seconds_before = past_seconds, evaluate = evaluate_stage }
+    progress = bar, resume = saved, seconds_before = past_seconds, evaluate = experiment.evaluate_stage }
   runner.evaluations = past_evaluations
+  if given.shared and given.scripts then
+    runner.keys, runner.shared = shared_stages.keys(runner, given.scripts()), given.shared
+  end
   local is_finished, loss = run_stages(runner)
   local result = { run = run, values = values, preset = preset, is_finished = is_finished, loss = loss, rows = {} }
   if not result.is_finished then

@@ -1,6 +1,8 @@
 -- Progress: one line rewritten on a terminal; elsewhere a plain line every few seconds, however short the pieces of
 -- work are, and one at the end of a piece that has results to tell.
 
+local core = require "mvgraph.core"
+
 local progress = {}
 
 local BAR_WIDTH <const> = 16
@@ -24,6 +26,15 @@ function progress.new(output)
     is_open = false,
     last_drawn = output.is_terminal and -math.huge or output.clock(),
   }, Progress)
+end
+
+---Progress of a command, on the standard error stream.
+---@return Progress
+function progress.on_terminal()
+  return progress.new {
+    write = core.write_error, clock = core.clock, is_terminal = core.is_tty(),
+    is_coloured = not core.getenv "NO_COLOR", width = core.terminal_width(),
+  }
 end
 
 ---Begins a counted piece of work; rate and time left count from here. Where the piece before is the same one and ended

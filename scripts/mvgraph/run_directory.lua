@@ -23,6 +23,16 @@ local function numbered(root, name, number)
   return ("%s/%s"):format(root, name) .. (number > 1 and "-" .. number or "")
 end
 
+---The first of ROOT/NAME, ROOT/NAME-2 ... that is not there.
+---@param root string
+---@param name string
+---@return string path
+function run_directory.unused(root, name)
+  local number = 1
+  while mv.file.exists(numbered(root, name, number)) do number = number + 1 end
+  return numbered(root, name, number)
+end
+
 ---A folder for a new run. Results of an earlier run are never overwritten: runs/NAME-2 follows runs/NAME.
 ---@param root string "runs"
 ---@param name string the experiment's

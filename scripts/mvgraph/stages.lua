@@ -1,8 +1,8 @@
 -- The stage runner: epochs, shuffled batches, checkpoints, resume, evaluation. What a step computes is the stage's.
 local checkpoint = require "mvgraph.checkpoint"
-local config = require "mvgraph.config"
 local mv = require "mvgraph"
 local program_meter = require("mvgraph.program").meter
+local shared_stages = require "mvgraph.shared_stages"
 
 local stages = {}
 
@@ -14,6 +14,7 @@ local MODEL <const>, STAGE <const> = "model.", "stage."
 ---@field model table what the experiment's build returned
 ---@field seed integer
 ---@field stage string name
+---@field is_predicting boolean? the object needs `predict` and `joints` alone
 local Context = {}
 Context.__index = Context
 
@@ -48,11 +49,12 @@ local Runner = {}
 Runner.__index = Runner
 
 ---@param settings table
----  experiment (name, stages), config, dataset, model, run RunDirectory, progress, resume (a loaded checkpoint or nil)
+---  experiment (name, stages), config, dataset, model, run RunDirectory, progress, resume (a loaded checkpoint or nil),
+---  keys string[] of stages that may be shared, shared table of those that are known; see shared_stages
 function stages.new(settings)
   local self = setmetatable(settings, Runner)
-  self.config_text = config.format(self.config)
-  self.evaluations = {}
+  self.config_text = checkpoint.encode_config(self.config)
+  self.evaluations, self.keys, self.shared = {}, self.keys or {}, self.shared or {}
   return self
 end
 
@@ -92,6 +94,13 @@ local function without_prefix(tensors, prefix)
   return own
 end
 
+---The model's arrays in a checkpoint.
+---@param saved Checkpoint
+---@return table<string, Array> as load_state_dict takes them
+function stages.weights(saved)
+  return without_prefix(saved.tensors, MODEL)
+end
+
 local function check_finite(tensors, place)
   for name, array in pairs(tensors) do
     if array.dtype ~= "u8" and array.dtype ~= "i32" and not array:is_finite() then
@@ -106,13 +115,30 @@ function Runner:save(position, stage, object)
   prefixed(self.model:state_dict(), MODEL, tensors)
   if object.state then prefixed(object:state(), STAGE, tensors) end
   check_finite(tensors, ("stage '%s', epoch %d, step %d"):format(stage.name, position.epoch, position.step))
+  self:write_checkpoint(position, stage, tensors)
+end
+
+function Runner:write_checkpoint(position, stage, tensors)
   self.last_checkpoint = checkpoint.save(self.run.checkpoints, position, stage.name, tensors,
     { experiment = self.experiment.name, config = self.config_text })
 end
 
+-- The end of a stage that another run has trained, as a checkpoint.
+function Runner:take_over(entry, index, stage)
+  local plan = self:plan(stage, 0)
+  local position = { stage = index, epoch = plan.epochs + 1, step = 0, has_begun = false, is_final = true }
+  local tensors = shared_stages.take_over(entry, self, stage)
+  self:write_checkpoint(position, stage, tensors)
+  self.run:log { event = "evaluation", stage = stage.name, metrics = entry.row, seconds = entry.row.seconds,
+    key = self.keys[index], trained_by = entry.run.path }
+  self.evaluations[stage.name] = entry.row
+  self.progress:line(("%s: as %s trained it, everything it depends on is the same"):format(stage.name, entry.run.path))
+  return { position = position, tensors = tensors }
+end
+
 -- Makes the stage's object, with the state of a checkpoint where there is one.
 function Runner:prepare(stage, saved)
-  local weights = saved and without_prefix(saved.tensors, MODEL)
+  local weights = saved and stages.weights(saved)
   if weights then self.model:load_state_dict(weights) end
   local object = stage.setup(self:context(stage))
   if saved then
@@ -259,6 +285,8 @@ function Runner:run_all()
   for k = first, #self.experiment.stages do
     if k > first and is_interrupted() then return false end
     local stage = self.experiment.stages[k]
+    local entry = not saved and self.shared[self.keys[k]]
+    if entry then saved = self:take_over(entry, k, stage) end
     local position = { stage = k, epoch = 1, step = 0, has_begun = false, is_final = false }
     if saved then position = saved.position end
     local is_done = position.is_final and self.evaluations[stage.name] and k < #self.experiment.stages
@@ -267,9 +295,11 @@ function Runner:run_all()
       local object = self:prepare(stage, saved)
       if not position.is_final and not self:train(stage, object, position, plan) then return false end
       local seconds = plan.seconds_before + (saved and saved.position.is_final and 0 or mv.clock() - plan.started)
-      self:evaluate(stage, object, seconds, plan.batch)
+      local key = self.keys[k]
+      self:evaluate(stage, object, seconds, plan.batch, key)
+      if key then shared_stages.remember(self.shared, key, self.run, k, stage.name, self.evaluations[stage.name]) end
     else
-      self.model:load_state_dict(without_prefix(saved.tensors, MODEL))
+      self.model:load_state_dict(stages.weights(saved))
     end
     saved = nil
   end

@@ -28,11 +28,16 @@ local KEPT <const> = { "intra-view_train", "intra-view_predict", "inter-view_tra
   "inter-view_features" }
 local ONE_STAGE <const> = { "joint_train", "joint_predict" }
 
-for _, script in ipairs { { "cmanet.lua", KEPT }, { "ablations/cmanet_one_stage.lua", ONE_STAGE },
-  { "ablations/cmanet_iev_only.lua", ONE_STAGE } } do
-  t.test(script[1] .. " builds the programs of its stages", function()
-    local text = print_graphs("models/" .. script[1])
-    t.equal(program_names(text), script[2])
+local SCRIPTS <const> = { ["cmanet.lua"] = KEPT }
+for _, name in ipairs(require("mvgraph.core").file.list "models/ablations") do
+  SCRIPTS["ablations/" .. name] = KEPT
+end
+SCRIPTS["ablations/cmanet_one_stage.lua"], SCRIPTS["ablations/cmanet_iev_only.lua"] = ONE_STAGE, ONE_STAGE
+
+for name, programs in pairs(SCRIPTS) do
+  t.test(name .. " builds the programs of its stages", function()
+    local text = print_graphs("models/" .. name)
+    t.equal(program_names(text), programs)
     t.is_true(text:find 'output "loss"', "no program has a loss")
     t.is_true(text:find '\n  update ', "no program changes parameters")
   end)

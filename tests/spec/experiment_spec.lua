@@ -293,6 +293,97 @@ t.test("the presets of a script apply", function()
   t.equal(run({ runs = folder(), preset = "large", set = { "epochs=1" } }).values.samples, 80)
 end)
 
+-- ---- stages that runs have in common ----
+
+-- The toy with a key that its second stage alone reads.
+local function with_late_key()
+  local M = fresh()
+  M.config.late = 0.01
+  M.stages[1].reuse = { module = "", unread = { "late" } }
+  M.stages[2].lr = function(config) return config.late end
+  return M
+end
+
+local function two_scripts(given)
+  return function()
+    return { { name = "x.lua", text = given.text or "" }, { name = "toy.lua", text = given.model or "" } }
+  end
+end
+
+-- How many steps of the first stage a run of it took, and the run.
+local function run_shared(shared, out, given)
+  given = given or {}
+  local M, steps = with_late_key(), 0
+  M.changes = given.changes
+  local setup = M.stages[1].setup
+  M.stages[1].setup = function(ctx)
+    local object = setup(ctx)
+    local step = object.step
+    object.step = function(...)
+      steps = steps + 1
+      return step(...)
+    end
+    return object
+  end
+  local result = run { experiment = M, out = out, shared = shared, set = given.set, seed = given.seed,
+    resume = given.resume, scripts = two_scripts(given) }
+  return steps, result
+end
+
+t.test("a stage that two runs have in common is trained once, to the bytes of training it twice", function()
+  local root, shared = folder(), {}
+  t.equal(run_shared(shared, root .. "/first"), 60)
+  local steps, result = run_shared(shared, root .. "/second", { set = { "late=0.02" } })
+  t.equal(steps, 0)
+  t.equal(run_shared(nil, root .. "/alone", { set = { "late=0.02" } }), 60)
+  t.equal(checkpoint_bytes(root .. "/second"), checkpoint_bytes(root .. "/alone"))
+  t.is_true(checkpoint_bytes(root .. "/first")["02-second.safetensors"]
+    ~= checkpoint_bytes(root .. "/second")["02-second.safetensors"])
+  t.equal(mv.file.list(root .. "/second"), mv.file.list(root .. "/alone"))
+  t.equal({ result.rows[1].name, result.rows[1].mpjpe_mm > 0, #result.rows }, { "first", true, 2 })
+  local function events(path)
+    local list = {}
+    for line in mv.file.read(path .. "/metrics.jsonl"):gmatch "[^\n]+" do
+      local record = mv.json.decode(line)
+      list[#list + 1] = { record.event, record.stage, record.step or 0 }
+    end
+    return list
+  end
+  t.equal(events(root .. "/second"), events(root .. "/alone"))
+end)
+
+for case, given in pairs {
+  ["a key that it reads"] = { set = { "lr=0.04" } }, ["the seed"] = { seed = 1 }, ["a module"] = { model = "M" },
+  ["the script's text"] = { text = "return" }, ["the data"] = { set = { "toy.spread=2" } },
+} do
+  t.test("a stage is trained again for " .. case, function()
+    local root, shared = folder(), {}
+    run_shared(shared, root .. "/first")
+    t.is_true(run_shared(shared, root .. "/second", given) > 0)
+  end)
+end
+
+t.test("the text of a script that changes the configuration alone does not count", function()
+  local root, shared = folder(), {}
+  run_shared(shared, root .. "/first", { changes = "configuration", text = "a" })
+  t.equal(run_shared(shared, root .. "/second", { changes = "configuration", text = "b" }), 0)
+  t.is_true(run_shared(shared, root .. "/third", { changes = "configuration", text = "b", model = "M" }) > 0)
+  t.error_matches(function() run_shared({}, root .. "/fourth", { changes = "all" }) end,
+    '`changes` may be "configuration", got "all"')
+end)
+
+t.test("a stage taken over counts as trained when the run is resumed", function()
+  local root, shared = folder(), {}
+  run_shared(shared, root .. "/first")
+  local M = with_late_key()
+  M.stages[2].setup = function() error("stopped here", 0) end
+  t.error_matches(function()
+    run { experiment = M, out = root .. "/second", shared = shared, set = { "late=0.5" }, scripts = two_scripts {} }
+  end, "stopped here")
+  local steps, result = run_shared(nil, root .. "/second", { resume = true })
+  t.equal({ steps, result.is_finished }, { 0, true })
+end)
+
 t.test("an ablation that changes its model does not change the original", function()
   local M = fresh()
   M.config.lr = 0.5

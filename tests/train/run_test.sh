@@ -155,7 +155,7 @@ compared() {
   cp "$toy" again.lua
   sed -i 's/experiment "toy"/experiment "again"/; s/momentum = 0.9/momentum = 0/' again.lua
   "$mvgraph" run "$toy" again.lua --device null --table >out.log 2>&1 || return 1
-  tail -n 6 out.log | grep -q '^  toy ' && tail -n 6 out.log | grep -q '^  again '
+  tail -n 9 out.log | grep -q '^  toy ' && tail -n 9 out.log | grep -q '^  again ' && [ -f runs/table/table.tex ]
 }
 check 'several scripts print one table' compared
 
@@ -175,15 +175,18 @@ check 'a plan made without allocating is the plan that the device gets' planned
 # pa_of METRICS.json: PA-MPJPE of the last stage
 pa_of() { grep -o '"pa_mpjpe_mm": *[0-9.e-]*' "$1" | tail -n 1 | sed 's/.*: *//'; }
 
-# has_row NAME: the table's row of two runs, "NAME (PA-MPJPE +- spread) ... mean ...", worked out from what they wrote
+# has_row NAME: the table's row of two runs, "NAME ... mean +- spread" of PA-MPJPE, worked out from what they wrote
 has_row() {
   expected=$(awk -v a="$(pa_of "runs/$1/metrics.json")" -v b="$(pa_of "runs/$1-2/metrics.json")" 'BEGIN {
     if (a == "" || b == "" || a == b) exit 1
     gap = a > b ? a - b : b - a
-    printf "(PA-MPJPE +- %.1f)  *[0-9.]*  *%.1f ", gap / sqrt(2), (a + b) / 2
+    printf "%.1f +- %.1f", (a + b) / 2, gap / sqrt(2)
   }') || { echo "no two results of $1"; return 1; }
-  [ "$(tail -n 6 ../out.log | grep -c "^  $1 ")" = 1 ] || { echo "not one row of $1"; return 1; }
-  tail -n 6 ../out.log | grep -q "^  $1 $expected" || { echo "no '$1 $expected'"; return 1; }
+  [ "$(grep -c "^  $1 .* +- " ../out.log)" = 1 ] || { echo "not one row of $1"; return 1; }
+  grep "^  $1 .* +- " ../out.log | grep -q -- " $expected " || { echo "no '$1 $expected'"; return 1; }
+  grep -q "^| $1 | .* ± " runs/table/table.md && grep -q "^$1 & .* .pm " runs/table/table.tex &&
+    grep -q "^$1,2," runs/table/table.csv && [ "$(grep -c "^$1,[01],runs/$1" runs/table/runs.csv)" = 2 ] ||
+    { echo "no $1 in the files"; return 1; }
   grep -q '"seed": *0' "runs/$1/config.json" && grep -q '"seed": *1' "runs/$1-2/config.json"
 }
 
@@ -192,6 +195,26 @@ seeds() (
   "$mvgraph" run "$toy" again.lua --seeds 2 --table --set epochs=1 --device null >../out.log 2>&1 || exit 1
   [ "$(grep -c '^results: ' ../out.log)" = 4 ] && has_row toy && has_row again
 )
-check 'two scripts with two seeds each give one table of means and spreads' seeds
+check 'two scripts with two seeds each give one table of means and spreads, printed and as files' seeds
+
+# Several runs in one folder: killed in between, the rest follows, and what is there stays as it is.
+several() {
+  "$mvgraph" run "$toy" again.lua --seeds 2 --set epochs=1 --device null --out several >out.log 2>&1 || return 1
+  for run in toy-seed0 toy-seed1 again-seed0 again-seed1; do
+    [ -f "several/$run/metrics.json" ] || { echo "no $run"; return 1; }
+  done
+  cp several/table.csv table-before.csv
+  rm -r several/again-seed1 several/table.csv
+  rm several/toy-seed1/metrics.json
+  touch -d '2001-01-01' several/toy-seed0/metrics.json
+  "$mvgraph" run "$toy" again.lua --seeds 2 --resume --set epochs=1 --device null --out several >out.log 2>&1 || return 1
+  [ "$(find several/toy-seed0/metrics.json -newermt 2002-01-01)" = '' ] || { echo 'a finished run was run again'; return 1; }
+  cut -d, -f1-14 several/table.csv >a.csv && cut -d, -f1-14 table-before.csv >b.csv && diff a.csv b.csv
+}
+check 'several runs in one folder go on where they were left' several
+check 'they need the folder to go on' fails 2 'in the folder that they were given with --out' \
+  "$mvgraph" run "$toy" again.lua --resume --device null
+check 'other settings than those of a finished run are refused' fails 1 'was started with epochs = 1, not 2' \
+  "$mvgraph" run "$toy" again.lua --seeds 2 --resume --set epochs=2 --device null --out several
 
 echo "1..$count"

@@ -1,7 +1,6 @@
 -- mvgraph tune: the fastest tile for each matrix product of a script's programs, on the device at hand.
 local cli = require "mvgraph.cli"
 local core = require "mvgraph.core"
-local mv = require "mvgraph"
 local progress = require "mvgraph.progress"
 local program_settings = require("mvgraph.program").settings
 local script_programs = require "mvgraph.script_programs"
@@ -34,12 +33,6 @@ local function print_table(name, rows)
   if refused > 0 then print(("%d tiles gave other results than the default and were refused"):format(refused)) end
 end
 
-local function new_progress()
-  return progress.new {
-    write = core.write_error, clock = mv.clock, is_terminal = mv.is_tty(), width = core.terminal_width(),
-  }
-end
-
 local function tune(made, line)
   local rows = {}
   local tuner <close> = made:compile().compiled:tuner()
@@ -59,7 +52,7 @@ function verb.run(given)
   end
   program_settings.is_in_shaders = true
   script_programs.with(given.files[1], given, function(programs)
-    local line, count = new_progress(), 0
+    local line, count = progress.on_terminal(), 0
     for _, made in ipairs(script_programs.choose(programs, given.program)) do
       local rows = tune(made, line)
       count = count + #rows
