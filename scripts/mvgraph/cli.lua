@@ -9,7 +9,7 @@ local options = require "mvgraph.core.options"
 local cli = {}
 
 local VERBS <const> = {
-  "run", "show", "check", "ops", "graph", "plan", "profile", "tune", "import", "inspect", "devices", "test",
+  "run", "predict", "show", "check", "ops", "graph", "plan", "profile", "tune", "import", "inspect", "devices", "test",
 }
 
 local COMMON <const> = {

@@ -1,0 +1,148 @@
+-- mvgraph predict, and several scripts in one command: small networks of CMANet, as a person runs them.
+local t = require "spec"
+local core = require "mvgraph.core"
+local mv = require "mvgraph"
+package.path = "tests/support/?.lua;" .. package.path
+local command = require "command"
+local fixture = require "capture_fixture"
+
+local root <const> = core.temporary_directory()
+local SMALL <const> = { "data.train_count=8", "data.test_count=4", "batch=2", "views=3", "hidden=16", "irv.steps=4",
+  "iev.steps=4", "smplify.camera=1", "smplify.body=1", "smplify.inter_view=1", "smplify.batch=32", "image=32",
+  "encoder.patch_size=4" }
+
+local function train(words)
+  for _, assignment in ipairs(SMALL) do table.move({ "--set", assignment }, 1, 2, #words + 1, words) end
+  table.move({ "--preset", "tiny" }, 1, 2, #words + 1, words)
+  local printed, code, problem = command.run("run", table.unpack(words))
+  t.equal({ problem, code }, { nil, 0 })
+  return printed
+end
+
+-- One run of the model and two of its ablations, made when they are first needed.
+local has_run
+local function runs()
+  t.needs_device(core)
+  if not has_run then
+    has_run = train { "models/cmanet.lua", "models/ablations/cmanet_no_screening.lua",
+      "models/ablations/cmanet_no_filter.lua", "--out", root .. "/all", "--table" }
+  end
+  return root .. "/all", has_run
+end
+
+local function load(path) return mv.safetensors.load(path) end
+
+local function json(path) return mv.json.decode(core.file.read(path)) end
+
+t.test("ablations share the stage that they have in common, to the bytes of training it alone", function()
+  local folder = runs()
+  local function record(name)
+    for line in core.file.read(("%s/cmanet%s-seed0/metrics.jsonl"):format(folder, name)):gmatch "[^\n]+" do
+      local found = mv.json.decode(line)
+      if found.event == "evaluation" and found.stage == "intra-view" then return found end
+    end
+  end
+  t.equal({ record("").trained_by, record("-no-filter").trained_by }, {})
+  t.equal(record("-no-screening").trained_by, folder .. "/cmanet-seed0")
+  t.is_true(record("").key ~= record("-no-filter").key)
+  train { "models/ablations/cmanet_no_screening.lua", "--out", root .. "/alone" }
+  for _, name in ipairs { "01-intra-view", "02-inter-view" } do
+    local path = ("/checkpoints/%s.safetensors"):format(name)
+    local alone = core.file.read(root .. "/alone" .. path)
+    t.is_true(core.file.read(folder .. "/cmanet-no-screening-seed0" .. path) == alone, name .. " differs")
+  end
+end)
+
+t.test("their table has a row each", function()
+  local folder, printed = runs()
+  for _, name in ipairs { "cmanet", "cmanet-no-screening", "cmanet-no-filter" } do
+    t.is_true(printed:find(("\n  %s  "):format(name), 1, true), "no row of " .. name .. " in:\n" .. printed)
+    t.is_true(core.file.read(folder .. "/table.md"):find(("| %s |"):format(name), 1, true), name)
+  end
+  local metrics = json(folder .. "/cmanet-seed0/metrics.json").stages[2]
+  t.is_true(core.file.read(folder .. "/runs.csv"):find((",%.6g,"):format(metrics.pa_mpjpe_mm), 1, true))
+end)
+
+t.test("predicting what a run predicted gives the same bytes", function()
+  local folder = runs()
+  local out = root .. "/again"
+  local printed, code, problem = command.run("predict", "models/cmanet.lua", "--checkpoint",
+    folder .. "/cmanet-seed0/checkpoints/02-inter-view.safetensors", "--out", out)
+  t.equal({ problem, code }, { nil, 0 })
+  t.equal(core.file.read(out .. "/predictions.safetensors"),
+    core.file.read(folder .. "/cmanet-seed0/predictions.safetensors"))
+  local trained, predicted = json(folder .. "/cmanet-seed0/metrics.json").stages[2], json(out .. "/metrics.json")
+  for _, key in ipairs { "mpjpe_mm", "pa_mpjpe_mm", "pck150", "auc", "pa_pck150", "pa_auc", "reprojection_px" } do
+    t.equal(predicted.stages[1][key], trained[key])
+  end
+  t.is_true(printed:find("results: " .. out, 1, true), printed)
+end)
+
+local function capture()
+  local folder = root .. "/capture"
+  if not core.file.exists(folder) then
+    local settings = { cameras = 3, frames = 6 }
+    local people, _, truth = fixture.people(settings)
+    people[2][4] = {} -- the second camera misses somebody once
+    fixture.write(folder, people)
+    core.file.write(folder .. "/reference3d.json", fixture.reference(truth))
+    core.file.write(folder .. "/calibration.toml", fixture.calibration(3))
+  end
+  return folder
+end
+
+t.test("footage that the model has never seen, one view missing in a frame: all frames, judged, and shown", function()
+  local folder = runs()
+  local out = root .. "/footage"
+  local _, code, problem = command.run("predict", "models/cmanet.lua", "--checkpoint", folder .. "/cmanet-seed0",
+    "--data", capture(), "--out", out)
+  t.equal({ problem, code }, { nil, 0 })
+  local predictions, metadata = load(out .. "/predictions.safetensors")
+  t.equal(predictions.joints.shape, { 6, 3, 25, 3 })
+  for name, array in pairs(predictions) do t.is_true(array:is_finite(), name) end
+  t.equal(mv.json.decode(metadata.frame_ids)[6], "000005")
+  local row = json(out .. "/metrics.json").stages[1]
+  t.is_true(row.pa_mpjpe_mm > 0 and row.mpjpe_mm > row.pa_mpjpe_mm)
+  t.equal(row.poses, 6 * 3 - 1)
+  t.equal(json(out .. "/config.json").config.dataset, "capture")
+  local shown = { command.run("show", out) }
+  t.equal({ shown[2], shown[3] }, { 0 })
+  t.is_true(core.file.exists(out .. "/sheet.png"))
+end)
+
+t.test("some frames of it, and the stage that a checkpoint ends in", function()
+  local folder = runs()
+  local out = root .. "/part"
+  local _, code, problem = command.run("predict", "models/cmanet.lua", "--checkpoint",
+    folder .. "/cmanet-seed0/checkpoints/01-intra-view.safetensors", "--data", capture(), "--set", "capture.test=2-3",
+    "--out", out)
+  t.equal({ problem, code }, { nil, 0 })
+  local predictions, metadata = load(out .. "/predictions.safetensors")
+  t.equal({ predictions.joints.shape[1], metadata.stage }, { 2, "intra-view" })
+end)
+
+for what, case in pairs {
+  ["another script's checkpoint"] = { { "models/ablations/cmanet_no_filter.lua", "--checkpoint", "@" },
+    "is a checkpoint of 'cmanet', not of 'cmanet%-no%-filter'; name its own script" },
+  ["a model of another shape"] = { { "models/cmanet.lua", "--checkpoint", "@", "--set", "hidden=8" },
+    "02%-inter%-view.safetensors: does not fit the model: .*; leave the model's configuration keys" },
+  ["more views than cameras"] = { { "models/cmanet.lua", "--checkpoint", "@", "--set", "views=4", "--data", "capture" },
+    "it has 3 cameras, the configuration asks for views=4" },
+  ["a folder without a checkpoint"] = { { "models/cmanet.lua", "--checkpoint", "capture" }, "no checkpoint in it" },
+  ["predictions instead of a checkpoint"] = { { "models/cmanet.lua", "--checkpoint", "predictions" },
+    "predictions.safetensors: not a checkpoint of this program" },
+  ["no checkpoint"] = { { "models/cmanet.lua" }, "predict needs %-%-checkpoint" },
+  ["no script"] = { {}, "predict needs the model's script" },
+} do
+  t.test("refused: " .. what, function()
+    local run = runs() .. "/cmanet-seed0"
+    local words = {}
+    for i, word in ipairs(case[1]) do
+      words[i] = word == "@" and run .. "/checkpoints/02-inter-view.safetensors" or word == "capture" and capture()
+        or word == "predictions" and run .. "/predictions.safetensors" or word
+    end
+    local _, code, problem = command.run("predict", table.unpack(words))
+    t.equal(code, nil)
+    t.is_true(problem:find(case[2]), problem)
+  end)
+end
