@@ -4,8 +4,8 @@
 ---
 ---   --set dataset=benchmark --data FOLDER     *.asf with *.amc, or *.bvh, in the folder or folders below it
 ---
---- Subjects, their clothes, and what the detector gets wrong are those of the synthetic dataset; so are the fields.
---- Every subject performs every motion of its split; samples are taken evenly from all of that.
+--- Subjects, their clothes, and what the detector gets wrong are drawn as the synthetic dataset's; the fields are its,
+--- too. Every subject performs every motion of its split; samples are taken evenly from all of that.
 
 local mv = require "mvgraph"
 local cache = require "mvgraph.cache"
@@ -69,7 +69,7 @@ end
 local function frame_ids(name, split, files)
   local ids = {}
   for k = 0, split.count - 1 do
-    local subject, motion, frame = split.instants:at(k, 0), split.instants:at(k, 1), split.instants:at(k, 2)
+    local motion, subject, frame = split.instants:at(k, 0), split.instants:at(k, 1), split.instants:at(k, 2)
     ids[k + 1] = ("%s/%03d_%s/%05d"):format(name, subject, files[motion].name, frame - 1)
   end
   return ids

@@ -39,16 +39,6 @@ local function draw_place(views, random)
   return scene.place(random, rig.draw(random:fork "cameras", views))
 end
 
--- A list whose items are drawn when they are first asked for, each from its own generator.
-local function draw_lazily(random, draw, given)
-  return setmetatable({}, {
-    __index = function(self, i)
-      self[i] = draw(given, random:fork(i))
-      return rawget(self, i)
-    end,
-  })
-end
-
 local function frame_ids(name, settings)
   local ids, kinds = {}, SPLITS[name].kinds
   for i = 0, settings.count - 1 do
@@ -62,8 +52,8 @@ local function make_arrays(name, settings, random, report)
   local plan, skeleton, body = SPLITS[name], mv.skeletons.get(settings.skeleton), mv.body.generate()
   local arrays = scene.arrays(settings.count, settings.views, #skeleton.joints, settings.size)
   local split = scene.split(arrays)
-  local places = draw_lazily(random:fork "places", draw_place, settings.views)
-  local subjects = draw_lazily(random:fork "subject", scene.subject, body)
+  local places = scene.draw_lazily(random:fork "places", draw_place, settings.views)
+  local subjects = scene.draw_lazily(random:fork "subject", scene.subject, body)
   local sample, sequence = 0, 0
   while sample < split.count do
     local own = random:fork("sequence"):fork(sequence)

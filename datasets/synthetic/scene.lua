@@ -12,6 +12,20 @@ local scene = {}
 local REFERENCE <const> = "h36m17"
 local JUDGED_SIZE <const> = 64 -- pixels of the depth map that tells what a detector could see
 
+---A list whose items are drawn when they are first asked for, each from its own generator.
+---@param random generator
+---@param draw fun(given: any, random: generator): any
+---@param given any
+---@return table
+function scene.draw_lazily(random, draw, given)
+  return setmetatable({}, {
+    __index = function(self, i)
+      self[i] = draw(given, random:fork(i))
+      return rawget(self, i)
+    end,
+  })
+end
+
 ---@class Subject
 ---@field beta number[] [10]
 ---@field shaped ShapedBody

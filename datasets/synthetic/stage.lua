@@ -1,5 +1,5 @@
--- Recorded motions performed by generated subjects in one studio: every subject performs every motion, from a heading
--- of its own; which instants become samples; and their arrays.
+-- Recorded motions performed by generated subjects in one studio: every motion is performed by every subject, from a
+-- heading of its own; which instants become samples; and their arrays. One motion is in memory at a time.
 
 local mv = require "mvgraph"
 local rig = require "datasets.synthetic.rig"
@@ -70,25 +70,34 @@ end
 
 -- Evenly spread instants, one-based: one out of each of `count` equal parts of all frames, anywhere in it, so that no
 -- two subjects show the same instants.
----@return { [1]: integer, [2]: integer, [3]: integer }[] subject, trial, frame
-local function choose(random, trials, subjects, count)
-  local each = 0
-  for _, trial in ipairs(trials) do each = each + trial.motion.count end
-  local total = subjects * each
+---@param lengths integer[] frames of each trial
+---@return { [1]: integer, [2]: integer, [3]: integer }[] trial, subject, frame
+local function choose(random, lengths, subjects, count)
+  local total = 0
+  for _, length in ipairs(lengths) do total = total + subjects * length end
   if count > total then
     error(("%d samples are asked for, %d subjects in these motions have %d frames at %d Hz; lower the count, or give "
       .. "more motions"):format(count, subjects, total, RATE), 0)
   end
-  local chosen = {}
+  local chosen, trial, before = {}, 1, 0
   for k = 0, count - 1 do
-    local at = math.min(math.floor((k + random:uniform(0, 1)) * total / count), total - 1)
-    local subject, rest, trial = at // each + 1, at % each, 1
-    while rest >= trials[trial].motion.count do
-      rest, trial = rest - trials[trial].motion.count, trial + 1
+    local at = random:integer(k * total // count, (k + 1) * total // count - 1)
+    while at - before >= subjects * lengths[trial] do
+      before, trial = before + subjects * lengths[trial], trial + 1
     end
-    chosen[k + 1] = { subject, trial, rest + 1 }
+    chosen[k + 1] = { trial, (at - before) // lengths[trial] + 1, (at - before) % lengths[trial] + 1 }
   end
   return chosen
+end
+
+-- A subject's performance of a trial, and what it is drawn with besides what all are.
+local function prepare(common, subject, trial, random)
+  local performance = perform(subject, trial, math.rad(random:uniform(-HEADING, HEADING)))
+  local reach = performance.stride * trial.reach
+  return performance, setmetatable({
+    random = random, subject = subject,
+    furniture = room.furniture(random:fork "furniture", reach + CLEARANCE[1], reach + CLEARANCE[2]),
+  }, { __index = common })
 end
 
 ---@param random generator
@@ -103,29 +112,25 @@ end
 ---@param studio Place
 ---@param random generator of the split
 ---@param report fun(done: integer)
----@return table<string, Array> arrays of scene.split, and `instants` i32 [count, 3]: subject, motion, frame, from 1
+---@return table<string, Array> arrays of scene.split, and `instants` i32 [count, 3]: motion, subject, frame, from 1
 function stage.arrays(settings, files, studio, random, report)
-  local body, skeleton, trials = mv.body.generate(), mv.skeletons.get(settings.skeleton), {}
-  for i, file in ipairs(files) do trials[i] = open_trial(file, settings.reading) end
+  local skeleton, lengths = mv.skeletons.get(settings.skeleton), {}
+  for i, file in ipairs(files) do lengths[i] = open_trial(file, settings.reading).motion.count end
   local arrays = scene.arrays(settings.count, settings.views, #skeleton.joints, settings.size)
-  local chosen = choose(random:fork "instants", trials, settings.subjects, settings.count)
+  local chosen = choose(random:fork "instants", lengths, settings.subjects, settings.count)
   arrays.instants = mv.array.from(chosen, nil, "i32")
-  local split, state, performance = scene.split(arrays), nil, nil
+  local common = { body = mv.body.generate(), size = settings.size, skeleton = skeleton, place = studio }
+  local subjects = scene.draw_lazily(random:fork "subject", scene.subject, common.body)
+  local split, before, trial, performance, state = scene.split(arrays), {}, nil, nil, nil
   for k, instant in ipairs(chosen) do
-    local subject, trial = instant[1], instant[2]
-    local before = chosen[k - 1]
-    if not before or before[1] ~= subject or before[2] ~= trial then
-      local own = random:fork("performance"):fork(subject):fork(trial)
-      local person = before and before[1] == subject and state.subject
-        or scene.subject(body, random:fork("subject"):fork(subject))
-      performance = perform(person, trials[trial], math.rad(own:uniform(-HEADING, HEADING)))
-      local reach = performance.stride * trials[trial].reach
-      state = {
-        body = body, size = settings.size, skeleton = skeleton, random = own, place = studio, subject = person,
-        furniture = room.furniture(own:fork "furniture", reach + CLEARANCE[1], reach + CLEARANCE[2]),
-      }
+    local is_new = instant[1] ~= before[1]
+    if is_new then trial = open_trial(files[instant[1]], settings.reading) end
+    if is_new or instant[2] ~= before[2] then
+      local own = random:fork("performance"):fork(instant[1]):fork(instant[2])
+      performance, state = prepare(common, subjects[instant[2]], trial, own)
     end
     scene.add(state, split, k - 1, pose(performance, instant[3]))
+    before = instant
     report(k)
   end
   return arrays

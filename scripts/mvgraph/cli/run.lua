@@ -13,7 +13,7 @@ local run = {
   summary = "train and evaluate the experiment of a model script",
   usage = "FILE.lua...",
   options = {
-    { "data", "DIR", "a capture: a video or images per camera and a detector's JSON per camera" },
+    { "data", "DIR", "a capture: video or images and a detector's JSON per camera; or what --set dataset=NAME reads" },
     { "preset", "NAME", "which preset of the script; default: tiny on a CPU, else paper" },
     { "set", "KEY=VALUE", "override a configuration key, such as irv.lr=1e-4; may be repeated", repeated = true },
     { "seed", "N", "seed of everything random", type = "integer" },

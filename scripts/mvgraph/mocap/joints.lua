@@ -128,7 +128,22 @@ function joints.find(motion)
   return found
 end
 
----How a motion's rest pose stands: the rotation to it from one that is upright along y and faces z.
+-- The legs of someone who stands point away from the neck.
+local function check_standing(motion, found, rest, up)
+  for _, side in ipairs { "left_", "right_" } do
+    local hip, ankle, rise, squared = rest[found[side .. "hip"]], rest[found[side .. "ankle"]], 0, 0
+    for d = 1, 3 do
+      rise, squared = rise + up[d] * (hip[d] - ankle[d]), squared + (hip[d] - ankle[d]) ^ 2
+    end
+    if rise <= 0.5 * math.sqrt(squared) then
+      error(motion.file .. ": its rest pose, where nothing turns, is not that of someone who stands; export it with "
+        .. "joints that do not turn in a T-pose or with arms down", 0)
+    end
+  end
+end
+
+---How a motion's rest pose stands: the rotation to it from one that is upright along y and faces z. One that does not
+---stand is refused.
 ---@param motion Motion
 ---@param found table<string, integer> of joints.find
 ---@return number[] columns: to the left, up along an axis, ahead, [3, 3]
@@ -143,6 +158,7 @@ function joints.stance(motion, found)
   end
   up[largest] = rise[largest] < 0 and -1 or 1
   left[largest] = 0
+  check_standing(motion, found, rest, up)
   local length = math.sqrt(left[1] ^ 2 + left[2] ^ 2 + left[3] ^ 2)
   if length < 1e-6 then refuse(motion, "the hips are at one place") end
   local x, y, z = left[1] / length, left[2] / length, left[3] / length
