@@ -270,20 +270,21 @@ end
 ---@param runner Runner
 ---@param stage table
 ---@param object table the stage's
----@param seconds number that its training took
----@param batch integer
+---@param trained { batch: integer, seconds: number?, overall: integer? } seconds and steps that its training took
 ---@param key string? of a stage that runs may share
-function experiment.evaluate_stage(runner, stage, object, seconds, batch, key)
+function experiment.evaluate_stage(runner, stage, object, trained, key)
   local self, split = runner.experiment, runner.dataset.test
   runner.progress:close()
-  local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count, batch)
+  local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count,
+    trained.batch)
   local names = joint_names(self, object)
   local row, errors = evaluation.score(predictions, names, split, self.root)
-  row.name, row.seconds = stage.name, seconds
+  row.name, row.seconds = stage.name, trained.seconds
   if errors then predictions.error = mv.array.from(errors, { #errors }) end
   mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
     stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names) })
-  runner.run:log { event = "evaluation", stage = stage.name, metrics = row, seconds = seconds, key = key }
+  runner.run:log { event = "evaluation", stage = stage.name, overall = trained.overall, metrics = row,
+    seconds = trained.seconds, key = key }
   runner.evaluations[stage.name] = row
   runner.progress:line(("%s: %s"):format(stage.name, evaluation.line(row)))
 end
@@ -381,6 +382,7 @@ function Experiment:run(given)
     result.rows[#result.rows + 1] = row
   end
   result.session_seconds = mv.clock() - started
+  run:write_csv()
   run:write_json("metrics.json", final)
   return result
 end

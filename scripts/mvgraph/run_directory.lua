@@ -1,9 +1,14 @@
 -- The folder of a run: where it lies, what is in it, and which one to resume.
---   config.json  metrics.jsonl  metrics.json (when finished)  predictions.safetensors  checkpoints/  scripts/
+--   config.json  metrics.jsonl  events.out.tfevents.mvgraph  metrics.csv and metrics.json (when finished)
+--   predictions.safetensors  checkpoints/  scripts/
 local checkpoint = require "mvgraph.checkpoint"
+local event_file = require "mvgraph.event_file"
 local mv = require "mvgraph"
+local run_log = require "mvgraph.run_log"
 
 local run_directory = {}
+
+local LOG <const>, EVENTS <const> = "/metrics.jsonl", "/events.out.tfevents.mvgraph"
 
 ---@class RunDirectory
 ---@field path string
@@ -53,7 +58,8 @@ function run_directory.create(root, name, out)
   end
   local run = open(path)
   mv.file.make_directory(run.checkpoints)
-  mv.file.write(path .. "/metrics.jsonl", "")
+  mv.file.write(path .. LOG, "")
+  mv.file.write(path .. EVENTS, event_file.head(os.time()))
   return run
 end
 
@@ -101,17 +107,20 @@ function RunDirectory:read_json(name)
   return mv.json.decode(mv.file.read(path), path)
 end
 
----Adds a line to metrics.jsonl.
----@param record table
+---Adds a line to metrics.jsonl, and the same to the events.
+---@param record table gets the time, seconds since 1970
 function RunDirectory:log(record)
-  mv.file.append(self.path .. "/metrics.jsonl", mv.json.encode(record) .. "\n")
+  record.time = os.time()
+  mv.file.append(self.path .. LOG, mv.json.encode(record) .. "\n")
+  local events = run_log.events(record)
+  if events ~= "" then mv.file.append(self.path .. EVENTS, events) end
 end
 
 ---Records of metrics.jsonl. A last line that was cut by a kill is left out.
 ---@return table[]
 function RunDirectory:read_log()
   local records = {}
-  local path = self.path .. "/metrics.jsonl"
+  local path = self.path .. LOG
   if not mv.file.exists(path) then return records end
   for line in mv.file.read(path):gmatch "([^\n]*)\n" do
     local is_whole, record = pcall(mv.json.decode, line, path)
@@ -120,19 +129,27 @@ function RunDirectory:read_log()
   return records
 end
 
----Forgets what was logged after a checkpoint, so that a resumed run logs each step once.
+---Forgets what was logged after a checkpoint, so that a resumed run logs each step once. The events are those of the
+---records that are left, wherever a kill cut them.
 ---@param is_kept fun(record: table): boolean
 ---@return table[] kept
 function RunDirectory:trim_log(is_kept)
-  local kept, lines = {}, {}
+  local kept, lines, events = {}, {}, { event_file.head(os.time()) }
   for _, record in ipairs(self:read_log()) do
     if is_kept(record) then
       kept[#kept + 1] = record
       lines[#lines + 1] = mv.json.encode(record) .. "\n"
+      events[#events + 1] = run_log.events(record)
     end
   end
-  mv.file.write(self.path .. "/metrics.jsonl", table.concat(lines))
+  mv.file.write(self.path .. LOG, table.concat(lines))
+  mv.file.write(self.path .. EVENTS, table.concat(events))
   return kept
+end
+
+---Writes what was logged as metrics.csv.
+function RunDirectory:write_csv()
+  mv.file.write(self.path .. "/metrics.csv", run_log.csv(self:read_log()))
 end
 
 ---Keeps a copy of each script.

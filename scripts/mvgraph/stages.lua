@@ -129,8 +129,8 @@ function Runner:take_over(entry, index, stage)
   local position = { stage = index, epoch = plan.epochs + 1, step = 0, has_begun = false, is_final = true }
   local tensors = shared_stages.take_over(entry, self, stage)
   self:write_checkpoint(position, stage, tensors)
-  self.run:log { event = "evaluation", stage = stage.name, metrics = entry.row, seconds = entry.row.seconds,
-    key = self.keys[index], trained_by = entry.run.path }
+  self.run:log { event = "evaluation", stage = stage.name, overall = plan.epochs * plan.steps, metrics = entry.row,
+    seconds = entry.row.seconds, key = self.keys[index], trained_by = entry.run.path }
   self.evaluations[stage.name] = entry.row
   self.progress:line(("%s: as %s trained it, everything it depends on is the same"):format(stage.name, entry.run.path))
   return { position = position, tensors = tensors }
@@ -205,8 +205,8 @@ function Runner:run_epoch(stage, object, position, plan)
     position.step = step
     bar:update(overall, ("epoch %d/%d"):format(position.epoch, plan.epochs), sorted_losses(losses))
     if overall % self.config.log_every == 0 or step == plan.steps then
-      self.run:log { event = "step", stage = stage.name, epoch = position.epoch, step = step, lr = lr, losses = losses,
-        seconds = plan.seconds_before + mv.clock() - plan.started }
+      self.run:log { event = "step", stage = stage.name, epoch = position.epoch, step = step, overall = overall,
+        lr = lr, losses = losses, seconds = plan.seconds_before + mv.clock() - plan.started }
     end
     local is_stopping = is_interrupted()
     if overall < plan.epochs * plan.steps then
@@ -296,7 +296,7 @@ function Runner:run_all()
       if not position.is_final and not self:train(stage, object, position, plan) then return false end
       local seconds = plan.seconds_before + (saved and saved.position.is_final and 0 or mv.clock() - plan.started)
       local key = self.keys[k]
-      self:evaluate(stage, object, seconds, plan.batch, key)
+      self:evaluate(stage, object, { batch = plan.batch, seconds = seconds, overall = plan.epochs * plan.steps }, key)
       if key then shared_stages.remember(self.shared, key, self.run, k, stage.name, self.evaluations[stage.name]) end
     else
       self.model:load_state_dict(stages.weights(saved))

@@ -1,7 +1,10 @@
 -- Experiments end to end on a toy: runs, checkpoints, resume, what goes wrong.
 local mv = require "mvgraph"
 local checkpoint = require "mvgraph.checkpoint"
+local event_file = require "mvgraph.event_file"
 local progress = require "mvgraph.progress"
+local run_directory = require "mvgraph.run_directory"
+local run_log = require "mvgraph.run_log"
 local t = require "spec"
 
 package.path = mv.core.root_dir .. "/tests/train/?.lua;" .. package.path
@@ -54,7 +57,8 @@ t.test("a run leaves configuration, log, metrics, predictions and one checkpoint
   t.is_true(result.is_finished)
   t.equal(result.run.path, root .. "/toy")
   t.equal(mv.file.list(root .. "/toy"),
-    { "checkpoints", "config.json", "metrics.json", "metrics.jsonl", "predictions.safetensors" })
+    { "checkpoints", "config.json", "events.out.tfevents.mvgraph", "metrics.csv", "metrics.json", "metrics.jsonl",
+      "predictions.safetensors" })
   t.equal(mv.file.list(root .. "/toy/checkpoints"), { "01-first.safetensors", "02-second.safetensors" })
   local metrics = mv.json.decode(mv.file.read(root .. "/toy/metrics.json"))
   t.equal(#metrics.stages, 2)
@@ -109,6 +113,18 @@ t.test("a resumed run logs every step once", function()
     return list
   end
   t.equal(steps(root .. "/b"), steps(root .. "/a"))
+end)
+
+t.test("a resumed run has the events of its log, wherever a kill cut them", function()
+  local out = folder() .. "/cut"
+  t.error_matches(function() run { runs = out, out = out, stop_at = { stage = 1, step = 33 } } end, "stopped")
+  local path = out .. "/events.out.tfevents.mvgraph"
+  mv.file.write(path, mv.file.read(path):sub(1, -7))
+  run { runs = out, out = out, resume = true }
+  local expected = {}
+  for _, record in ipairs(run_directory.open(out):read_log()) do expected[#expected + 1] = run_log.events(record) end
+  t.is_true(#expected > 14)
+  t.equal(mv.file.read(path):sub(#event_file.head(0) + 1), table.concat(expected))
 end)
 
 t.test("a stage tells what its steps took and how much of that its programs ran", function()
