@@ -1,7 +1,9 @@
-// What other programs' files hold, for scripts: entries of ZIP archives, and elements of any type.
+// What other programs' files hold, for scripts: entries of ZIP archives, read and written, and
+// elements of any type.
 #include "base/alloc.h"
 #include "io/elements.h"
 #include "io/zip.h"
+#include "io/zip_write.h"
 #include "script/lib.h"
 #include "script/sandbox.h"
 
@@ -53,6 +55,31 @@ static int zip_read(lua_State *L) {
   mvg_ndarray *array = mvg_lua_new_array(L, MVG_DTYPE_U8, &shape);
   mvg_lua_check(L, mvg_zip_read(zip, index, array->data));
   return 1;
+}
+
+// The text of field `key` of the table on top of the stack, which keeps it.
+static const char *get_text_field(lua_State *L, const char *key, size_t *out_size) {
+  lua_pushstring(L, key);
+  if (lua_rawget(L, -2) != LUA_TSTRING) luaL_error(L, "an entry's %s must be text", key);
+  const char *text = lua_tolstring(L, -1, out_size);
+  lua_pop(L, 1);
+  return text;
+}
+
+// zip_write(path, list of {name = text, bytes = text})
+static int zip_write_file(lua_State *L) {
+  const char *path = mvg_arg_path(L, 1, true);
+  int count = mvg_arg_list(L, 2, INT32_MAX, "the entries of an archive");
+  mvg_zip_entry *entries = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *entries, 0);
+  for (int i = 0; i < count; ++i) {
+    if (lua_rawgeti(L, 2, i + 1) != LUA_TTABLE) return luaL_error(L, "an entry must be a table");
+    size_t name_size;
+    entries[i].name = get_text_field(L, "name", &name_size);
+    entries[i].bytes = get_text_field(L, "bytes", &entries[i].size_bytes);
+    lua_pop(L, 1);
+  }
+  mvg_lua_check(L, mvg_zip_write(path, entries, (size_t)count));
+  return 0;
 }
 
 static void get_bytes(lua_State *L, int index, const void **out_bytes, size_t *out_size) {
@@ -108,8 +135,11 @@ static int read_text(lua_State *L) {
 int mvg_lua_open_archive(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"names", zip_names}, {"read", zip_read}, {"close", zip_close_file}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"zip_open", zip_open_file}, {"elements", read_elements}, {"text", read_text}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"zip_open", zip_open_file},
+                                       {"zip_write", zip_write_file},
+                                       {"elements", read_elements},
+                                       {"text", read_text},
+                                       {NULL, NULL}};
   mvg_lua_new_class(L, ZIP_CLASS, methods, zip_close_file);
   luaL_setfuncs(L, functions, 0);
   return 0;

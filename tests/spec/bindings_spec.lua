@@ -49,7 +49,7 @@ end
 
 local SKIPPED <const> = { -- what prints, what touches files, and what opens a device for all that follows
   write_error = true, log = true, temporary_directory = true, file = true, cache = true, image_write_png = true,
-  save = true, select_device = true, open_device = true,
+  save = true, zip_write = true, select_device = true, open_device = true,
 }
 
 local METHODS <const> = {

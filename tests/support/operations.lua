@@ -84,6 +84,13 @@ function operations.read_image(arguments)
   assert(mv.core.image_read(path):at(4, 6, 2) == 9)
 end
 
+function operations.archive(arguments)
+  local path = arguments[1] .. "/archive.zip"
+  mv.core.zip_write(path, { { name = "first", bytes = "some" }, { name = "second", bytes = "more" } })
+  local zip <close> = mv.core.zip_open(path)
+  assert(mv.core.text(zip:read(2), 0, 4) == "more")
+end
+
 ---Tables, strings, closures, coroutines and caught errors, of Lua's and of the engine.
 function operations.script()
   local words = {}

@@ -291,6 +291,10 @@ function core.temporary_directory() end
 ---@param path string
 ---@return userdata zip
 function core.zip_open(path) end
+---Entries are stored as they are; the same give the same file.
+---@param path string
+---@param entries {name: string, bytes: string}[]
+function core.zip_write(path, entries) end
 ---An array of elements as other programs store them, copied densely: floats to f32, booleans and u1 to u8, other
 ---integers to i32.
 ---@param bytes string|Array u8

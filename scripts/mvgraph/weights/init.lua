@@ -16,8 +16,8 @@ local weights = {}
 ---@field unread {name: string, what: string}[] what the file holds and nobody here reads
 ---@field calls table[] of a pickle: what it would have executed, in order
 
-local function opened(kind, arrays, names, values)
-  return { kind = kind, tensors = arrays, names = names, values = values or {}, unread = {}, calls = {} }
+local function opened(kind, arrays, names, values, unread)
+  return { kind = kind, tensors = arrays, names = names, values = values or {}, unread = unread or {}, calls = {} }
 end
 
 local function from_tree(kind, path, tree, calls, storages)
@@ -31,7 +31,8 @@ local function open_zip(path)
   if torch_file.is_archive(zip) then
     return from_tree("PyTorch archive", path, torch_file.open_archive(zip, path))
   end
-  return opened("NumPy archive", numpy_file.read_archive(zip, path))
+  local arrays, names, unread = numpy_file.read_archive(zip, path)
+  return opened("NumPy archive", arrays, names, nil, unread)
 end
 
 local function open_safetensors(path)

@@ -1,4 +1,4 @@
--- NumPy's files: one array (.npy) or a ZIP archive of them (.npz).
+-- NumPy's files: one array (.npy) or a ZIP archive of them (.npz), read and written.
 local core = require "mvgraph.core"
 
 local numpy_file = {}
@@ -51,20 +51,63 @@ function numpy_file.read(bytes, file)
   return array
 end
 
+local function holds_texts(bytes)
+  return text_of(bytes, 0, 64):find("'descr': '[<>|][US]%d+'", 1) ~= nil
+end
+
 ---Every array of an archive, by the name of its entry without ".npy".
 ---@param zip userdata
 ---@param file string for messages
 ---@return table<string, Array>
 ---@return string[] names in the archive's order
+---@return {name: string, what: string}[] unread arrays of texts
 function numpy_file.read_archive(zip, file)
-  local arrays, names = {}, {}
+  local arrays, names, unread = {}, {}, {}
   for i, entry in ipairs(zip:names()) do
-    local name = entry:match "^(.*)%.npy$"
+    local name, bytes = entry:match "^(.*)%.npy$", zip:read(i)
     if not name then error(("%s: entry '%s' is no array"):format(file, entry), 0) end
     if arrays[name] then error(("%s: two entries are named '%s'"):format(file, entry), 0) end
-    arrays[name], names[#names + 1] = numpy_file.read(zip:read(i), ("%s, entry '%s'"):format(file, entry)), name
+    if holds_texts(bytes) then
+      unread[#unread + 1] = { name = name, what = "texts" }
+    else
+      arrays[name], names[#names + 1] = numpy_file.read(bytes, ("%s, entry '%s'"):format(file, entry)), name
+    end
   end
-  return arrays, names
+  return arrays, names, unread
+end
+
+-- ---- writing ----
+
+local ALIGNMENT <const> = 64 -- of the first element
+local DESCRIPTIONS <const> = { f32 = "<f4", f64 = "<f8", i32 = "<i4", u8 = "|u1" }
+
+local function with_header(description, shape, elements)
+  local dims = table.concat(shape, ", ") .. (#shape == 1 and "," or "")
+  local header = ("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }"):format(description, dims)
+  local padding = -(#MAGIC + 4 + #header + 1) % ALIGNMENT
+  header = header .. (" "):rep(padding) .. "\n"
+  return MAGIC .. "\1\0" .. string.pack("<s2", header) .. elements
+end
+
+---The bytes of a .npy file, version 1.0.
+---@param array Array
+---@return string
+function numpy_file.encode(array)
+  return with_header(DESCRIPTIONS[array.dtype], array.shape, array:bytes())
+end
+
+---The same of texts: each as wide as the widest, in UTF-32.
+---@param texts string[] UTF-8
+---@return string
+function numpy_file.encode_texts(texts)
+  local width, rows = 1, {}
+  for _, text in ipairs(texts) do width = math.max(width, utf8.len(text)) end
+  for i, text in ipairs(texts) do
+    local points = {}
+    for _, point in utf8.codes(text) do points[#points + 1] = string.pack("<I4", point) end
+    rows[i] = table.concat(points) .. ("\0"):rep(4 * (width - #points))
+  end
+  return with_header("<U" .. width, { #texts }, table.concat(rows))
 end
 
 return numpy_file
