@@ -137,6 +137,7 @@ function InterView:estimate(given)
     camera = out.camera,
     points = posed.points,
     reprojection = posed.projected,
+    translation = ops.concat({ mv.smplify.translation(out.camera, given.crop) }, 2),
   }
 end
 

@@ -4,6 +4,7 @@ local mv = require "mvgraph"
 local losses = require "cmanet.losses"
 local pose = require "cmanet.pose"
 local stage = require "cmanet.stage"
+local ops = mv.ops
 
 local IntraView = stage.class "intra-view"
 
@@ -63,6 +64,7 @@ function IntraView:estimate(given)
     camera = out.camera,
     points = posed.points,
     reprojection = posed.projected,
+    translation = ops.concat({ mv.smplify.translation(out.camera, given.crop) }, 2),
   }
 end
 

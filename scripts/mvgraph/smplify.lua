@@ -36,9 +36,22 @@ local DEFAULTS <const> = {
   confidence = 0, -- keypoints below it do not count
 }
 
+local function column(rows, i)
+  return rows:slice(2, i, 1)
+end
+
+---Where the pelvis lies in the frame of the full camera (x right, y down, z away):
+---t = (tx + ox tz / f, ty + oy tz / f, tz), tz = f / s: the crop's own focal length and offset give the full camera.
+---@param camera Tensor network camera (s, tx, ty), [B, V, 3]
+---@param crop Tensor focal length and crop offset in half crops, [B, V, 3]
+---@return Tensor x, Tensor y, Tensor z metres, [B, V, 1]
+function smplify.translation(camera, crop)
+  local scale = ops.maximum(column(camera, 0), 1e-3)
+  return column(camera, 1) + column(crop, 1) / scale, column(camera, 2) + column(crop, 2) / scale,
+    column(crop, 0) / scale
+end
+
 ---Perspective projection of body-frame points through per-view orientation and the network camera.
----t = (tx + ox tz / f, ty + oy tz / f, tz), tz = f / s: the crop's own focal length and offset give the full-frame
----camera.
 ---@param points Tensor root-relative keypoints in the body frame, metres, [B, K, 3]
 ---@param rotation Tensor global orientations, [B, V, 3, 3]
 ---@param camera Tensor network camera (s, tx, ty), [B, V, 3]
@@ -50,14 +63,8 @@ function smplify.project(points, rotation, camera, crop)
   local k = points.shape[2]
   -- [B, V, K, 3] = sum over c of points [B, 1, K, 1, c] * rotation [B, V, 1, 3, c]
   local turned = (points:reshape { b, 1, k, 1, 3 } * rotation:reshape { b, v, 1, 3, 3 }):sum { 4 }
-  local function column(t, i)
-    return t:slice(2, i, 1):reshape { b, v, 1 }
-  end
-  local scale = ops.maximum(column(camera, 0), 1e-3)
   local focal, ox, oy = column(crop, 0), column(crop, 1), column(crop, 2)
-  local tz = focal / scale
-  local tx = column(camera, 1) + ox / scale
-  local ty = column(camera, 2) + oy / scale
+  local tx, ty, tz = smplify.translation(camera, crop)
   local depth = ops.maximum(turned:slice(3, 2, 1):reshape { b, v, k } + tz, 0.1)
   local x = (turned:slice(3, 0, 1):reshape { b, v, k } + tx) * focal / depth - ox
   local y = (turned:slice(3, 1, 1):reshape { b, v, k } + ty) * focal / depth - oy
