@@ -213,7 +213,7 @@ function capture.open(given)
     return {
       count = used_frames, images = images:narrow(first, used_frames), keypoints = keypoints:narrow(first, used_frames),
       crop = crop:narrow(first, used_frames), camera = camera:narrow(first, used_frames),
-      frame_ids = frame_ids(first, used_frames),
+      frame_ids = frame_ids(first, used_frames), rate = sources[1].rate,
     }
   end
   local first, tested = frame_range("test", keys.test, count)

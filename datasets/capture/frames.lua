@@ -13,6 +13,7 @@ local VERSION <const> = "capture crops 1" -- changes when the same input must gi
 ---@field count integer
 ---@field width integer pixels of the decoded pictures
 ---@field height integer
+---@field rate number? frames a second; nil: the file does not say
 
 --- Counts a camera's frames and finds their size.
 ---@param camera CaptureCamera
@@ -23,7 +24,8 @@ function frames.inspect(camera)
     return { camera = camera, count = #camera.images, width = first.shape[2], height = first.shape[1] }
   end
   local video = mv.video.open(camera.video)
-  local source = { camera = camera, count = video:frame_count(), width = video.width, height = video.height }
+  local source = { camera = camera, count = video:frame_count(), width = video.width, height = video.height,
+    rate = video.fps > 0 and video.fps or nil }
   video:close()
   if source.count == 0 then
     fail(camera.video, nil, "the video has no frames", "copy the video again")

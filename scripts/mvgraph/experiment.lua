@@ -33,7 +33,9 @@
 --   epoch_begin(self, epoch)           optional; true when it did so much that a checkpoint should follow at once
 --   make_programs(self)                optional; makes what it would make at a later need, for `mvgraph plan` to count
 --   predict(self, split, indices)      predictions of samples: table of arrays [#indices, ...]; `joints` [n, J, 3] in
---                                      metres is evaluated, `reprojection` [n, V, K, 2] in crop coordinates too
+--                                      metres is evaluated, `reprojection` [n, V, K, 2] in crop coordinates too;
+--                                      `mvgraph export` makes bodies of `theta`, `beta` and `global` as 6D rotations
+--                                      (export/motion.lua), placed by `translation` [n, V, 3], metres from each camera
 --   joints                             names of the J joints
 --   state(self), load_state(self, t)   optional: arrays that a checkpoint keeps besides the model: optimizer moments,
 --                                      stores. Whatever influences training must be in the model or here.
@@ -282,7 +284,8 @@ function experiment.evaluate_stage(runner, stage, object, trained, key)
   row.name, row.seconds = stage.name, trained.seconds
   if errors then predictions.error = mv.array.from(errors, { #errors }) end
   mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
-    stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names) })
+    stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names),
+    rate = split.rate and tostring(split.rate) })
   runner.run:log { event = "evaluation", stage = stage.name, overall = trained.overall, metrics = row,
     seconds = trained.seconds, key = key }
   runner.evaluations[stage.name] = row

@@ -88,10 +88,11 @@ function run_directory.find(root, name, out)
   return open(newest)
 end
 
----A run that `mvgraph show` reads.
----@param path string
+---A run that was started before.
+---@param path string a slash at its end is left out
 ---@return RunDirectory
 function run_directory.open(path)
+  path = path:gsub("(.)/+$", "%1")
   if not mv.file.exists(path .. "/config.json") then
     error(("%s: not the folder of a run, it has no config.json"):format(path), 0)
   end
@@ -105,6 +106,18 @@ end
 function RunDirectory:read_json(name)
   local path = self.path .. "/" .. name
   return mv.json.decode(mv.file.read(path), path)
+end
+
+---What the last stage that has finished predicts for every test sample.
+---@return table<string, Array> predictions
+---@return table<string, string> metadata
+function RunDirectory:load_predictions()
+  local path = self.path .. "/predictions.safetensors"
+  if not mv.file.exists(path) then
+    error(("%s: there are no predictions yet; let the run finish a stage: mvgraph run ... --resume --out %s"):format(
+      path, self.path), 0)
+  end
+  return mv.safetensors.load(path)
 end
 
 ---Adds a line to metrics.jsonl, and the same to the events.

@@ -40,17 +40,6 @@ local function choose(errors, what)
   return rows
 end
 
-local function load_predictions(run)
-  local path = run.path .. "/predictions.safetensors"
-  if not mv.file.exists(path) then
-    error(("%s: there are no predictions yet; let the run finish a stage: mvgraph run ... --resume --out %s"):format(
-      path, run.path), 0)
-  end
-  local predictions, metadata = mv.safetensors.load(path)
-  if not predictions.error then error(path .. ": holds no errors to rank samples by", 0) end
-  return predictions, metadata
-end
-
 -- The dataset as the run had it; an adapter that came with the script is found among the run's scripts.
 local function open_dataset(run, stored, data)
   local values = stored.config
@@ -63,9 +52,10 @@ end
 
 function show.run(options)
   if #options.files ~= 1 then cli.usage_error("show needs the folder of one run, such as runs/cmanet") end
-  local run = run_directory.open((options.files[1]:gsub("(.)/+$", "%1")))
+  local run = run_directory.open(options.files[1])
   local stored = run:read_json "config.json"
-  local predictions, metadata = load_predictions(run)
+  local predictions, metadata = run:load_predictions()
+  if not predictions.error then error(run.path .. ": its predictions hold no errors to rank samples by", 0) end
   local dataset = open_dataset(run, stored, options.data)
   local split = dataset.test
   if split.count ~= predictions.joints.shape[1] then

@@ -1,0 +1,168 @@
+-- What a run predicts, as movement: frame by frame the body's rotations and place and its joints, as one camera sees
+-- them but with y up (x right, z towards the camera), in metres.
+local linear = require "mvgraph.linear"
+local mv = require "mvgraph"
+local pose = require "mvgraph.body.pose"
+local tensor = require "mvgraph.tensor"
+
+local motion = {}
+
+local DEFAULT_RATE <const> = 30
+local FROM_CAMERA <const> = { 1, 0, 0, 0, -1, 0, 0, 0, -1 } -- from x right, y down, z away
+
+---@class RunMotion
+---@field name string
+---@field rows integer[] zero-based samples that are its frames, [count]
+---@field count integer frames
+---@field ids string[] of the frames, [count]
+---@field rate number frames a second
+---@field is_rate_known boolean given, or told by the data
+---@field joint_names string[] [J]
+---@field view integer? zero-based camera whose sight it is; nil: joints lie in the world of the data
+---@field is_single boolean whether one frame was asked for
+---@field has_body boolean
+---@field has_place boolean whether the pelvis' place is known; it stays at the origin where not
+local Motion = {}
+Motion.__index = Motion
+
+-- What of theta [n, 23, 6] with global orientations [n, V, 6], or theta [n, V, 24, 6], is there.
+local function has_body(predictions)
+  local theta, beta, global = predictions.theta, predictions.beta, predictions.global
+  if not theta or not beta then return false end
+  local shape = theta.shape
+  if #shape == 4 then return shape[3] == 24 and shape[4] == 6 and #beta.shape == 3 end
+  return #shape == 3 and shape[2] == 23 and shape[3] == 6 and #beta.shape == 2 and global ~= nil and #global.shape == 3
+end
+
+local function check_number(what, value, count, path)
+  if value < 1 or value > count then
+    error(("%s: there is no %s %d; they are counted from 1 to %d"):format(path, what, value, count), 0)
+  end
+end
+
+-- Zero-based samples whose names begin with `prefix`; the k-th alone where it is asked for.
+local function choose(ids, prefix, k, path)
+  local rows = {}
+  for i, id in ipairs(ids) do
+    if id:sub(1, #prefix) == prefix then rows[#rows + 1] = i - 1 end
+  end
+  if #rows == 0 then
+    error(("%s: no frame's name begins with '%s'; the first is '%s'"):format(path, prefix, ids[1]), 0)
+  end
+  if not k then return rows end
+  check_number("frame", k, #rows, path)
+  return { rows[k] }
+end
+
+-- Names of the frames and joints; raises unless the arrays are of as many.
+local function read_names(predictions, metadata, path)
+  local function fail(what)
+    error(("%s/predictions.safetensors: %s; no run writes such a file"):format(path, what), 0)
+  end
+  local joints = predictions.joints
+  if not joints or not metadata.frame_ids or not metadata.joints then fail "holds no joints with names" end
+  local ids, names = mv.json.decode(metadata.frame_ids, "frame_ids"), mv.json.decode(metadata.joints, "joints")
+  local shape = joints.shape
+  if #shape < 3 or #shape > 4 or shape[#shape] ~= 3 or shape[#shape - 1] ~= #names then
+    fail(("its joints have shape %s, not [%d, V, %d, 3]"):format(tensor.format_shape(shape), #ids, #names))
+  end
+  for name, array in pairs(predictions) do
+    if array.shape[1] ~= #ids then fail(("'%s' is not of %d frames"):format(name, #ids)) end
+  end
+  return ids, names
+end
+
+---@param run RunDirectory
+---@param given {view: integer?, frame: integer?, only: string?, rate: number?} view and frame counted from 1; `only`
+---  is what names of frames begin with
+---@return RunMotion
+function motion.read(run, given)
+  local predictions, metadata = run:load_predictions()
+  local ids, names = read_names(predictions, metadata, run.path)
+  local joints, place = predictions.joints, predictions.translation
+  local is_seen = #joints.shape == 4
+  check_number("view", given.view or 1, is_seen and joints.shape[2] or 1, run.path)
+  local rows = choose(ids, given.only or "", given.frame, run.path)
+  local known = given.rate or tonumber(metadata.rate)
+  local self = setmetatable({
+    name = run.path:match "[^/]*$", predictions = predictions, joint_names = names,
+    view = is_seen and (given.view or 1) - 1 or nil, rows = rows, count = #rows, ids = {},
+    is_single = given.frame ~= nil, rate = known or DEFAULT_RATE, is_rate_known = known ~= nil,
+    has_body = is_seen and has_body(predictions), has_place = is_seen and place ~= nil and #place.shape == 3,
+  }, Motion)
+  for i, row in ipairs(rows) do self.ids[i] = ids[row + 1] end
+  return self
+end
+
+-- The row of sample i, of its own camera where each has one.
+local function row_of(self, array, is_per_view, i)
+  local row = array:row(self.rows[i])
+  return is_per_view and row:row(self.view) or row
+end
+
+---Where the pelvis is.
+---@param i integer frame, from 1
+---@return number[] [3]
+function Motion:place(i)
+  if not self.has_place then return { 0, 0, 0 } end
+  local t = row_of(self, self.predictions.translation, true, i)
+  return { linear.apply3(FROM_CAMERA, t[1], t[2], t[3]) }
+end
+
+---@param i integer frame, from 1
+---@return number[][] points of the joints, [J][3]
+function Motion:joints(i)
+  local flat, at, points = row_of(self, self.predictions.joints, self.view ~= nil, i), self:place(i), {}
+  for j = 1, #self.joint_names do
+    local x, y, z = flat[3 * j - 2], flat[3 * j - 1], flat[3 * j]
+    if self.view then x, y, z = linear.apply3(FROM_CAMERA, x, y, z) end
+    points[j] = { x + at[1], y + at[2], z + at[3] }
+  end
+  return points
+end
+
+local function matrix_of(rows, j)
+  local six = {}
+  for d = 1, 6 do six[d] = rows[6 * j + d] end
+  return mv.rotations.host.rotation_6d_to_matrix(six)
+end
+
+---Rotations of the body's joints, each relative to its parent; the first is the pelvis' orientation.
+---@param i integer frame, from 1
+---@return number[][] [24][9]
+function Motion:rotations(i)
+  local predictions = self.predictions
+  local is_per_view = #predictions.theta.shape == 4
+  local theta = row_of(self, predictions.theta, is_per_view, i)
+  local first = is_per_view and 1 or 0
+  local global = is_per_view and theta or row_of(self, predictions.global, true, i)
+  local out = { linear.multiply3(FROM_CAMERA, matrix_of(global, 0)) }
+  for j = 1, 23 do out[j + 1] = matrix_of(theta, j - 1 + first) end
+  return out
+end
+
+---@param i integer frame, from 1
+---@return number[] [10]
+function Motion:shape(i)
+  local beta = self.predictions.beta
+  return row_of(self, beta, #beta.shape == 3, i):totable()
+end
+
+---The body of one frame, or of the mean of all frames' shapes.
+---@param i integer? frame, from 1
+---@return ShapedBody
+function Motion:body(i)
+  self.template = self.template or mv.body.generate()
+  if i then return pose.shape(self.template, self:shape(i)) end
+  if not self.mean_body then
+    local mean = {}
+    for k = 1, 10 do mean[k] = 0 end
+    for frame = 1, self.count do
+      for k, value in ipairs(self:shape(frame)) do mean[k] = mean[k] + value / self.count end
+    end
+    self.mean_body = pose.shape(self.template, mean)
+  end
+  return self.mean_body
+end
+
+return motion
