@@ -93,7 +93,7 @@ end
 ---Weighs the views' bodies: the view that reprojects best has all the weight, or each that is there the same.
 ---@param errors Tensor reprojection errors [B, N]
 ---@param present Tensor 1 or 0, [B, N]
----@return Tensor [B, N], the sum over views is 1
+---@return Tensor [B, N], the sum over views is 1, of averages without any view 0
 function IEV:screen(errors, present)
   local chosen
   if self.start == "average" then

@@ -1,5 +1,6 @@
 -- Several experiments in one table: the papers' columns, before and after rigid alignment, as mean and spread (sample
 -- standard deviation) over the seeds. As text, and as files for a paper: Markdown, LaTeX and two CSV, one of all runs.
+-- The time is that of training all stages, those that runs shared included.
 local mv = require "mvgraph"
 local text_table = require "mvgraph.table"
 

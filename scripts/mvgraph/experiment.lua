@@ -369,6 +369,7 @@ function Experiment:run(given)
   runner.evaluations = past_evaluations
   if given.shared and given.scripts then
     runner.keys, runner.shared = shared_stages.keys(runner, given.scripts()), given.shared
+    shared_stages.remember_run(given.shared, run, self.stages) -- of a run that goes on
   end
   local is_finished, loss = run_stages(runner)
   local result = { run = run, values = values, preset = preset, is_finished = is_finished, loss = loss, rows = {} }

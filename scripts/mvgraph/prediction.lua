@@ -23,7 +23,7 @@ local function stored_values(made, saved)
       tostring(saved.metadata.experiment), made.name), 0)
   end
   local is_read, stored = pcall(mv.json.decode, saved.metadata.config, saved.path)
-  if not is_read then
+  if not is_read or type(stored) ~= "table" then
     error(saved.path .. ": its configuration cannot be read; another version of this program wrote it: train again", 0)
   end
   return config.merge(made:resolve({ set = { "dataset=" .. tostring(stored.dataset) } }, ""), stored, saved.path)

@@ -99,6 +99,13 @@ function run_directory.open(path)
   return open(path)
 end
 
+---What draws the run's samples; data outside of the folders that scripts may read must be named again.
+---@param values table its configuration
+---@return string command
+function RunDirectory:show_command(values)
+  return ("mvgraph show %s%s"):format(self.path, values.path ~= "" and " --data " .. values.path or "")
+end
+
 function RunDirectory:write_json(name, value)
   mv.file.write(self.path .. "/" .. name, mv.json.encode(value, { indent = true }) .. "\n")
 end

@@ -34,10 +34,14 @@ local function surroundings(runner, scripts)
   table.move({ platform, device.name, device.driver, mv.core.getenv "MVGRAPH_HOST" or "",
     mv.core.getenv "MVGRAPH_ONEDNN" or "", tostring(dataset.views), dataset.skeleton and dataset.skeleton.name or "" },
     1, 7, #values + 1, values)
-  local train = dataset.train
-  for _, name in ipairs(SEEN) do values[#values + 1] = train[name] end
+  local train, is_common = dataset.train, {}
+  for _, name in ipairs(SEEN) do
+    values[#values + 1], is_common[name] = train[name], true
+  end
   for name, value in pairs(train) do -- what an adapter of one's own may add
-    if type(value) == "userdata" then values[#values + 1], values[#values + 2] = name, value end
+    if type(value) == "userdata" and not is_common[name] then
+      values[#values + 1], values[#values + 2] = name, value
+    end
   end
   return mv.core.cache.key(values)
 end

@@ -11,8 +11,11 @@ local SMALL <const> = { "data.train_count=8", "data.test_count=4", "batch=2", "v
   "iev.steps=4", "smplify.camera=1", "smplify.body=1", "smplify.inter_view=1", "smplify.batch=32", "image=32",
   "encoder.patch_size=4" }
 
-local function train(words)
-  for _, assignment in ipairs(SMALL) do table.move({ "--set", assignment }, 1, 2, #words + 1, words) end
+-- `more` are assignments that follow SMALL's.
+local function train(words, more)
+  for _, list in ipairs { SMALL, more or {} } do
+    for _, assignment in ipairs(list) do table.move({ "--set", assignment }, 1, 2, #words + 1, words) end
+  end
   table.move({ "--preset", "tiny" }, 1, 2, #words + 1, words)
   local printed, code, problem = command.run("run", table.unpack(words))
   t.equal({ problem, code }, { nil, 0 })
@@ -63,6 +66,20 @@ t.test("their table has a row each", function()
   t.is_true(core.file.read(folder .. "/runs.csv"):find((",%.6g,"):format(metrics.pa_mpjpe_mm), 1, true))
 end)
 
+for what, more in pairs { ["one view"] = { "views=1" }, ["eight views"] = { "views=8" },
+  ["half of the views"] = { "missing_views=0.5" }, ["two of the views"] = { "view_choice=min_max" } } do
+  t.test("both stages train and predict with " .. what, function()
+    t.needs_device(core)
+    local out = root .. "/" .. what:gsub(" ", "_")
+    train({ "models/cmanet.lua", "--out", out }, more)
+    local views = tonumber(more[1]:match "^views=(%d)") or more[1]:find "choice" and 2 or 3
+    t.equal(load(out .. "/predictions.safetensors").joints.shape, { 4, views, 25, 3 })
+    local row = json(out .. "/metrics.json").stages[2]
+    t.is_true(row.pa_mpjpe_mm > 0 and row.mpjpe_mm > row.pa_mpjpe_mm)
+    t.equal(row.poses < 4 * views, more[1]:find "missing" ~= nil)
+  end)
+end
+
 t.test("predicting what a run predicted gives the same bytes", function()
   local folder = runs()
   local out = root .. "/again"
@@ -94,7 +111,7 @@ end
 t.test("footage that the model has never seen, one view missing in a frame: all frames, judged, and shown", function()
   local folder = runs()
   local out = root .. "/footage"
-  local _, code, problem = command.run("predict", "models/cmanet.lua", "--checkpoint", folder .. "/cmanet-seed0",
+  local printed, code, problem = command.run("predict", "models/cmanet.lua", "--checkpoint", folder .. "/cmanet-seed0",
     "--data", capture(), "--out", out)
   t.equal({ problem, code }, { nil, 0 })
   local predictions, metadata = load(out .. "/predictions.safetensors")
@@ -105,6 +122,7 @@ t.test("footage that the model has never seen, one view missing in a frame: all 
   t.is_true(row.pa_mpjpe_mm > 0 and row.mpjpe_mm > row.pa_mpjpe_mm)
   t.equal(row.poses, 6 * 3 - 1)
   t.equal(json(out .. "/config.json").config.dataset, "capture")
+  t.is_true(printed:find(("a picture: mvgraph show %s --data %s\n"):format(out, capture()), 1, true), printed)
   local shown = { command.run("show", out) }
   t.equal({ shown[2], shown[3] }, { 0 })
   t.is_true(core.file.exists(out .. "/sheet.png"))
@@ -121,6 +139,14 @@ t.test("some frames of it, and the stage that a checkpoint ends in", function()
   t.equal({ predictions.joints.shape[1], metadata.stage }, { 2, "intra-view" })
 end)
 
+-- A checkpoint of the right format whose configuration is none.
+local function damaged(run)
+  local tensors, metadata = load(run .. "/checkpoints/02-inter-view.safetensors")
+  metadata.config = "3"
+  mv.safetensors.save(root .. "/damaged.safetensors", tensors, metadata)
+  return root .. "/damaged.safetensors"
+end
+
 for what, case in pairs {
   ["another script's checkpoint"] = { { "models/ablations/cmanet_no_filter.lua", "--checkpoint", "@" },
     "is a checkpoint of 'cmanet', not of 'cmanet%-no%-filter'; name its own script" },
@@ -131,6 +157,8 @@ for what, case in pairs {
   ["a folder without a checkpoint"] = { { "models/cmanet.lua", "--checkpoint", "capture" }, "no checkpoint in it" },
   ["predictions instead of a checkpoint"] = { { "models/cmanet.lua", "--checkpoint", "predictions" },
     "predictions.safetensors: not a checkpoint of this program" },
+  ["a checkpoint without a configuration"] = { { "models/cmanet.lua", "--checkpoint", "damaged" },
+    "damaged.safetensors: its configuration cannot be read; another version of this program wrote it: train again" },
   ["no checkpoint"] = { { "models/cmanet.lua" }, "predict needs %-%-checkpoint" },
   ["no script"] = { {}, "predict needs the model's script" },
 } do
@@ -139,7 +167,7 @@ for what, case in pairs {
     local words = {}
     for i, word in ipairs(case[1]) do
       words[i] = word == "@" and run .. "/checkpoints/02-inter-view.safetensors" or word == "capture" and capture()
-        or word == "predictions" and run .. "/predictions.safetensors" or word
+        or word == "damaged" and damaged(run) or word == "predictions" and run .. "/predictions.safetensors" or word
     end
     local _, code, problem = command.run("predict", table.unpack(words))
     t.equal(code, nil)

@@ -50,7 +50,7 @@ end
 local function print_result(result)
   print(("\n%s"):format(evaluation.table(result.rows, "result"):gsub("\n$", "")))
   print(("\nresults: %s/ (metrics.json, metrics.jsonl, predictions.safetensors, checkpoints/)"):format(result.run.path))
-  print(("a picture: mvgraph show %s"):format(result.run.path))
+  print("a picture: " .. result.run:show_command(result.values))
 end
 
 local function default_preset()
