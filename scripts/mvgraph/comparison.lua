@@ -1,6 +1,7 @@
 -- Several experiments in one table: the papers' columns, before and after rigid alignment, as mean and spread (sample
 -- standard deviation) over the seeds. As text, and as files for a paper: Markdown, LaTeX and two CSV, one of all runs.
 -- The time is that of training all stages, those that runs shared included.
+local csv = require "mvgraph.csv"
 local mv = require "mvgraph"
 local text_table = require "mvgraph.table"
 
@@ -181,23 +182,6 @@ function Comparison:latex()
   return table.concat(lines, "\n") .. "\n"
 end
 
-local function quote_csv(text)
-  text = tostring(text)
-  return text:find '[",\n]' and '"' .. text:gsub('"', '""') .. '"' or text
-end
-
-local function csv(lines)
-  for i, cells in ipairs(lines) do
-    for c, cell in ipairs(cells) do cells[c] = quote_csv(cell) end
-    lines[i] = table.concat(cells, ",")
-  end
-  return table.concat(lines, "\n") .. "\n"
-end
-
-local function number(value)
-  return value and ("%.6g"):format(value) or ""
-end
-
 ---@return string one line an experiment: mean and spread of every column, empty where there is none
 function Comparison:csv()
   local lines = { { "experiment", "seeds" } }
@@ -206,14 +190,13 @@ function Comparison:csv()
     table.insert(lines[1], column[1] .. "_spread")
   end
   for _, row in ipairs(self:rows()) do
-    local cells = { row.name, row.seeds }
-    for _, column in ipairs(COLUMNS) do
-      cells[#cells + 1] = number(row.mean[column[1]])
-      cells[#cells + 1] = number(row.spread[column[1]])
+    local cells = { row.name, row.seeds, n = 2 + 2 * #COLUMNS }
+    for c, column in ipairs(COLUMNS) do
+      cells[2 * c + 1], cells[2 * c + 2] = row.mean[column[1]], row.spread[column[1]]
     end
     lines[#lines + 1] = cells
   end
-  return csv(lines)
+  return csv.format(lines)
 end
 
 ---@return string one line a run
@@ -221,11 +204,11 @@ function Comparison:runs_csv()
   local lines = { { "experiment", "seed", "folder" } }
   for _, column in ipairs(COLUMNS) do table.insert(lines[1], column[1]) end
   for _, run in ipairs(self.runs) do
-    local cells = { run.name, run.seed, run.path }
-    for _, column in ipairs(COLUMNS) do cells[#cells + 1] = number(run.row[column[1]]) end
+    local cells = { run.name, run.seed, run.path, n = 3 + #COLUMNS }
+    for c, column in ipairs(COLUMNS) do cells[3 + c] = run.row[column[1]] end
     lines[#lines + 1] = cells
   end
-  return csv(lines)
+  return csv.format(lines)
 end
 
 ---Writes table.md, table.tex, table.csv and runs.csv.
