@@ -1,5 +1,6 @@
 #!/bin/sh
-# What a run of CMANet leaves for other programs, opened by theirs: Khronos' glTF validator, NumPy and Python. Speaks TAP.
+# What a run of CMANet leaves for other programs, opened by theirs: Khronos' glTF validator, assimp, NumPy
+# and Python. Speaks TAP.
 # usage: export_test.sh MVGRAPH SOURCE_ROOT
 set -u
 mvgraph=$1
@@ -48,6 +49,24 @@ valid_glb() {
   node "$source/tests/export/validate_glb.js" run/run.glb one.glb
 }
 check "Khronos' validator finds nothing to say about an animated body" valid_glb
+
+# described FILE TEXT...: assimp opens a file, and says these things of it
+described() {
+  assimp info "$1" >info.log 2>&1 || { cat info.log; return 1; }
+  shift
+  for text; do
+    grep -q "^$text\$" info.log || { cat info.log; return 1; }
+  done
+}
+
+assimp_opens() {
+  command -v assimp >/dev/null || { echo 'no assimp (assimp-utils)'; return 77; }
+  export_as bvh --out assimp.bvh && export_as obj --frame 3 --out assimp.obj || return 1
+  described run/run.glb 'Vertices: *1190' 'Bones: *24' 'Animations: *1' 'Animation Channels: *24' &&
+    described assimp.bvh 'Animations: *1' 'Animation Channels: *24' &&
+    described assimp.obj 'Vertices: *1190' 'Faces: *2352'
+}
+check 'assimp opens mesh, skeleton and animation' assimp_opens
 
 numpy_reads() {
   export_as npz || return 1

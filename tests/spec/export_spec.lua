@@ -1,6 +1,8 @@
 -- Exported files, read back by readers of their own: what they say is what the run predicted.
+local bvh = require "mvgraph.mocap.bvh"
 local mv = require "mvgraph"
 local t = require "spec"
+local tree = require "mvgraph.body.tree"
 local weights = require "mvgraph.weights"
 package.path = "tests/support/?.lua;" .. package.path
 local command = require "command"
@@ -214,6 +216,21 @@ for _, case in ipairs { { "y", 100 }, { "z", 1000, "--up", "z", "--unit", "mm" }
     end
   end)
 end
+
+t.test("bvh: the reader of motions has the joints where the body has them", function()
+  export "bvh"
+  local read, shaped = bvh.read(path .. "/lifted.bvh", 0.01), exported_run.shaped(arrays)
+  t.equal({ read.count, #read.joints }, { FRAMES, 24 + 5 }) -- the ends of head, hands and feet
+  t.near(read.rate, 30, 1e-5)
+  for frame = 1, FRAMES do
+    local _, expected = shaped:chain(exported_run.body(arrays, truth, frame, 1))
+    local _, found = read:pose(frame)
+    for j, each in ipairs(read.joints) do
+      local index = tree.INDEX[each.name]
+      if index then t.near(found[j], y_up(expected[index]), 1e-5) end
+    end
+  end
+end)
 
 -- ---- meshes ----
 
