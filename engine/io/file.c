@@ -224,14 +224,14 @@ mvg_status mvg_file_write_atomic(const char *path, const void *bytes, size_t siz
   return mvg_file_write_parts(path, &part, 1);
 }
 
-mvg_status mvg_file_append(const char *path, const void *bytes, size_t size_bytes) {
+mvg_status mvg_file_append(const char *path, const void *bytes, size_t size_bytes, bool is_synced) {
   int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (file < 0) return make_failure("write", path, errno);
   struct stat info;
   int error = fstat(file, &info) == 0 ? 0 : errno;
   if (!error) {
     error = write_all(file, bytes, size_bytes);
-    if (!error && fsync(file) != 0 && errno != EINVAL) error = errno;
+    if (!error && is_synced && fsync(file) != 0 && errno != EINVAL) error = errno;
     // A failed cut changes nothing: the write's own failure is the one to tell.
     if (error && S_ISREG(info.st_mode)) (void)!ftruncate(file, info.st_size);
   }

@@ -31,8 +31,9 @@ mvg_status mvg_file_write_parts(const char *path, const mvg_file_part *parts,
 mvg_status mvg_file_write_atomic(const char *path, const void *bytes,
                                  size_t size_bytes) MVG_MUST_USE;
 
-// Adds to the end and syncs; a failed append is cut off again.
-mvg_status mvg_file_append(const char *path, const void *bytes, size_t size_bytes) MVG_MUST_USE;
+// Adds to the end, synced where it must outlive the machine; a failed append is cut off again.
+mvg_status mvg_file_append(const char *path, const void *bytes, size_t size_bytes,
+                           bool is_synced) MVG_MUST_USE;
 
 bool mvg_file_exists(const char *path);
 bool mvg_file_is_directory(const char *path);

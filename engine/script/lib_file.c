@@ -29,11 +29,13 @@ static int file_write(lua_State *L) {
   return 0;
 }
 
+// append(path, bytes, whether to sync: true)
 static int file_append(lua_State *L) {
   const char *path = mvg_arg_path(L, 1, true);
   size_t size;
   const char *bytes = luaL_checklstring(L, 2, &size);
-  mvg_lua_check(L, mvg_file_append(path, bytes, size));
+  bool is_synced = lua_isnoneornil(L, 3) || lua_toboolean(L, 3);
+  mvg_lua_check(L, mvg_file_append(path, bytes, size, is_synced));
   return 0;
 }
 

@@ -133,7 +133,7 @@ function RunDirectory:log(record)
   record.time = os.time()
   mv.file.append(self.path .. LOG, mv.json.encode(record) .. "\n")
   local events = run_log.events(record)
-  if events ~= "" then mv.file.append(self.path .. EVENTS, events) end
+  if events ~= "" then mv.file.append(self.path .. EVENTS, events, false) end -- they can be made again
 end
 
 ---Records of metrics.jsonl. A last line that was cut by a kill is left out.

@@ -121,10 +121,10 @@ static void test_short_write_keeps_the_earlier_file(void **state) {
 
 static void test_failed_append_is_cut_off(void **state) {
   (void)state;
-  assert_ok(mvg_file_append(in_folder("log"), "one\n", 4));
-  assert_ok(mvg_file_append(in_folder("log"), "two\n", 4));
+  assert_ok(mvg_file_append(in_folder("log"), "one\n", 4, true));
+  assert_ok(mvg_file_append(in_folder("log"), "two\n", 4, false));
   arm_fault("1");
-  assert_fails(mvg_file_append(in_folder("log"), "three\n", 6), MVG_IO, "no space left");
+  assert_fails(mvg_file_append(in_folder("log"), "three\n", 6, true), MVG_IO, "no space left");
   disarm_fault();
   assert_holds(in_folder("log"), "one\ntwo\n");
 }

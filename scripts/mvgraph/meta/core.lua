@@ -172,7 +172,8 @@ core.file = {}
 ---@return string
 function core.file.read(path) end
 function core.file.write(path, bytes) end
-function core.file.append(path, bytes) end
+---@param is_synced boolean? whether it outlives a crash of the machine; default: true
+function core.file.append(path, bytes, is_synced) end
 ---@return boolean
 function core.file.exists(path) end
 ---@return boolean
