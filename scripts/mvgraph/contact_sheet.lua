@@ -1,7 +1,7 @@
 -- A picture of predictions: a row a sample, its input views with detected and reprojected skeletons, then the body in
 -- 3D from the front and from the side, with the reference behind it where there is one.
-local geometry = require "mvgraph.geometry"
 local mv = require "mvgraph"
+local overlay = require "mvgraph.overlay"
 
 local contact_sheet = {}
 
@@ -117,31 +117,6 @@ local function body_cell(sample, caption, across, depth)
   return picture
 end
 
--- The reference laid over the prediction by a similarity; nil when they share too few joints.
-local function align_reference(reference, reference_names, points, names)
-  local column_of, from, to = {}, {}, {}
-  for j, name in ipairs(names) do column_of[name] = j - 1 end
-  for j, name in ipairs(reference_names) do
-    local column = column_of[name]
-    if column and is_finite(reference[3 * j]) and is_finite(points[3 * column + 1]) then
-      for d = 1, 3 do
-        from[#from + 1], to[#to + 1] = reference[3 * (j - 1) + d], points[3 * column + d]
-      end
-    end
-  end
-  if #from < 9 then return nil end
-  local _, scale, rotation, translation = geometry.procrustes(from, to)
-  local moved = {}
-  for j = 0, #reference_names - 1 do
-    for r = 0, 2 do
-      local sum = 0
-      for c = 1, 3 do sum = sum + rotation[3 * r + c] * reference[3 * j + c] end
-      moved[3 * j + r + 1] = scale * sum + translation[r + 1]
-    end
-  end
-  return { points = moved, names = reference_names, limbs = mv.skeletons.limbs(reference_names) }
-end
-
 ---What a row shows.
 ---@param split table of a dataset
 ---@param predictions table<string, Array> joints [n, J, 3] or [n, V, J, 3] (the first view is shown), reprojection
@@ -159,7 +134,9 @@ function contact_sheet.sample(split, predictions, names, index)
     body = { points = points, names = names, limbs = mv.skeletons.limbs(names) },
   }
   if split.reference then
-    sample.ghost = align_reference(split.reference:row(index):totable(), split.reference_joints, points, names)
+    local names_there = split.reference_joints
+    local moved = overlay.move(split.reference:row(index):totable(), names_there, points, names)
+    sample.ghost = moved and { points = moved, names = names_there, limbs = mv.skeletons.limbs(names_there) }
   end
   return sample
 end

@@ -1,5 +1,5 @@
--- From predictions to numbers: matches joints by name, asks mvgraph.metrics, ranks samples. References are read here
--- and nowhere else in a run.
+-- From predictions to numbers: matches joints by name, asks mvgraph.metrics. References are read here and nowhere else
+-- in a run.
 local mv = require "mvgraph"
 
 local evaluation = {}
@@ -109,7 +109,8 @@ end
 ---@param split table of a dataset
 ---@param root string? joint that MPJPE aligns; default: the pelvis
 ---@return table row mpjpe_mm, pa_mpjpe_mm, pck150, auc, identifier, where there is a reference; reprojection_px
----@return number[] errors what to rank samples by, of each sample
+---@return number[]? errors what to rank samples by, of each sample
+---@return table[]? joints the same metrics of each joint that both sides have: name, poses, mpjpe_mm, ...
 function evaluation.score(predictions, joint_names, split, root)
   local row, errors = { samples = split.count }, nil
   if predictions.reprojection then
@@ -134,7 +135,9 @@ function evaluation.score(predictions, joint_names, split, root)
   local found, each = mv.metrics.evaluate(select(joints, from), reference, settings)
   for key, value in pairs(found) do row[key] = value end
   if is_per_view and not split.reference_rotation then
-    for _, key in ipairs(UNALIGNED) do row[key] = nil end
+    for _, one in ipairs { row, table.unpack(each.joints) } do
+      for _, key in ipairs(UNALIGNED) do one[key] = nil end
+    end
   end
   errors = {}
   for i = 0, split.count - 1 do
@@ -145,27 +148,11 @@ function evaluation.score(predictions, joint_names, split, root)
     end
     errors[i + 1] = sum / count -- NaN where no view counts
   end
-  return row, errors
+  return row, errors, each.joints
 end
 
----Zero-based samples from the least to the largest error; samples without one come last.
----@param errors number[]
----@return integer[]
-function evaluation.rank(errors)
-  local order = {}
-  for i = 1, #errors do order[i] = i - 1 end
-  local function key(i)
-    local value = errors[i + 1]
-    return value == value and value or math.huge
-  end
-  table.sort(order, function(a, b)
-    if key(a) ~= key(b) then return key(a) < key(b) end
-    return a < b
-  end)
-  return order
-end
-
-local COLUMNS <const> = { -- field, name, unit, format
+---How metrics are shown: field, name, unit, format.
+evaluation.COLUMNS = {
   { "mpjpe_mm", "MPJPE", "mm", "%.1f" },
   { "pa_mpjpe_mm", "PA-MPJPE", "mm", "%.1f" },
   { "pck150", "PCK@150", "%", "%.1f" },
@@ -179,7 +166,7 @@ local COLUMNS <const> = { -- field, name, unit, format
 ---@return string
 function evaluation.line(row)
   local parts = {}
-  for _, column in ipairs(COLUMNS) do
+  for _, column in ipairs(evaluation.COLUMNS) do
     local value = row[column[1]]
     if value then parts[#parts + 1] = ("%s %s %s"):format(column[2], column[4]:format(value), column[3]) end
   end
@@ -192,13 +179,13 @@ end
 ---@return string
 function evaluation.table(rows, first_column)
   local lines, used, identifiers = { { first_column } }, {}, {}
-  for _, column in ipairs(COLUMNS) do
+  for _, column in ipairs(evaluation.COLUMNS) do
     for _, row in ipairs(rows) do used[column[1]] = used[column[1]] or row[column[1]] ~= nil end
     if used[column[1]] then table.insert(lines[1], column[2] .. " " .. column[3]) end
   end
   for _, row in ipairs(rows) do
     local cells = { row.name }
-    for _, column in ipairs(COLUMNS) do
+    for _, column in ipairs(evaluation.COLUMNS) do
       local value = row[column[1]]
       if used[column[1]] then cells[#cells + 1] = value and column[4]:format(value) or "-" end
     end

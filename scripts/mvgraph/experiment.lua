@@ -285,7 +285,7 @@ function experiment.evaluate_stage(runner, stage, object, trained, key)
   if errors then predictions.error = mv.array.from(errors, { #errors }) end
   mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
     stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names),
-    rate = split.rate and tostring(split.rate) })
+    rate = split.rate and tostring(split.rate), root = self.root })
   runner.run:log { event = "evaluation", stage = stage.name, overall = trained.overall, metrics = row,
     seconds = trained.seconds, key = key }
   runner.evaluations[stage.name] = row
@@ -320,6 +320,7 @@ end
 ---@field run RunDirectory
 ---@field rows table[] baselines, then stages
 ---@field values table configuration
+---@field dataset table
 
 ---A run that has finished, read from its folder; its configuration must be the one asked for.
 ---@param given table as of run; out names the folder
@@ -372,7 +373,8 @@ function Experiment:run(given)
     shared_stages.remember_run(given.shared, run, self.stages) -- of a run that goes on
   end
   local is_finished, loss = run_stages(runner)
-  local result = { run = run, values = values, preset = preset, is_finished = is_finished, loss = loss, rows = {} }
+  local result = { run = run, values = values, preset = preset, dataset = dataset, is_finished = is_finished,
+    loss = loss, rows = {} }
   if not result.is_finished then
     result.checkpoint = runner.last_checkpoint
     return result

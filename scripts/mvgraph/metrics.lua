@@ -65,15 +65,25 @@ local function subtract_root(points, columns, root)
   return out
 end
 
-local function add_distances(into, a, b)
+-- Adds a pose's distances to all and to those of its joints, and returns their mean. `columns` are as of read_pair.
+local function add_distances(into, columns, a, b)
   local sum = 0
-  for k = 0, #a // 3 - 1 do
-    local dx, dy, dz = a[3 * k + 1] - b[3 * k + 1], a[3 * k + 2] - b[3 * k + 2], a[3 * k + 3] - b[3 * k + 3]
+  for k, column in ipairs(columns) do
+    local dx, dy, dz = a[3 * k - 2] - b[3 * k - 2], a[3 * k - 1] - b[3 * k - 1], a[3 * k] - b[3 * k]
     local d = math.sqrt(dx * dx + dy * dy + dz * dz)
-    into[#into + 1] = d
+    local own = into.joints[column]
+    into[#into + 1], own[#own + 1] = d, d
     sum = sum + d
   end
-  return 3 * sum / #a
+  return sum / #columns
+end
+
+local function new_distances(joints)
+  local distances = { joints = {} }
+  for j = 1, joints do
+    distances.joints[j] = {}
+  end
+  return distances
 end
 
 local function mean(list)
@@ -97,6 +107,17 @@ local function correct_share(distances)
   return 100 * pck / count, 100 * area / (count * (AUC_STEPS + 1))
 end
 
+local function joint_rows(names, plain, aligned)
+  local rows = {}
+  for j, distances in ipairs(aligned) do
+    local row = { name = names and names[j] or ("joint %d"):format(j), poses = #distances }
+    row.mpjpe_mm, row.pa_mpjpe_mm = 1000 * mean(plain[j]), 1000 * mean(distances)
+    row.pck150, row.auc = correct_share(plain[j])
+    rows[j] = row
+  end
+  return rows
+end
+
 ---@param name string
 ---@param joints string[]?
 ---@param root string how the root is called
@@ -113,13 +134,14 @@ end
 ---@param settings { joints: string[]?, root: string? } root: a joint's name; default: the middle of the hips
 ---@return table row mpjpe_mm, pa_mpjpe_mm, pck150, auc (root-aligned), pa_pck150, pa_auc (after Procrustes), poses,
 ---  identifier
----@return { mpjpe_mm: number[], pa_mpjpe_mm: number[] } each of every pose, NaN where it does not count
+---@return { mpjpe_mm: number[], pa_mpjpe_mm: number[], joints: table[] } each of every pose, NaN where it does not
+---  count, and of every joint: name, poses, mpjpe_mm, pa_mpjpe_mm, pck150, auc
 function metrics.evaluate(predicted, reference, settings)
   settings = settings or {}
   local shape = predicted.shape
   local n, joints = shape[1], shape[2]
   local root, root_name = root_joints(settings.joints, settings.root)
-  local plain, aligned = {}, {}
+  local plain, aligned = new_distances(joints), new_distances(joints)
   local each = { mpjpe_mm = {}, pa_mpjpe_mm = {} }
   local per_pose, per_pose_aligned = {}, {}
   for i = 0, n - 1 do
@@ -128,16 +150,17 @@ function metrics.evaluate(predicted, reference, settings)
     each.mpjpe_mm[i + 1], each.pa_mpjpe_mm[i + 1] = 0 / 0, 0 / 0
     if #columns >= 3 then
       if ar and br then
-        each.mpjpe_mm[i + 1] = 1000 * add_distances(plain, ar, br)
+        each.mpjpe_mm[i + 1] = 1000 * add_distances(plain, columns, ar, br)
         per_pose[#per_pose + 1] = each.mpjpe_mm[i + 1]
       end
-      each.pa_mpjpe_mm[i + 1] = 1000 * add_distances(aligned, geometry.procrustes(a, b), b)
+      each.pa_mpjpe_mm[i + 1] = 1000 * add_distances(aligned, columns, geometry.procrustes(a, b), b)
       per_pose_aligned[#per_pose_aligned + 1] = each.pa_mpjpe_mm[i + 1]
     end
   end
   local row = { poses = #per_pose_aligned, mpjpe_mm = mean(per_pose), pa_mpjpe_mm = mean(per_pose_aligned) }
   row.pck150, row.auc = correct_share(plain)
   row.pa_pck150, row.pa_auc = correct_share(aligned)
+  each.joints = joint_rows(settings.joints, plain.joints, aligned.joints)
   row.identifier = table.concat({
     metrics.identifier("MPJPE, PCK@150, AUC", settings.joints, root_name, "translation", "mm, percent"),
     metrics.identifier("PA-MPJPE", settings.joints, "none", "similarity", "mm"),
