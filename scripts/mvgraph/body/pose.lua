@@ -16,39 +16,43 @@ local linalg = mv.core.linalg
 local ShapedBody = {}
 ShapedBody.__index = ShapedBody
 
-local function used_columns(body)
-  if not body.pose_columns then
-    local used, columns, values = {}, {}, body.posedirs:totable()
-    for i, value in ipairs(values) do
+-- Pose features that move any vertex, and what every shape of a body has in common: kept with the body.
+local function common_parts(body)
+  if not body.common then
+    local used, columns, corrections = {}, {}, body.posedirs:totable()
+    for i, value in ipairs(corrections) do
       if value ~= 0 then used[(i - 1) % 207] = true end
     end
     for column = 0, 206 do
       if used[column] then columns[#columns + 1] = column end
     end
-    body.pose_columns, body.pose_values = columns, values
+    local rows, width = 3 * body.vertex_count, #columns + 1
+    local basis = mv.array { rows, width } -- its last column is the shape's
+    for i = 1, rows do
+      for c, column in ipairs(columns) do
+        basis[(i - 1) * width + c] = corrections[(i - 1) * 207 + column + 1]
+      end
+    end
+    body.common = { columns = columns, basis = basis, template = body.v_template:totable(),
+      directions = body.shapedirs:totable() }
   end
-  return body.pose_columns, body.pose_values
+  return body.common
 end
 
 ---@param body Body
 ---@param beta number[] [10]
 ---@return ShapedBody
 function pose.shape(body, beta)
-  local count = body.vertex_count
-  local template, directions = body.v_template:totable(), body.shapedirs:totable()
-  local columns, corrections = used_columns(body)
-  local width = #columns + 1
-  local flat, shaped = {}, {}
-  for i = 1, 3 * count do
+  local common = common_parts(body)
+  local template, directions = common.template, common.directions
+  local basis, width = common.basis:clone(), #common.columns + 1
+  local shaped = {}
+  for i = 1, 3 * body.vertex_count do
     local value = template[i]
     for k = 1, 10 do
       value = value + directions[(i - 1) * 10 + k] * beta[k]
     end
-    shaped[i] = value
-    for c, column in ipairs(columns) do
-      flat[(i - 1) * width + c] = corrections[(i - 1) * 207 + column + 1]
-    end
-    flat[i * width] = value
+    shaped[i], basis[i * width] = value, value
   end
   local joints = {}
   for j, row in ipairs(body.J_regressor) do
@@ -59,8 +63,7 @@ function pose.shape(body, beta)
     end
     joints[j] = { x, y, z }
   end
-  local basis = mv.array.from(flat, { 3 * count, width })
-  return setmetatable({ body = body, joints = joints, columns = columns, basis = basis }, ShapedBody)
+  return setmetatable({ body = body, joints = joints, columns = common.columns, basis = basis }, ShapedBody)
 end
 
 ---World rotation and position of every joint.
