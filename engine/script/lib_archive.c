@@ -1,6 +1,7 @@
-// What other programs' files hold, for scripts: entries of ZIP archives, read and written, and
-// elements of any type.
+// What other programs' files hold, for scripts: entries of ZIP archives, read and written, elements
+// of any type, bytes as text.
 #include "base/alloc.h"
+#include "io/base64.h"
 #include "io/elements.h"
 #include "io/zip.h"
 #include "io/zip_write.h"
@@ -132,6 +133,19 @@ static int read_text(lua_State *L) {
   return 1;
 }
 
+// base64(bytes: string or u8 array) -> string
+static int write_base64(lua_State *L) {
+  const void *bytes;
+  size_t size;
+  get_bytes(L, 1, &bytes, &size);
+  size_t capacity = mvg_base64_get_capacity(size);
+  luaL_Buffer buffer;
+  char *text = luaL_buffinitsize(L, &buffer, capacity);
+  if (!mvg_base64_encode(bytes, size, text)) return luaL_error(L, "too many bytes for base64");
+  luaL_pushresultsize(&buffer, capacity - 1);
+  return 1;
+}
+
 int mvg_lua_open_archive(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"names", zip_names}, {"read", zip_read}, {"close", zip_close_file}, {NULL, NULL}};
@@ -139,6 +153,7 @@ int mvg_lua_open_archive(lua_State *L) {
                                        {"zip_write", zip_write_file},
                                        {"elements", read_elements},
                                        {"text", read_text},
+                                       {"base64", write_base64},
                                        {NULL, NULL}};
   mvg_lua_new_class(L, ZIP_CLASS, methods, zip_close_file);
   luaL_setfuncs(L, functions, 0);

@@ -2,12 +2,14 @@
 // scripts/mvgraph/{image,raster,video}.lua give them names.
 #include <string.h>
 
+#include "base/alloc.h"
 #include "data/augment.h"
 #include "data/crop.h"
 #include "data/draw.h"
 #include "data/raster.h"
 #include "data/video.h"
 #include "io/image.h"
+#include "io/jpeg.h"
 #include "script/lib.h"
 #include "script/sandbox.h"
 
@@ -58,6 +60,20 @@ static int image_write_png(lua_State *L) {
   const char *path = mvg_arg_path(L, 1, true);
   mvg_lua_check(L, mvg_image_write_png(path, mvg_arg_array(L, 2)));
   return 0;
+}
+
+// encode_jpeg(picture, coarseness) -> string
+static int image_encode_jpeg(lua_State *L) {
+  const mvg_ndarray *image = mvg_arg_array(L, 1);
+  int64_t coarseness =
+      mvg_arg_integer(L, 2, MVG_JPEG_FINEST, MVG_JPEG_COARSEST, "the coarseness of a JPEG");
+  size_t size;
+  void **box = mvg_lua_push_box(L);
+  mvg_lua_check(L, mvg_jpeg_encode(image, (int)coarseness, (char **)box, &size));
+  lua_pushlstring(L, *box, size);
+  mvg_free(*box);
+  *box = NULL;
+  return 1;
 }
 
 static int image_crop_affine(lua_State *L) {
@@ -306,6 +322,7 @@ int mvg_lua_open_image(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"image_read", image_read},
       {"image_write_png", image_write_png},
+      {"image_encode_jpeg", image_encode_jpeg},
       {"image_crop_affine", image_crop_affine},
       {"image_normalize_batch", image_normalize_batch},
       {"image_resize", image_resize},

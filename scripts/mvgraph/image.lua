@@ -18,6 +18,14 @@ function image.write_png(path, picture)
   core.image_write_png(path, picture)
 end
 
+--- The bytes of a JPEG; the same picture gives the same bytes.
+---@param picture Array u8 [h, w, 3]
+---@param coarseness integer? 2, all but lossless, to 31; 4
+---@return string
+function image.encode_jpeg(picture, coarseness)
+  return core.image_encode_jpeg(picture, coarseness or 4)
+end
+
 --- A black picture.
 ---@param height integer pixels
 ---@param width integer pixels

@@ -237,6 +237,9 @@ function core.cache.trim(name, bytes) end
 ---@return Array
 function core.image_read(path) end
 function core.image_write_png(path, picture) end
+---@param coarseness integer 2 to 31
+---@return string bytes of a JPEG
+function core.image_encode_jpeg(picture, coarseness) end
 ---@param box number[] { cx, cy, size } in source pixels
 ---@param angle number? radians
 ---@return Array u8 [out_size, out_size, 3]
@@ -310,6 +313,9 @@ function core.elements(bytes, type, offset, shape, strides) end
 ---@param count integer at most
 ---@return string
 function core.text(array, first, count) end
+---@param bytes string|Array u8
+---@return string
+function core.base64(bytes) end
 ---@return function? chunk, string? problem
 function core.load_script(path) end
 ---@return string? place "model.lua:12", the innermost running line outside the library
