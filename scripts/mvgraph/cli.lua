@@ -9,8 +9,8 @@ local options = require "mvgraph.core.options"
 local cli = {}
 
 local VERBS <const> = {
-  "run", "predict", "show", "export", "check", "ops", "graph", "plan", "profile", "tune", "import", "inspect",
-  "devices", "test",
+  "run", "predict", "show", "report", "export", "check", "ops", "graph", "plan", "profile", "tune", "import",
+  "inspect", "devices", "test",
 }
 
 local COMMON <const> = {

@@ -148,6 +148,15 @@ check 'the run keeps its script, its dataset and its configuration' test -f runs
   -f runs/toy/scripts/datasets/toy.lua -a -f runs/toy/config.json
 shown() { "$mvgraph" show runs/toy >out.log 2>&1 && head -c 4 runs/toy/sheet.png | grep -q PNG; }
 check 'show draws a finished run' shown
+check 'a run writes its report' grep -q '<title>toy: mvgraph report</title>' runs/toy/report.html
+blocked() {
+  mkdir -p blocked/report.html
+  train --out blocked && grep -q 'warning: no report: .*blocked/report.html' out.log \
+    && grep -q 'try again with: mvgraph report blocked' out.log && [ -f blocked/metrics.json ]
+}
+check 'a report that cannot be written does not fail the run' blocked
+compared_page() { "$mvgraph" report runs/toy runs/toy-2 >out.log 2>&1 && [ -f runs/toy/comparison.html ]; }
+check 'report sets runs side by side' compared_page
 check 'show of a folder that is no run says so' fails 1 'datasets: not the folder of a run' "$mvgraph" show datasets
 mkdir unborn && cp runs/toy/config.json unborn/
 check 'show of a run without predictions says how to get them' fails 1 'no predictions yet' "$mvgraph" show unborn

@@ -7,7 +7,9 @@ local model_script = require "mvgraph.model_script"
 local mv = require "mvgraph"
 local program_settings = require("mvgraph.program").settings
 local progress = require "mvgraph.progress"
+local report = require "mvgraph.report"
 local run_directory = require "mvgraph.run_directory"
+local run_results = require "mvgraph.run_results"
 
 local run = {
   summary = "train and evaluate the experiment of a model script",
@@ -47,10 +49,23 @@ local function say_unfinished(bar, command, result)
   bar:line("continue with: " .. command)
 end
 
+-- The page about a finished run. What was trained stays, whatever becomes of the page.
+local function write_report(result)
+  local path = result.run.path .. "/report.html"
+  local is_written, problem = pcall(function()
+    report.write(path, { run_results.read(result.run, { dataset = result.dataset }) })
+  end)
+  if not is_written then
+    progress.on_terminal():line(("warning: no report: %s\ntry again with: mvgraph report %s"):format(problem,
+      result.run.path))
+  end
+end
+
 local function print_result(result)
   print(("\n%s"):format(evaluation.table(result.rows, "result"):gsub("\n$", "")))
-  print(("\nresults: %s/ (metrics.json, metrics.jsonl, predictions.safetensors, checkpoints/)"):format(result.run.path))
-  print("a picture: " .. result.run:show_command(result.values))
+  print(("\nresults: %s/ (report.html, metrics.json, metrics.jsonl, predictions.safetensors, checkpoints/)"):format(
+    result.run.path))
+  print("a picture: " .. result.run:command("show", result.values))
 end
 
 local function default_preset()
@@ -125,6 +140,7 @@ local function run_all(options, table_of_runs)
         say_unfinished(progress.on_terminal(), resuming_command(options, script, result), result)
         return false, result
       end
+      if result.dataset then write_report(result) end -- else it had finished before
       print_result(result)
       table_of_runs:add(script, result.name, result.values.seed, result.run.path, row_of(result))
     end

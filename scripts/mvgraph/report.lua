@@ -1,0 +1,132 @@
+-- Reports: one page about one run or several side by side, with everything it shows in the one file.
+local blob = require "mvgraph.report.blob"
+local contents = require "mvgraph.report.contents"
+local evaluation = require "mvgraph.evaluation"
+local mesh = require "mvgraph.report.mesh"
+local mv = require "mvgraph"
+local ranking = require "mvgraph.ranking"
+
+local report = {}
+
+local EACH <const> = 2 -- samples of a kind: best, median, worst
+local MAX_SAMPLES <const>, MAX_PICTURES <const> = 200, 1000
+local MESH_BYTES <const> = 5 << 20
+-- In the order of the page: what runs at load comes last.
+local SCRIPTS <const> = { "page", "table", "chart", "samples", "crops", "raster", "pane", "viewer", "main" }
+
+-- ---- which samples ----
+
+-- Every k-th sample, so that the page stays small, and those that were chosen.
+local function shown_samples(count, most, chosen)
+  local is_shown, shown = {}, {}
+  for i = 0, count - 1, math.max(math.ceil(count / most), 1) do is_shown[i] = true end
+  for _, sample in ipairs(chosen) do is_shown[sample.index] = true end
+  for i = 0, count - 1 do
+    if is_shown[i] then shown[#shown + 1] = i end
+  end
+  return shown
+end
+
+-- Runs on the same samples show the same ones, so that a slider moves all of them.
+local function choose_samples(runs)
+  local by_ids = {}
+  for _, results in ipairs(runs) do
+    if results.predictions then
+      local errors = results.predictions.error
+      results.chosen = errors and ranking.choose(errors:totable(), EACH) or {}
+      results.key = table.concat(results.frame_ids, "\n")
+      local all = by_ids[results.key] or {}
+      by_ids[results.key] = table.move(results.chosen, 1, #results.chosen, #all + 1, all)
+    end
+  end
+  for _, results in ipairs(runs) do
+    if results.predictions then
+      local views = results.split.images.shape[2]
+      local most = math.min(MAX_SAMPLES, math.max(MAX_PICTURES // (views * #runs), 1))
+      results.shown = shown_samples(results.split.count, most, by_ids[results.key])
+    end
+  end
+end
+
+-- Every k-th shown sample has a surface.
+local function mesh_stride(runs, body)
+  local bytes = 0
+  for _, results in ipairs(runs) do
+    if results.predictions and mesh.is_known(results.predictions) then
+      bytes = bytes + #results.shown * body.vertex_count * 6
+    end
+  end
+  return math.max(math.ceil(bytes / MESH_BYTES), 1)
+end
+
+-- ---- the page ----
+
+-- The last part of each path, or the whole where that would not tell two runs apart.
+local function name_runs(runs)
+  local count = {}
+  for _, results in ipairs(runs) do
+    results.name = results.run.path:match "[^/]*$"
+    count[results.name] = (count[results.name] or 0) + 1
+  end
+  for _, results in ipairs(runs) do
+    if count[results.name] > 1 then results.name = results.run.path end
+  end
+end
+
+local function read_part(name)
+  return mv.file.read(("%s/mvgraph/report/%s"):format(mv.core.script_dir, name))
+end
+
+local function read_scripts()
+  local texts = {}
+  for i, name in ipairs(SCRIPTS) do texts[i] = read_part(name .. ".js") end
+  return table.concat(texts, "\n")
+end
+
+local ESCAPES <const> = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
+
+-- A page's JSON lies in an element of the page, which "</script" would end.
+local function encode_json(value)
+  return (mv.json.encode(value):gsub("<", "\\u003c"))
+end
+
+-- Each different picture once; returns where it is among all.
+local function picture_store(data)
+  local places, by_at = {}, {}
+  return places, function(bytes)
+    local place = data:bytes(bytes, "u8", #bytes)
+    if not by_at[place.at] then
+      places[#places + 1] = place
+      by_at[place.at] = #places - 1
+    end
+    return by_at[place.at]
+  end
+end
+
+---@param runs RunResults[]
+---@return string html
+function report.page(runs)
+  name_runs(runs)
+  choose_samples(runs)
+  local data, body = blob.new(), mv.body.generate()
+  local places, add_picture = picture_store(data)
+  local page = { blob = data, body = body, mesh_stride = mesh_stride(runs, body), pictures = add_picture }
+  local names, told = {}, { version = mv.core.version, columns = evaluation.COLUMNS, runs = {} }
+  for i, results in ipairs(runs) do
+    names[i], told.runs[i] = results.name, contents.describe(results, page)
+  end
+  told.pictures = mv.json.array(places)
+  local parts = {
+    title = table.concat(names, ", "):gsub("[&<>]", ESCAPES),
+    style = read_part "page.css", script = read_scripts(), data = encode_json(told), blob = data:base64(),
+  }
+  return (read_part("page.html"):gsub("{{(%l+)}}", parts))
+end
+
+---@param path string of the file
+---@param runs RunResults[]
+function report.write(path, runs)
+  mv.file.write(path, report.page(runs))
+end
+
+return report

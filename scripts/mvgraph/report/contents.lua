@@ -1,0 +1,196 @@
+-- What a page tells of one run: its tables, curves and samples as plain data, arrays as places in the page's blob.
+local config = require "mvgraph.config"
+local curves = require "mvgraph.report.curves"
+local evaluation = require "mvgraph.evaluation"
+local mesh = require "mvgraph.report.mesh"
+local mv = require "mvgraph"
+local overlay = require "mvgraph.overlay"
+
+local contents = {}
+
+local CROP <const> = 160 -- pixels, at most
+local MESH_UNIT <const> = 1e-4 -- metres
+
+-- ---- tables ----
+
+local function flat_config(values)
+  local rows = {}
+  for i, path in ipairs(config.paths(values)) do
+    local value = values
+    for key in path:gmatch "[^.]+" do value = value[tonumber(key) or key] end
+    rows[i] = { path, config.format(value) }
+  end
+  return rows
+end
+
+-- Baselines and stages of a finished run; of an unfinished one the stages that were evaluated.
+local function metric_rows(run, records)
+  local rows = {}
+  if mv.file.exists(run.path .. "/metrics.json") then
+    local final = run:read_json "metrics.json"
+    for _, kind in ipairs { "baselines", "stages" } do
+      for _, row in ipairs(final[kind] or {}) do rows[#rows + 1] = row end
+    end
+    return rows, true
+  end
+  for _, record in ipairs(records) do
+    if record.event == "evaluation" then rows[#rows + 1] = record.metrics end
+  end
+  return rows, false
+end
+
+---The action that a frame's name tells: "test/003_walk/01" is of walk.
+---@param id string
+---@return string? action
+function contents.action_of(id)
+  return id:match "/%d+_([^/]+)/[^/]+$"
+end
+
+local PER_SAMPLE <const> = { reference = true, reference_rotation = true, keypoints = true, joints = true,
+  reprojection = true }
+
+-- What metrics look at of a split or of predictions, for a few samples.
+local function pick(given, indices)
+  local few = {}
+  for key, value in pairs(given) do
+    few[key] = PER_SAMPLE[key] and value:gather(indices) or value
+  end
+  few.count = #indices
+  return few
+end
+
+-- Rows of metrics by action, where frames' names tell one.
+local function action_rows(results)
+  local members, names = {}, {}
+  for i, id in ipairs(results.frame_ids) do
+    local action = contents.action_of(id)
+    if not action then return {} end
+    if not members[action] then members[action], names[#names + 1] = {}, action end
+    table.insert(members[action], i - 1)
+  end
+  table.sort(names)
+  local rows = {}
+  for i, name in ipairs(names) do
+    local indices = members[name]
+    rows[i] = evaluation.score(pick(results.predictions, indices), results.joints, pick(results.split, indices),
+      results.root)
+    rows[i].name = name
+  end
+  return rows
+end
+
+local function joint_rows(results)
+  local _, _, joints = evaluation.score(results.predictions, results.joints, results.split, results.root)
+  local rows = {}
+  for _, row in ipairs(joints or {}) do
+    if row.poses > 0 then rows[#rows + 1] = row end
+  end
+  return rows
+end
+
+-- ---- samples ----
+
+local function skeleton_of(names)
+  local sides = {}
+  for i, name in ipairs(names) do sides[i] = name:match "^(%a+)_" or "" end
+  return { names = names, sides = sides, limbs = mv.json.array(mv.skeletons.limbs(names)) }
+end
+
+-- Names of the detected keypoints, numbers where nobody names them.
+local function keypoint_names(results)
+  local names = results.dataset.skeleton and results.dataset.skeleton.joints or results.joints
+  local count = results.split.keypoints.shape[3]
+  if #names == count then return names end
+  names = {}
+  for k = 1, count do names[k] = tostring(k) end
+  return names
+end
+
+local function add_pictures(split, shown, pictures)
+  local rows = {}
+  for i, sample in ipairs(shown) do
+    local images = split.images:row(sample)
+    rows[i] = {}
+    for view = 0, images.shape[1] - 1 do
+      local picture = images:row(view)
+      if picture.shape[1] > CROP then picture = mv.image.resize(picture, CROP, CROP) end
+      rows[i][view + 1] = pictures(mv.image.encode_jpeg(picture))
+    end
+  end
+  return rows
+end
+
+-- The references of samples, laid over every view's prediction; NaN where there is none.
+local function add_reference(split, joints, names, shown, blob)
+  if not split.reference then return nil end
+  local views, count, width = joints.shape[2], joints.shape[3], 3 * #split.reference_joints
+  local flat = mv.array { #shown, views, #split.reference_joints, 3 }
+  flat:fill(0 / 0)
+  for i, sample in ipairs(shown) do
+    local reference, own = split.reference:row(sample):totable(), joints:row(i - 1):reshape { views, count * 3 }
+    for view = 0, views - 1 do
+      local moved = overlay.move(reference, split.reference_joints, own:row(view):totable(), names)
+      local base = ((i - 1) * views + view) * width
+      for d, value in ipairs(moved or {}) do flat[base + d] = value end
+    end
+  end
+  return blob:array(flat)
+end
+
+local function add_mesh(results, body, shown, views, stride, blob)
+  if not mesh.is_known(results.predictions) then return nil end
+  local vertices, orientations = {}, {}
+  for i, sample in ipairs(shown) do
+    local turns = mesh.orientations(results.predictions, sample, views)
+    table.move(turns, 1, #turns, #orientations + 1, orientations)
+    if (i - 1) % stride == 0 then
+      vertices[#vertices + 1] = blob:units(mesh.vertices(body, results.predictions, sample):totable(), MESH_UNIT)
+    end
+  end
+  return { unit = MESH_UNIT, stride = stride, faces = blob:array(body.faces), vertices = vertices,
+    orientations = blob:numbers(orientations) }
+end
+
+-- Samples that the page shows, one row each in every array.
+local function samples_of(results, shown, page)
+  local predictions, split, blob = results.predictions, results.split, page.blob
+  local joints = predictions.joints:gather(shown)
+  if #joints.shape == 3 then joints = joints:reshape { #shown, 1, joints.shape[2], 3 } end
+  local ids = {}
+  for i, sample in ipairs(shown) do ids[i] = results.frame_ids[sample + 1] end
+  return {
+    indices = shown, ids = ids, views = joints.shape[2],
+    skeleton = skeleton_of(results.joints), joints = blob:array(joints),
+    reference_skeleton = split.reference and skeleton_of(split.reference_joints),
+    reference = add_reference(split, joints, results.joints, shown, blob),
+    mesh = add_mesh(results, page.body, shown, joints.shape[2], page.mesh_stride, blob),
+    keypoint_skeleton = skeleton_of(keypoint_names(results)), keypoints = blob:array(split.keypoints:gather(shown)),
+    reprojection = predictions.reprojection and blob:array(predictions.reprojection:gather(shown)),
+    pictures = add_pictures(split, shown, page.pictures),
+  }
+end
+
+---@param results RunResults with `name`, `root` and, where there are predictions, `shown` (zero-based samples) and
+---  `chosen` (what ranking.choose returned)
+---@param page { blob: Blob, body: Body, mesh_stride: integer, pictures: fun(bytes: string): integer }
+---@return table
+function contents.describe(results, page)
+  local stored, records = results.stored, results.run:read_log()
+  local rows, is_finished = metric_rows(results.run, records)
+  local told = {
+    name = results.name, experiment = stored.experiment, preset = stored.preset, seed = stored.config.seed,
+    dataset = stored.config.dataset, is_finished = is_finished, config = flat_config(stored.config),
+    rows = mv.json.array(rows), curves = mv.json.array(curves.read(records, page.blob)),
+  }
+  if not results.predictions then return told end
+  told.stage, told.sample_count = results.stage, results.split.count
+  told.joint_rows, told.action_rows = mv.json.array(joint_rows(results)), mv.json.array(action_rows(results))
+  told.error_name = results.split.reference and "PA-MPJPE" or "reprojection error"
+  told.error_unit = results.split.reference and "mm" or "px"
+  told.errors = results.predictions.error and page.blob:array(results.predictions.error)
+  told.chosen = mv.json.array(results.chosen)
+  told.samples = samples_of(results, results.shown, page)
+  return told
+end
+
+return contents
