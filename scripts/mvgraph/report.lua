@@ -2,8 +2,8 @@
 local blob = require "mvgraph.report.blob"
 local contents = require "mvgraph.report.contents"
 local evaluation = require "mvgraph.evaluation"
-local mesh = require "mvgraph.report.mesh"
 local mv = require "mvgraph"
+local predicted = require "mvgraph.body.predicted"
 local ranking = require "mvgraph.ranking"
 
 local report = {}
@@ -52,7 +52,7 @@ end
 local function mesh_stride(runs, body)
   local bytes = 0
   for _, results in ipairs(runs) do
-    if results.predictions and mesh.is_known(results.predictions) then
+    if results.predictions and predicted.has_body(results.predictions) then
       bytes = bytes + #results.shown * body.vertex_count * 6
     end
   end

@@ -99,11 +99,12 @@ function run_directory.open(path)
   return open(path)
 end
 
----What draws the run's samples; data outside of the folders that scripts may read must be named again.
+---What shows the run's samples; data outside of the folders that scripts may read must be named again.
+---@param verb string "show" or "report"
 ---@param values table its configuration
 ---@return string command
-function RunDirectory:show_command(values)
-  return ("mvgraph show %s%s"):format(self.path, values.path ~= "" and " --data " .. values.path or "")
+function RunDirectory:command(verb, values)
+  return ("mvgraph %s %s%s"):format(verb, self.path, values.path ~= "" and " --data " .. values.path or "")
 end
 
 function RunDirectory:write_json(name, value)

@@ -26,11 +26,9 @@ local function read_config(run)
   return stored
 end
 
--- Nothing before a stage was evaluated.
 local function add_predictions(results)
   local path = results.run.path .. "/predictions.safetensors"
-  if not mv.file.exists(path) then return end
-  local predictions, metadata = mv.safetensors.load(path)
+  local predictions, metadata = results.run:load_predictions()
   if not predictions.joints or not metadata.joints or not metadata.frame_ids then
     error(path .. ": not the predictions of a run; they have joints, and names of joints and frames", 0)
   end
@@ -49,13 +47,13 @@ local function open_dataset(run, stored, data)
 end
 
 ---@param run RunDirectory
----@param given { data: string?, dataset: table? } where the run's capture lies now, when it has moved; or the dataset
----  itself
----@return RunResults results without predictions and what they are of before a stage was evaluated
+---@param given { data: string?, dataset: table?, is_partial: boolean? } where the run's capture lies now, when it has
+---  moved, or the dataset itself; whether a run without predictions will do, which has no more than its configuration
+---@return RunResults
 function run_results.read(run, given)
   local results = { run = run, stored = read_config(run) }
+  if given.is_partial and not mv.file.exists(run.path .. "/predictions.safetensors") then return results end
   add_predictions(results)
-  if not results.predictions then return results end
   results.dataset = given.dataset or open_dataset(run, results.stored, given.data)
   results.split = results.dataset.test
   local count = results.predictions.joints.shape[1]
@@ -68,10 +66,10 @@ end
 
 ---The same of a folder named on the command line.
 ---@param path string
----@param data string?
+---@param given table as of read
 ---@return RunResults
-function run_results.open(path, data)
-  return run_results.read(run_directory.open((path:gsub("(.)/+$", "%1"))), { data = data })
+function run_results.open(path, given)
+  return run_results.read(run_directory.open(path), given)
 end
 
 return run_results

@@ -6,6 +6,7 @@ local curves = require "mvgraph.report.curves"
 local evaluation = require "mvgraph.evaluation"
 local mesh = require "mvgraph.report.mesh"
 local mv = require "mvgraph"
+local predicted_body = require "mvgraph.body.predicted"
 local progress = require "mvgraph.progress"
 local ranking = require "mvgraph.ranking"
 local report = require "mvgraph.report"
@@ -107,12 +108,13 @@ t.test("frames tell their action", function()
   t.equal(contents.action_of "0004", nil)
 end)
 
-t.test("curves have overall steps, the total loss first, and gaps where a loss was not logged", function()
-  local function step(epoch, at, losses) return { event = "step", stage = "one", epoch = epoch, step = at, lr = 0.1,
-    seconds = 2 * at, losses = losses } end
+t.test("curves have the total loss first, and gaps where a loss was not logged", function()
+  local function step(at, losses)
+    return { event = "step", stage = "one", overall = at, lr = 0.1, seconds = 2 * at, losses = losses }
+  end
   local data = blob.new()
-  local read = curves.read({ step(1, 2, { loss = 3, a = 1 }), { event = "speed", stage = "one" },
-    step(1, 4, { loss = 2, a = 1 }), step(2, 3, { loss = 1 }) }, data)
+  local read = curves.read({ step(2, { loss = 3, a = 1 }), { event = "speed", stage = "one" },
+    step(4, { loss = 2, a = 1 }), step(7, { loss = 1 }) }, data)
   t.equal(#read, 1)
   local names = {}
   for i, loss in ipairs(read[1].losses) do names[i] = loss.name end
@@ -131,7 +133,7 @@ t.test("a surface turned by its view's orientation is the posed body", function(
   for j = 1, 23 do theta:row(0):row(j - 1):copy_(mv.array.from(six(mv.geometry.rotation_z(0.02 * j)), { 6 })) end
   for view = 0, 1 do global:row(0):row(view):copy_(mv.array.from(six(turn), { 6 })) end
   local predictions = { joints = mv.array { 1, 2, 3, 3 }, theta = theta, global = global, beta = mv.array { 1, 10 } }
-  t.is_true(mesh.is_known(predictions))
+  t.is_true(predicted_body.has_body(predictions))
   local vertices = mesh.vertices(body, predictions, 0)
   local turns = mesh.orientations(predictions, 0, 2)
   for view = 0, 1 do t.near({ table.unpack(turns, 9 * view + 1, 9 * view + 9) }, turn, 1e-6) end
@@ -149,9 +151,9 @@ t.test("a surface turned by its view's orientation is the posed body", function(
 end)
 
 t.test("without SMPL's parameters there is no surface", function()
-  t.is_true(not mesh.is_known { joints = mv.array { 1, 3, 3 } })
-  t.is_true(not mesh.is_known { theta = mv.array { 1, 23, 6 }, beta = mv.array { 1, 10 } })
-  t.is_true(not mesh.is_known { theta = mv.array { 1, 24, 3, 3 }, beta = mv.array { 1, 10 } })
+  t.is_true(not predicted_body.has_body { joints = mv.array { 1, 3, 3 } })
+  t.is_true(not predicted_body.has_body { theta = mv.array { 1, 23, 6 }, beta = mv.array { 1, 10 } })
+  t.is_true(not predicted_body.has_body { theta = mv.array { 1, 2, 24, 9 }, beta = mv.array { 1, 2, 10 } })
 end)
 
 -- ---- pages ----
@@ -169,7 +171,7 @@ end
 local function page_of(...)
   local runs = {}
   for i, result in ipairs { ... } do
-    runs[i] = run_results.read(result.run, { dataset = result.dataset })
+    runs[i] = run_results.read(result.run, { dataset = result.dataset, is_partial = true })
   end
   local page = report.page(runs)
   return page, mv.json.decode(page:match '<script type="application/json" id="data">(.-)</script>')

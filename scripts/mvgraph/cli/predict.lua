@@ -20,7 +20,7 @@ local predict = {
 local function print_result(result)
   print(("\n%s"):format(evaluation.table({ result.row }, "result"):gsub("\n$", "")))
   print(("\nresults: %s/ (metrics.json, predictions.safetensors)"):format(result.run.path))
-  print("a picture: " .. result.run:show_command(result.values))
+  print("a picture: " .. result.run:command("show", result.values))
 end
 
 function predict.run(options)

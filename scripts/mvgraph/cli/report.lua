@@ -17,7 +17,7 @@ function verb.run(options)
   if #options.files == 0 then cli.usage_error("report needs the folders of runs, such as runs/cmanet") end
   local runs, seen = {}, {}
   for i, path in ipairs(options.files) do
-    runs[i] = run_results.open(path, options.data)
+    runs[i] = run_results.open(path, { data = options.data, is_partial = true })
     local name = runs[i].run.path
     if seen[name] then cli.usage_error("%s is named twice", name) end
     seen[name] = true

@@ -56,8 +56,8 @@ local function write_report(result)
     report.write(path, { run_results.read(result.run, { dataset = result.dataset }) })
   end)
   if not is_written then
-    progress.on_terminal():line(("warning: no report: %s\ntry again with: mvgraph report %s"):format(problem,
-      result.run.path))
+    progress.on_terminal():line(("warning: no report: %s\ntry again with: %s"):format(problem,
+      result.run:command("report", result.values)))
   end
 end
 

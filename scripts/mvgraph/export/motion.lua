@@ -3,6 +3,7 @@
 local linear = require "mvgraph.linear"
 local mv = require "mvgraph"
 local pose = require "mvgraph.body.pose"
+local predicted = require "mvgraph.body.predicted"
 local tensor = require "mvgraph.tensor"
 
 local motion = {}
@@ -24,15 +25,6 @@ local FROM_CAMERA <const> = { 1, 0, 0, 0, -1, 0, 0, 0, -1 } -- from x right, y d
 ---@field has_place boolean whether the pelvis' place is known; it stays at the origin where not
 local Motion = {}
 Motion.__index = Motion
-
--- What of theta [n, 23, 6] with global orientations [n, V, 6], or theta [n, V, 24, 6], is there.
-local function has_body(predictions)
-  local theta, beta, global = predictions.theta, predictions.beta, predictions.global
-  if not theta or not beta then return false end
-  local shape = theta.shape
-  if #shape == 4 then return shape[3] == 24 and shape[4] == 6 and #beta.shape == 3 end
-  return #shape == 3 and shape[2] == 23 and shape[3] == 6 and #beta.shape == 2 and global ~= nil and #global.shape == 3
-end
 
 local function check_number(what, value, count, path)
   if value < 1 or value > count then
@@ -88,7 +80,7 @@ function motion.read(run, given)
     name = run.path:match "[^/]*$", predictions = predictions, joint_names = names,
     view = is_seen and (given.view or 1) - 1 or nil, rows = rows, count = #rows, ids = {},
     is_single = given.frame ~= nil, rate = known or DEFAULT_RATE, is_rate_known = known ~= nil,
-    has_body = is_seen and has_body(predictions), has_place = is_seen and place ~= nil and #place.shape == 3,
+    has_body = is_seen and predicted.has_body(predictions), has_place = is_seen and place ~= nil and #place.shape == 3,
   }, Motion)
   for i, row in ipairs(rows) do self.ids[i] = ids[row + 1] end
   return self
@@ -121,31 +113,19 @@ function Motion:joints(i)
   return points
 end
 
-local function matrix_of(rows, j)
-  local six = {}
-  for d = 1, 6 do six[d] = rows[6 * j + d] end
-  return mv.rotations.host.rotation_6d_to_matrix(six)
-end
-
 ---Rotations of the body's joints, each relative to its parent; the first is the pelvis' orientation.
 ---@param i integer frame, from 1
 ---@return number[][] [24][9]
 function Motion:rotations(i)
-  local predictions = self.predictions
-  local is_per_view = #predictions.theta.shape == 4
-  local theta = row_of(self, predictions.theta, is_per_view, i)
-  local first = is_per_view and 1 or 0
-  local global = is_per_view and theta or row_of(self, predictions.global, true, i)
-  local out = { linear.multiply3(FROM_CAMERA, matrix_of(global, 0)) }
-  for j = 1, 23 do out[j + 1] = matrix_of(theta, j - 1 + first) end
-  return out
+  local sample = self.rows[i]
+  local global = predicted.orientation(self.predictions, sample, self.view)
+  return { linear.multiply3(FROM_CAMERA, global), table.unpack(predicted.pose(self.predictions, sample, self.view)) }
 end
 
 ---@param i integer frame, from 1
 ---@return number[] [10]
 function Motion:shape(i)
-  local beta = self.predictions.beta
-  return row_of(self, beta, #beta.shape == 3, i):totable()
+  return predicted.shape(self.predictions, self.rows[i], self.view)
 end
 
 ---The body of one frame, or of the mean of all frames' shapes.

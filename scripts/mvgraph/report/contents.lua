@@ -5,6 +5,7 @@ local evaluation = require "mvgraph.evaluation"
 local mesh = require "mvgraph.report.mesh"
 local mv = require "mvgraph"
 local overlay = require "mvgraph.overlay"
+local predicted = require "mvgraph.body.predicted"
 
 local contents = {}
 
@@ -138,7 +139,7 @@ local function add_reference(split, joints, names, shown, blob)
 end
 
 local function add_mesh(results, body, shown, views, stride, blob)
-  if not mesh.is_known(results.predictions) then return nil end
+  if not predicted.has_body(results.predictions) then return nil end
   local vertices, orientations = {}, {}
   for i, sample in ipairs(shown) do
     local turns = mesh.orientations(results.predictions, sample, views)

@@ -1,13 +1,9 @@
 -- Training as metrics.jsonl tells it: a stage's losses and learning rate over its steps.
 local curves = {}
 
-local function new_stage(name)
-  return { stage = name, names = {}, records = {}, epoch_steps = 0 }
-end
-
 local function is_step(record)
   return record.event == "step" and type(record.losses) == "table" and type(record.stage) == "string"
-    and type(record.epoch) == "number" and type(record.step) == "number"
+    and type(record.overall) == "number"
 end
 
 -- Steps by stage, in the order in which they came.
@@ -17,11 +13,10 @@ local function group(records)
     if is_step(record) then
       local stage = by_name[record.stage]
       if not stage then
-        stage = new_stage(record.stage)
+        stage = { stage = record.stage, records = {} }
         stages[#stages + 1], by_name[record.stage] = stage, stage
       end
       stage.records[#stage.records + 1] = record
-      stage.epoch_steps = math.max(stage.epoch_steps, record.step)
     end
   end
   return stages
@@ -50,7 +45,7 @@ function curves.read(records, blob)
   for i, stage in ipairs(group(records)) do
     local steps, seconds, rates, losses = {}, {}, {}, {}
     for k, record in ipairs(stage.records) do
-      steps[k] = (record.epoch - 1) * stage.epoch_steps + record.step
+      steps[k] = record.overall
       seconds[k], rates[k] = record.seconds or 0, record.lr or 0
     end
     for j, name in ipairs(loss_names(stage.records)) do
