@@ -136,6 +136,13 @@ for kind, read in pairs {
   end)
 end
 
+t.test("ends of lines and a byte order mark as Windows writes them", function()
+  local text = mv.file.read(GOLDEN .. "/turned.bvh")
+  local motion = bvh.read(write("windows.bvh", "\xef\xbb\xbf" .. text:gsub("\n", "\r\n")), 0.01)
+  local _, places = motion:pose(motion.count)
+  t.near(places[#places], golden.bvh.places[motion.count][#places], 1e-9)
+end)
+
 t.test("another rate: turns at constant speed, the way in straight lines", function()
   local text = ([[
 HIERARCHY

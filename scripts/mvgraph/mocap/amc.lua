@@ -1,6 +1,6 @@
 -- Motions of Acclaim's AMC files: for every frame the values of every bone of an ASF skeleton that has channels.
 
-local asf = require "mvgraph.mocap.asf"
+local geometry = require "mvgraph.geometry"
 local lines = require "mvgraph.mocap.lines"
 local motion = require "mvgraph.mocap.motion"
 local options = require "mvgraph.core.options"
@@ -55,15 +55,30 @@ local function read_frame(source, skeleton, moving, number)
   return values
 end
 
-local function append(skeleton, values, radian, rotations, places)
+-- C M C^-1: the rotation of a bone against its parent, in the axes of the rest pose.
+local function rotation_of(bone, values, radian)
+  local cw, cx, cy, cz = table.unpack(bone.axes)
+  local w, x, y, z = geometry.multiply_quaternions(cw, cx, cy, cz, motion.turn(values, bone.turns, radian))
+  return geometry.multiply_quaternions(w, x, y, z, cw, -cx, -cy, -cz)
+end
+
+local function rotations_of(skeleton, values, radian)
   local flat = {}
   for j, joint in ipairs(skeleton.joints) do
     local own = values[joint.name]
     local w, x, y, z = 1, 0, 0, 0
-    if own then w, x, y, z = asf.rotation(skeleton.bones[joint.name], own, radian) end
+    if own then w, x, y, z = rotation_of(skeleton.bones[joint.name], own, radian) end
     flat[4 * j - 3], flat[4 * j - 2], flat[4 * j - 1], flat[4 * j] = w, x, y, z
   end
-  rotations[#rotations + 1], places[#places + 1] = flat, asf.place(skeleton, values.root)
+  return flat
+end
+
+local function place_of(skeleton, values)
+  local place = table.move(skeleton.position, 1, 3, 1, {})
+  for axis, column in pairs(skeleton.bones.root.shifts) do
+    place[axis] = place[axis] + skeleton.metre * values[column]
+  end
+  return place
 end
 
 ---Reads a motion of a skeleton. The format knows no rate; CMU's motions have 120 frames a second.
@@ -83,7 +98,9 @@ function amc.read(path, skeleton, rate)
     if #source.words > 1 or number ~= first + #rotations then
       source:fail(("frame %d is expected, not %s"):format(first + #rotations, lines.show(source.words[1])))
     end
-    append(skeleton, read_frame(source, skeleton, moving, number // 1), radian, rotations, places)
+    local values = read_frame(source, skeleton, moving, number // 1)
+    rotations[#rotations + 1] = rotations_of(skeleton, values, radian)
+    places[#places + 1] = place_of(skeleton, values.root)
   until not source:next()
   return motion.new { file = path, joints = skeleton.joints, rate = rate, rotations = rotations, places = places }
 end

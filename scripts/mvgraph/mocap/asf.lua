@@ -1,7 +1,6 @@
 -- Skeletons of Acclaim's ASF files, which the CMU Graphics Lab's motions come with. A bone turns at its beginning, in
 -- axes of its own that its `axis` line turns from the world's: R = C M C^-1, with x first where the order is XYZ.
 
-local geometry = require "mvgraph.geometry"
 local lines = require "mvgraph.mocap.lines"
 local motion = require "mvgraph.mocap.motion"
 local options = require "mvgraph.core.options"
@@ -13,17 +12,19 @@ local AXES <const> = { x = 1, y = 2, z = 3 }
 
 ---@class AsfBone
 ---@field name string
----@field channels string[] in the order of a motion's values: "rx", "ry", "rz"; of the root "tx", "ty", "tz", too
----@field order integer[] axes, the one that turns first comes first, [3]
+---@field channels string[] of a motion's values in order: "rx", "ry", "rz"; of the root "tx", "ty", "tz", too
+---@field turns { axis: integer, column: integer }[] that the channels are, as motion.turn takes them
+---@field shifts table<integer, integer> columns of the root's place, by axis
 ---@field axes number[] quaternion of the bone's axes
 ---@field reach number[] from its beginning to its end, metres, [3]
 
 ---@class AsfSkeleton
 ---@field file string
----@field metre number metres of the file's unit of length
+---@field names string[] of the bones but for the root
 ---@field bones table<string, AsfBone> by name; "root" among them
----@field position number[] of the root, metres, [3]
 ---@field joints MotionJoint[]
+---@field position number[] of the root, metres, [3]
+---@field metre number metres of the file's unit of length
 ---@field radian number radians of the file's unit of angle
 
 -- The axes of "XYZ", the first to turn first.
@@ -39,11 +40,9 @@ local function read_order(source, word, what)
   return order
 end
 
----Turns in the order of a product of matrices: what turns first stands last.
----@param order integer[] [3]
----@param columns table<integer, integer> where the angle of an axis is; those without one do not turn
----@return { axis: integer, column: integer }[]
-function asf.turns(order, columns)
+-- Turns in the order of a product of matrices: what turns first stands last. `columns` tells where the angle of an axis
+-- is; axes without one do not turn.
+local function turns_of(order, columns)
   local turns = {}
   for i = 3, 1, -1 do
     local column = columns[order[i]]
@@ -159,10 +158,20 @@ local SECTIONS <const> = {
   end,
 }
 
--- Angles and lengths are in units that may be told last.
+-- Columns of a bone's values by axis: of turns ("r") or of shifts ("t").
+local function columns_of(bone, kind)
+  local columns = {}
+  for column, channel in ipairs(bone.channels) do
+    if channel:sub(1, 1) == kind then columns[AXES[channel:sub(2)]] = column end
+  end
+  return columns
+end
+
+-- What the lines of bones mean, once all are read: units may be told last.
 local function convert(skeleton)
   for _, bone in pairs(skeleton.bones) do
-    bone.axes = { motion.turn(bone.angles, asf.turns(bone.order, EACH_AXIS), skeleton.radian) }
+    bone.turns, bone.shifts = turns_of(bone.order, columns_of(bone, "r")), columns_of(bone, "t")
+    bone.axes = { motion.turn(bone.angles, turns_of(bone.order, EACH_AXIS), skeleton.radian) }
     local reach = bone.direction and bone.length * skeleton.metre or 0
     bone.reach = {}
     for d = 1, 3 do bone.reach[d] = reach * (bone.direction and bone.direction[d] or 0) end
@@ -221,40 +230,6 @@ function asf.read(path)
   convert(skeleton)
   skeleton.joints = build_tree(source, skeleton)
   return skeleton
-end
-
----The rotation of a bone against its parent, in the axes of the rest pose.
----@param bone AsfBone
----@param values number[] in the order of its channels
----@param radian number of the values' unit
----@return number w
----@return number x
----@return number y
----@return number z
-function asf.rotation(bone, values, radian)
-  if not bone.turns then
-    local columns = {}
-    for column, channel in ipairs(bone.channels) do
-      if channel:sub(1, 1) == "r" then columns[AXES[channel:sub(2)]] = column end
-    end
-    bone.turns = asf.turns(bone.order, columns)
-  end
-  local cw, cx, cy, cz = table.unpack(bone.axes)
-  local w, x, y, z = geometry.multiply_quaternions(cw, cx, cy, cz, motion.turn(values, bone.turns, radian))
-  return geometry.multiply_quaternions(w, x, y, z, cw, -cx, -cy, -cz)
-end
-
----The place of the root.
----@param skeleton AsfSkeleton
----@param values number[] in the order of its channels
----@return number[] metres, [3]
-function asf.place(skeleton, values)
-  local place = table.move(skeleton.position, 1, 3, 1, {})
-  for column, channel in ipairs(skeleton.bones.root.channels) do
-    local axis = AXES[channel:sub(2)]
-    if channel:sub(1, 1) == "t" then place[axis] = place[axis] + skeleton.metre * values[column] end
-  end
-  return place
 end
 
 return asf

@@ -17,7 +17,9 @@ Lines.__index = Lines
 ---@param path string
 ---@return Lines
 function lines.open(path)
-  return setmetatable({ file = path, text = core.file.read(path), at = 1, number = 0, words = {} }, Lines)
+  local text = core.file.read(path)
+  local first = text:sub(1, 3) == "\xef\xbb\xbf" and 4 or 1 -- behind a byte order mark
+  return setmetatable({ file = path, text = text, at = first, number = 0, words = {} }, Lines)
 end
 
 ---Raises "FILE:LINE: REASON; REMEDY".
