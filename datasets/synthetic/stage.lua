@@ -115,7 +115,7 @@ end
 ---@return table<string, Array> arrays of scene.split, and `instants` i32 [count, 3]: motion, subject, frame, from 1
 function stage.arrays(settings, files, studio, random, report)
   local skeleton, lengths = mv.skeletons.get(settings.skeleton), {}
-  for i, file in ipairs(files) do lengths[i] = open_trial(file, settings.reading).motion.count end
+  for i, file in ipairs(files) do lengths[i] = mv.mocap.open(file, settings.reading):count_at(RATE) end
   local arrays = scene.arrays(settings.count, settings.views, #skeleton.joints, settings.size)
   local chosen = choose(random:fork "instants", lengths, settings.subjects, settings.count)
   arrays.instants = mv.array.from(chosen, nil, "i32")

@@ -70,7 +70,7 @@ t.test("what cannot be a benchmark says why", function()
 end)
 
 t.test("people of the database's motions stand on the floor and in the picture", function()
-  local ds = open({ train_count = 40, test_count = 20 }, t.shared(mv.core, "data/cmu_mocap"))
+  local ds = open({ train_count = 30, test_count = 12 }, t.shared(mv.core, "data/cmu_mocap"))
   local instants = {}
   for _, id in ipairs(ds.train.frame_ids) do
     local subject, motion, frame = id:match "^train/(%d+)_(02_0[1-7])/(%d+)$"
@@ -79,7 +79,7 @@ t.test("people of the database's motions stand on the floor and in the picture",
   end
   local distinct = 0
   for _ in pairs(instants) do distinct = distinct + 1 end
-  t.is_true(distinct > 36, "subjects share their instants")
+  t.is_true(distinct > 27, "subjects share their instants")
   for _, id in ipairs(ds.test.frame_ids) do t.is_true(id:find "^test/%d+_02_[01][890]/" ~= nil, id) end
   local index = mv.skeletons.get("h36m17").index
   for _, split in ipairs { ds.train, ds.test } do

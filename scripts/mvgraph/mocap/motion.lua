@@ -108,13 +108,19 @@ local function blend(a, b, share)
   return out
 end
 
----The same at another rate: rotations by slerp, the root's way in straight lines. Ends with the last frame that the
----motion reaches.
+---Frames that the motion has at another rate, as far as it reaches.
+---@param rate number frames a second
+---@return integer
+function Motion:count_at(rate)
+  return (self.count - 1) * rate // self.rate + 1 | 0
+end
+
+---The same at another rate: rotations by slerp, the root's way in straight lines.
 ---@param rate number frames a second
 ---@return Motion
 function Motion:resample(rate)
   local rotations, places = {}, {}
-  for k = 0, (self.count - 1) * rate // self.rate do
+  for k = 0, self:count_at(rate) - 1 do
     local time = k * self.rate / rate
     local before = math.min(time // 1 | 0, self.count - 1)
     local after, share = math.min(before + 2, self.count), time - before
