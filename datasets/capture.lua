@@ -227,8 +227,8 @@ function capture.open(given)
     return evaluation.read_rotations(path, names, tested)
   end
   return {
-    name = path:match "([^/]+)$", views = views, skeleton = skeleton, focal_over_size = focal_over_size,
-    detector_sizes = sizes, train = split(frame_range("train", keys.train, count)),
+    name = path:match "([^/]+)$", views = views, skeleton = skeleton, is_detected = true,
+    focal_over_size = focal_over_size, detector_sizes = sizes, train = split(frame_range("train", keys.train, count)),
     test = with_reference(split(first, tested), load_reference, load_rotations), load_reference = load_reference,
   }
 end

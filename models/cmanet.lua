@@ -33,8 +33,13 @@ M.config = {
   fits = true, -- whether SMPLify fits supervise; false: keypoints alone
   weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 }, -- eq. (3) and (6), SPIN's values
   fit_threshold = 100, -- SMPLify fits with a larger mean squared error (pixels of a 224 crop) do not supervise
-  -- iterations of the camera stage, of the body stage on one view and on all; bodies a batch; epochs between rounds
-  smplify = { camera = 60, body = 100, inter_view = 100, batch = 64, every = 1 },
+  smplify = {
+    camera = 60, body = 100, inter_view = 100, -- iterations: camera stage, body stage on one view, on all views
+    batch = 64, every = 1, -- bodies; epochs between rounds
+    offsets = 0, -- iterations that learn where a detector's keypoints lie beside the body's own; 0: on them
+    weights = { prior = 4.78, angle = 15.2, shape = 5 }, -- of pose prior, bending and shape, SPIN's values
+    inter_view_weights = { prior = 4.78, angle = 15.2, shape = 5 }, -- likewise, of fits to all views
+  },
   -- strengths of geometry and colour 0 to 1, probability to mirror, views counted from a random one of the ring
   augment = { geometry = 0, colour = 0, mirror = 0, ring = false },
   irv = { epochs = 10, steps = 0, lr = 1e-5 }, -- epochs 0: as many as `steps` takes
@@ -64,7 +69,8 @@ M.presets = {
     fusion = { window_size = 8, num_heads = 8 },
     augment = { geometry = 0.3, colour = 0.3 },
     weights = { smpl = 10 },
-    smplify = { camera = 30, body = 150, inter_view = 300, batch = 1024, every = 20 },
+    smplify = { camera = 30, body = 150, inter_view = 300, batch = 1024, every = 20, offsets = 1000,
+      inter_view_weights = { prior = 1, angle = 5 } },
     irv = { epochs = 0, steps = 4125, lr = 1e-3 },
     iev = { epochs = 0, steps = 3750, lr = 1e-3 },
     keep_features = true,
@@ -81,6 +87,11 @@ function CMANet:__init(config, views, shared)
   self.irv = IRV(config, views, shared.mean)
   self.iev = IEV(config, self.irv, shared.mean)
   self.shared = shared
+  if config.smplify.offsets > 0 then
+    local k = #mv.skeletons.get(shared.skeleton).joints
+    self.keypoint_offsets = mv.buffer("keypoint_offsets", mv.array { k, 3 })
+    shared.layer:offset_keypoints(shared.skeleton, self.keypoint_offsets)
+  end
 end
 
 function M.build(config, dataset)

@@ -20,7 +20,8 @@ local FIELDS <const> = { "theta", "global", "beta", "camera", "pixels", "objecti
 local YAWS <const> = 4
 local NO_FIT <const> = 1e30 -- objective where no fit is stored yet
 
----@param settings table layer, skeleton, prior, views V, count n, mean, iterations, batch, confidence
+---@param settings table layer, skeleton, prior, views V, count n, mean, iterations, batch, confidence; weights table?
+---  of mv.smplify's objective, by name; learned KeypointOffsets?
 function fits.new(settings)
   local self = setmetatable(settings, Fits)
   local n, v = self.count, self.views
@@ -35,14 +36,19 @@ end
 
 function Fits:fitter()
   if not self.smplify then
-    self.smplify = mv.smplify.new {
+    local settings = {
       layer = self.layer,
       skeleton = self.skeleton,
       prior = self.prior,
       bodies = self.bodies,
       views = self.views,
       confidence = self.confidence,
+      learned = self.learned,
     }
+    for key, value in pairs(self.weights or {}) do
+      settings[key .. "_weight"] = value
+    end
+    self.smplify = mv.smplify.new(settings)
   end
   return self.smplify
 end
@@ -168,6 +174,28 @@ function Fits:facing_starts(indices)
   return starts
 end
 
+---A start for fits to all views of samples, of these fits to single views: the body of the view that reprojects best,
+---every view's own orientation and camera.
+---@param indices integer[] zero-based samples
+---@param n integer views of a sample
+---@return table
+function Fits:join(indices, n)
+  local b = #indices
+  local start = { theta = mv.array { b, 23, 6 }, beta = mv.array { b, 10 }, global = mv.array { b, n, 6 },
+    camera = mv.array { b, n, 3 } }
+  for i, index in ipairs(indices) do
+    local best = index * n
+    for row = index * n, index * n + n - 1 do
+      if self.pixels[row + 1] < self.pixels[best + 1] then best = row end
+      start.global:row(i - 1):narrow(row - index * n, 1):copy_(self.global:row(row))
+      start.camera:row(i - 1):narrow(row - index * n, 1):copy_(self.camera:row(row))
+    end
+    start.theta:row(i - 1):copy_(self.theta:row(best))
+    start.beta:row(i - 1):copy_(self.beta:row(best))
+  end
+  return start
+end
+
 -- What the first round depends on, code aside. Other devices, and shaders instead of host code, round differently.
 function Fits:determinants(data)
   local device, selection = mv.device(), self.layer:select_skeleton(self.skeleton)
@@ -175,12 +203,14 @@ function Fits:determinants(data)
     config.format {
       skeleton = self.skeleton, bodies = self.bodies, confidence = self.confidence,
       camera = self.iterations.camera, body = self.iterations.body, device = device.name, driver = device.driver,
-      host = mv.core.getenv "MVGRAPH_HOST" or "",
+      host = mv.core.getenv "MVGRAPH_HOST" or "", weights = self.weights,
     },
     data.keypoints, data.crop, self.prior.mean, self.prior.whitening, self.mean.theta, self.mean.camera,
     selection.mix, selection.points.weights, selection.points.basis.template, selection.points.basis.directions,
   }
   values[#values + 1] = selection.points.directions
+  local offsets = self.layer.offsets[self.skeleton]
+  values[#values + 1] = offsets and offsets:read()
   return values
 end
 

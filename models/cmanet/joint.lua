@@ -1,7 +1,6 @@
 -- One-stage training for ablations (table 1): IEV and the encoder learn together, with or without IRV's own losses,
 -- for as many epochs as the longer of the two stages: every module learns as often as in two stages, or more often.
 
-local mv = require "mvgraph"
 local inter_view = require "cmanet.inter_view"
 local intra_view = require "cmanet.intra_view"
 local stage = require "cmanet.stage"
@@ -63,20 +62,7 @@ function Joint:fit_starts(epoch)
     self.ctx:report(self.name .. ": SMPLify on single views", done, total)
   end)
   return function(indices)
-    local b = #indices
-    local start = { theta = mv.array { b, 23, 6 }, beta = mv.array { b, 10 }, global = mv.array { b, n, 6 },
-      camera = mv.array { b, n, 3 } }
-    for i, index in ipairs(indices) do
-      local best = index * n
-      for row = index * n, index * n + n - 1 do
-        if single.pixels[row + 1] < single.pixels[best + 1] then best = row end
-        start.global:row(i - 1):narrow(row - index * n, 1):copy_(single.global:row(row))
-        start.camera:row(i - 1):narrow(row - index * n, 1):copy_(single.camera:row(row))
-      end
-      start.theta:row(i - 1):copy_(single.theta:row(best))
-      start.beta:row(i - 1):copy_(single.beta:row(best))
-    end
-    return { start }
+    return { single:join(indices, n) }
   end
 end
 

@@ -4,6 +4,7 @@
 local mv = require "mvgraph"
 local augment = require "cmanet.augment"
 local cache = require "mvgraph.cache"
+local detector = require "cmanet.detector"
 local fits = require "cmanet.fits"
 local losses = require "cmanet.losses"
 local motion = require "datasets.synthetic.motion"
@@ -96,6 +97,7 @@ function stage.new_fits(self, views)
     },
     batch = config.smplify.batch,
     confidence = config.lambda,
+    weights = views == 1 and config.smplify.weights or config.smplify.inter_view_weights,
   }
   return store, {
     keypoints = train.keypoints:reshape { count, views, train.keypoints.shape[3], 3 },
@@ -235,8 +237,25 @@ function Stage:make_programs()
   self.fits:fitter()
 end
 
+-- Where the detector sees keypoints, once, before the first fits.
+function Stage:learn_offsets()
+  local offsets = self.model.keypoint_offsets
+  if not offsets or not self.data.is_detected or self.data.views == 1 or detector.mean_length(offsets:read()) > 0 then
+    return
+  end
+  local learned = detector.learn_offsets(self, function(done, total)
+    self.ctx:report(self.name .. ": where the detector sees keypoints", done, total)
+  end)
+  offsets:write(learned)
+  self.ctx:print("%s: the detector's keypoints lie %.0f mm beside the body's own", self.name,
+    1000 * detector.mean_length(learned))
+end
+
 ---Refits every `every` epochs; the first time from scratch.
 function Stage:epoch_begin(epoch)
+  if epoch == 1 and self.config.fits then
+    self:learn_offsets()
+  end
   if not self.config.fits or (epoch - 1) % self.config.smplify.every ~= 0 then
     return false
   end

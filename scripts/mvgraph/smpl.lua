@@ -114,7 +114,7 @@ end
 ---@param body Body
 ---@return Smpl
 function smpl.layer(body)
-  return setmetatable({ body = body, vertex_count = body.vertex_count, selections = {} }, Layer)
+  return setmetatable({ body = body, vertex_count = body.vertex_count, selections = {}, offsets = {} }, Layer)
 end
 
 -- Skins the selection's points: A = [R | t - R J] of every joint, blended by the weights, [B, 3, S].
@@ -142,6 +142,7 @@ end
 ---@return Tensor positions of the joints, [B, 3, 24]
 ---@return Tensor? points [B, 3, S]
 ---@return Tensor rest joints, [B, 24, 3]
+---@return Tensor transforms of the joints, [B, 24, 3, 4]
 local function pose(selection, beta, rotations)
   local b, count = beta.shape[1], selection.count
   local shaped = ops.matmul(beta, selection.basis.directions) + selection.basis.template
@@ -149,10 +150,10 @@ local function pose(selection, beta, rotations)
   local joints = shaped:slice(1, JOINTS, 72):reshape { b, 24, 3 }
   local transforms = chain.kinematic_chain(rotations, offsets)
   local positions = transforms:select(3, 3):permute { 0, 2, 1 }
-  if count == 0 then return positions, nil, joints end
+  if count == 0 then return positions, nil, joints, transforms end
   local points = shaped:slice(1, POINTS, 4 * count):reshape { b, 4, count }
   if selection.directions then points = correct(points, rotations, selection.directions) end
-  return positions, skin(points, selection.weights, transforms, joints), joints
+  return positions, skin(points, selection.weights, transforms, joints), joints, transforms
 end
 
 -- Splits a keypoint's vertices into groups of equal skinning weights, which can be averaged before they are posed.
@@ -181,6 +182,22 @@ local function rigid_groups(body, vertices)
   return groups
 end
 
+-- How much of each joint's rotation turns what lies around each keypoint, [K, 24].
+local function carriers(mix, weights)
+  local count, width = mix.shape[1], mix.shape[2]
+  local shares = mv.array { count, 24 }
+  for k = 0, count - 1 do
+    for j = 1, 24 do
+      local sum = mix[k * width + j]
+      for column = 25, width do
+        sum = sum + mix[k * width + column] * weights[(column - 25) * 24 + j]
+      end
+      shares[k * 24 + j] = sum
+    end
+  end
+  return shares
+end
+
 -- A skeleton's points as a matrix over [24 joints, surface points], and the surface points to pose.
 function Layer:select_skeleton(name)
   if self.selections[name] then return self.selections[name] end
@@ -202,8 +219,24 @@ function Layer:select_skeleton(name)
       mix[(k - 1) * width + column] = value
     end
   end
-  self.selections[name] = { mix = mix, points = select_points(self.body, rows) }
+  local points = select_points(self.body, rows)
+  self.selections[name] = { mix = mix, points = points, carriers = carriers(mix, points.weights) }
   return self.selections[name]
+end
+
+---Puts a skeleton's points beside the body's own, where a detector sees them.
+---@param skeleton string
+---@param offsets { tensor: fun(self): Tensor } metres of the rest pose, [K, 3]; each turns with what carries its point
+function Layer:offset_keypoints(skeleton, offsets)
+  self.offsets[skeleton] = offsets
+end
+
+-- Offsets [K, 3] of the rest pose, turned by the joints that carry them, [B, 3, K].
+local function turn_offsets(offsets, transforms, shares)
+  local b, k = transforms.shape[1], shares.shape[1]
+  local turns = transforms:slice(3, 0, 3):reshape { b, 24, 9 }:permute { 0, 2, 1 }
+  local blended = ops.matmul(turns, shares, { transpose_b = true }):reshape { b, 3, 3, k }
+  return (blended * offsets:transpose(0, 1):reshape { 1, 1, 3, k }):sum { 2 }
 end
 
 ---Named points, the pelvis at the origin: translation is the camera's business.
@@ -213,9 +246,11 @@ end
 ---@return Tensor metres, [B, K, 3]
 function Layer:keypoints(beta, rotations, skeleton)
   local selection = self:select_skeleton(skeleton)
-  local positions, points = pose(selection.points, beta, rotations)
+  local positions, points, _, transforms = pose(selection.points, beta, rotations)
   local all = points and ops.concat({ positions, points }, 2) or positions
-  return ops.matmul(all, selection.mix, { transpose_b = true }):permute { 0, 2, 1 }
+  local named, offsets = ops.matmul(all, selection.mix, { transpose_b = true }), self.offsets[skeleton]
+  if offsets then named = named + turn_offsets(offsets:tensor(), transforms, selection.carriers) end
+  return named:permute { 0, 2, 1 }
 end
 
 ---Named points of the upright body: global orientation left out, the pelvis at the origin.

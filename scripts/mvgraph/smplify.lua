@@ -73,17 +73,18 @@ end
 
 ---@param settings table
 ---  layer Smpl body model; skeleton string joint set of the keypoints; prior table of pose_prior.fit;
----  bodies integer B; views integer V; and the weights of DEFAULTS
+---  bodies integer B; views integer V; learned KeypointOffsets?, the layer's, which the body stage learns for all
+---  bodies together; and the weights of DEFAULTS
 function smplify.new(settings)
-  local required = { layer = true, skeleton = true, prior = true, bodies = true, views = true }
+  local own = { layer = true, skeleton = true, prior = true, bodies = true, views = true, learned = true }
   local chosen = {}
   for key, value in pairs(settings) do
-    if not required[key] then
+    if not own[key] then
       chosen[key] = value
     end
   end
   local self = setmetatable(options.read("smplify.new", chosen, DEFAULTS), Smplify)
-  for key in pairs(required) do
+  for key in pairs(own) do
     self[key] = settings[key]
   end
   local b, v = self.bodies, self.views
@@ -162,17 +163,22 @@ function Smplify:compile()
   local function step_program(name, parameters, objective)
     local optimizer = mv.optim.Adam(parameters, { lr = self.lr })
     local program = mv.program(name, inputs, function(given)
-      local loss = objective(self)
-      local gradients = mv.grad(loss:sum { 0 }, parameters)
+      local gradients = mv.grad(objective(), parameters)
       optimizer:step(gradients, given.lr)
       return {}
     end)
     return program, optimizer
   end
   self.camera_step, self.camera_optimizer =
-    step_program("smplify_camera", { self.global, self.camera }, self.camera_objective)
-  self.body_step, self.body_optimizer =
-    step_program("smplify_body", { self.global, self.camera, self.theta, self.beta }, self.body_objective)
+    step_program("smplify_camera", { self.global, self.camera }, function()
+      return self:camera_objective():sum()
+    end)
+  local parameters = { self.global, self.camera, self.theta, self.beta }
+  parameters[5] = self.learned and self.learned.parameter
+  self.body_step, self.body_optimizer = step_program("smplify_body", parameters, function()
+    local loss = self:body_objective():sum()
+    return self.learned and loss + self.learned:penalty() * self.bodies or loss
+  end)
   self.measure = mv.program("smplify_measure", {}, function()
     local squared, confidence = self:residuals()
     local weight = confidence:sum { 2 }

@@ -155,6 +155,7 @@ local function new_fits(shared, changes)
   local settings = {
     layer = shared.layer, skeleton = shared.skeleton, prior = shared.prior, mean = shared.mean, count = 5, views = 1,
     iterations = { camera = 2, body = 2 }, batch = 3, confidence = 0.3,
+    weights = { prior = 4.78 },
   }
   for key, value in pairs(changes or {}) do settings[key] = value end
   return fits.new(settings)
@@ -176,12 +177,13 @@ t.test("a first round of fits from the cache is the computed one, and needs no p
     t.is_true(cold.smplify ~= nil and warm.smplify == nil)
     check_same(cold:fields(), plain:fields())
     check_same(warm:fields(), plain:fields())
-    for _, changes in ipairs { { confidence = 0.2 }, { batch = 5 }, { iterations = { camera = 2, body = 3 } } } do
+    for _, changes in ipairs { { confidence = 0.2 }, { batch = 5 }, { iterations = { camera = 2, body = 3 } },
+      { weights = { prior = 1 } } } do
       local other = new_fits(shared, changes)
       other:first_round(data)
       t.is_true(other.smplify ~= nil)
     end
   end)
-  t.equal(#paths, 4)
+  t.equal(#paths, 5)
   remove_all(paths)
 end)

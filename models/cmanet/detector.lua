@@ -1,0 +1,62 @@
+-- Detectors put keypoints elsewhere than the body has its joints: on the skin, higher, further in. Where they lie on
+-- the body is learnt once, before the first round of SMPLify, from multi-view fits that share one set of offsets.
+
+local mv = require "mvgraph"
+local fits = require "cmanet.fits"
+
+local detector = {}
+
+local SAMPLES <const> = 256 -- at most
+
+local function spread_samples(count)
+  local indices, wanted = {}, math.min(count, SAMPLES)
+  for i = 0, wanted - 1 do
+    indices[i + 1] = i * count // wanted
+  end
+  return indices
+end
+
+---@param points Array [K, 3]
+---@return number
+function detector.mean_length(points)
+  local sum, count = 0, points.shape[1]
+  for k = 0, count - 1 do
+    sum = sum + math.sqrt(points:at(k, 0) ^ 2 + points:at(k, 1) ^ 2 + points:at(k, 2) ^ 2)
+  end
+  return sum / count
+end
+
+-- A store for samples seen by `views` cameras, with settings of its own.
+local function new_fits(self, samples, views, own)
+  local config, shared = self.config, self.shared
+  local settings = {
+    layer = shared.layer, skeleton = shared.skeleton, prior = shared.prior, mean = shared.mean, count = samples,
+    batch = samples, views = views, confidence = config.lambda,
+  }
+  for key, value in pairs(own) do
+    settings[key] = value
+  end
+  return fits.new(settings)
+end
+
+---@param self table a stage: data, config, shared
+---@param report fun(done: integer, total: integer)?
+---@return Array metres of the rest pose, [K, 3]
+function detector.learn_offsets(self, report)
+  local wanted, train, shared, n = self.config.smplify, self.data.train, self.shared, self.data.views
+  local indices = spread_samples(train.count)
+  local count, keypoints = #indices, train.keypoints:gather(indices)
+  local crop, k = train.camera:gather(indices), keypoints.shape[3]
+  local single = new_fits(self, count * n, 1, { weights = wanted.weights,
+    iterations = { camera = wanted.camera, body = wanted.body } })
+  single:round({ keypoints = keypoints:reshape { count * n, 1, k, 3 }, crop = crop:reshape { count * n, 1, 3 } },
+    function(chosen) return single:facing_starts(chosen) end, report)
+  local offsets, layer = mv.keypoint_offsets.new(shared.skeleton), mv.smpl.layer(shared.layer.body)
+  layer:offset_keypoints(shared.skeleton, offsets)
+  local joint = new_fits(self, count, n, { layer = layer, learned = offsets, weights = wanted.inter_view_weights,
+    iterations = { camera = 0, body = wanted.offsets } })
+  joint:round({ keypoints = keypoints, crop = crop }, function(chosen) return { single:join(chosen, n) } end, report)
+  return offsets:read()
+end
+
+return detector
