@@ -9,8 +9,8 @@ local ranking = require "mvgraph.ranking"
 local report = {}
 
 local EACH <const> = 2 -- samples of a kind: best, median, worst
-local MAX_SAMPLES <const>, MAX_PICTURES <const> = 200, 1000
-local MESH_BYTES <const> = 5 << 20
+-- What keeps a page small: samples of a run, and pictures and vertices of all runs.
+local MAX_SAMPLES <const>, MAX_PICTURES <const>, MAX_VERTICES <const> = 200, 1000, 900000
 -- In the order of the page: what runs at load comes last.
 local SCRIPTS <const> = { "page", "table", "chart", "samples", "crops", "raster", "pane", "viewer", "main" }
 
@@ -27,8 +27,21 @@ local function shown_samples(count, most, chosen)
   return shown
 end
 
+-- How many samples of each run a page has room for.
+local function most_samples(runs, body)
+  local most = MAX_SAMPLES
+  for _, results in ipairs(runs) do
+    if results.predictions then
+      local views = results.split.images.shape[2]
+      local vertices = predicted.has_body(results.predictions) and body.vertex_count or 1
+      most = math.min(most, MAX_PICTURES // (views * #runs), MAX_VERTICES // (vertices * #runs))
+    end
+  end
+  return math.max(most, 1)
+end
+
 -- Runs on the same samples show the same ones, so that a slider moves all of them.
-local function choose_samples(runs)
+local function choose_samples(runs, body)
   local by_ids = {}
   for _, results in ipairs(runs) do
     if results.predictions then
@@ -39,24 +52,12 @@ local function choose_samples(runs)
       by_ids[results.key] = table.move(results.chosen, 1, #results.chosen, #all + 1, all)
     end
   end
+  local most = most_samples(runs, body)
   for _, results in ipairs(runs) do
     if results.predictions then
-      local views = results.split.images.shape[2]
-      local most = math.min(MAX_SAMPLES, math.max(MAX_PICTURES // (views * #runs), 1))
       results.shown = shown_samples(results.split.count, most, by_ids[results.key])
     end
   end
-end
-
--- Every k-th shown sample has a surface.
-local function mesh_stride(runs, body)
-  local bytes = 0
-  for _, results in ipairs(runs) do
-    if results.predictions and predicted.has_body(results.predictions) then
-      bytes = bytes + #results.shown * body.vertex_count * 6
-    end
-  end
-  return math.max(math.ceil(bytes / MESH_BYTES), 1)
 end
 
 -- ---- the page ----
@@ -106,11 +107,11 @@ end
 ---@param runs RunResults[]
 ---@return string html
 function report.page(runs)
-  name_runs(runs)
-  choose_samples(runs)
   local data, body = blob.new(), mv.body.generate()
   local places, add_picture = picture_store(data)
-  local page = { blob = data, body = body, mesh_stride = mesh_stride(runs, body), pictures = add_picture }
+  local page = { blob = data, body = body, pictures = add_picture }
+  name_runs(runs)
+  choose_samples(runs, body)
   local names, told = {}, { version = mv.core.version, columns = evaluation.COLUMNS, runs = {} }
   for i, results in ipairs(runs) do
     names[i], told.runs[i] = results.name, contents.describe(results, page)

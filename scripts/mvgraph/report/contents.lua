@@ -9,7 +9,7 @@ local predicted = require "mvgraph.body.predicted"
 
 local contents = {}
 
-local CROP <const> = 160 -- pixels, at most
+local CROP <const> = 200 -- pixels, at most
 local MESH_UNIT <const> = 1e-4 -- metres
 
 -- ---- tables ----
@@ -138,17 +138,15 @@ local function add_reference(split, joints, names, shown, blob)
   return blob:array(flat)
 end
 
-local function add_mesh(results, body, shown, views, stride, blob)
+local function add_mesh(results, body, shown, views, blob)
   if not predicted.has_body(results.predictions) then return nil end
   local vertices, orientations = {}, {}
   for i, sample in ipairs(shown) do
     local turns = mesh.orientations(results.predictions, sample, views)
     table.move(turns, 1, #turns, #orientations + 1, orientations)
-    if (i - 1) % stride == 0 then
-      vertices[#vertices + 1] = blob:units(mesh.vertices(body, results.predictions, sample):totable(), MESH_UNIT)
-    end
+    vertices[i] = blob:units(mesh.vertices(body, results.predictions, sample):totable(), MESH_UNIT)
   end
-  return { unit = MESH_UNIT, stride = stride, faces = blob:array(body.faces), vertices = vertices,
+  return { unit = MESH_UNIT, faces = blob:array(body.faces), vertices = vertices,
     orientations = blob:numbers(orientations) }
 end
 
@@ -164,7 +162,7 @@ local function samples_of(results, shown, page)
     skeleton = skeleton_of(results.joints), joints = blob:array(joints),
     reference_skeleton = split.reference and skeleton_of(split.reference_joints),
     reference = add_reference(split, joints, results.joints, shown, blob),
-    mesh = add_mesh(results, page.body, shown, joints.shape[2], page.mesh_stride, blob),
+    mesh = add_mesh(results, page.body, shown, joints.shape[2], blob),
     keypoint_skeleton = skeleton_of(keypoint_names(results)), keypoints = blob:array(split.keypoints:gather(shown)),
     reprojection = predictions.reprojection and blob:array(predictions.reprojection:gather(shown)),
     pictures = add_pictures(split, shown, page.pictures),
@@ -173,7 +171,7 @@ end
 
 ---@param results RunResults with `name`, `root` and, where there are predictions, `shown` (zero-based samples) and
 ---  `chosen` (what ranking.choose returned)
----@param page { blob: Blob, body: Body, mesh_stride: integer, pictures: fun(bytes: string): integer }
+---@param page { blob: Blob, body: Body, pictures: fun(bytes: string): integer }
 ---@return table
 function contents.describe(results, page)
   local stored, records = results.stored, results.run:read_log()

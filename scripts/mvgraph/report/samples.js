@@ -109,15 +109,14 @@ class Samples {
   }
 
   hasMesh(row, view) {
-    return Boolean(this.mesh) && row % this.mesh.stride === 0
-      && Number.isFinite(this.mesh.orientations[(row * this.views + view) * 9]);
+    return Boolean(this.mesh) && Number.isFinite(this.mesh.orientations[(row * this.views + view) * 9]);
   }
 
   // The surface of a row: vertices in 16-bit units, and the matrix that takes them to the world.
   surface(row, view) {
     const at = (row * this.views + view) * 9;
     const turn = multiply(this.frames[view], this.mesh.orientations.subarray(at, at + 9));
-    const vertices = array(this.mesh.vertices[row / this.mesh.stride]);
+    const vertices = array(this.mesh.vertices[row]);
     return { vertices, matrix: turn.map((value) => value * this.mesh.unit) };
   }
 }

@@ -16,7 +16,7 @@ class Viewer {
     const single = this.panes.length === 1 ? " single" : "";
     this.node = el("div", {}, this.controls(samples),
       el("div", { class: `panes${single}` }, ...this.panes.map((pane) => pane.node)),
-      this.keys(samples), this.errors?.node);
+      this.keys(), this.errors?.node);
     this.panes.forEach((pane) => this.listen(pane.canvas));
     new ResizeObserver(() => this.redraw()).observe(this.node);
     darkness.addEventListener("change", () => this.redraw());
@@ -46,12 +46,11 @@ class Viewer {
       el("button", { type: "button", onclick: () => this.reset() }, "Reset view"));
   }
 
-  keys(samples) {
-    const mesh = samples.find((one) => one.mesh)?.mesh;
+  keys() {
     const notes = ["Drag to orbit; arrow keys, + and - once a body is focused."];
-    if (mesh?.stride > 1) notes.push(`One in ${mesh.stride} of them has a surface, to keep the page small.`);
     for (const { run, samples: own } of this.panes) {
-      if (own.count < run.sample_count) notes.push(`${own.count} of ${run.sample_count} samples of ${run.name} shown.`);
+      if (own.count === run.sample_count) continue;
+      notes.push(`${own.count} of ${run.sample_count} samples of ${run.name} are here, to keep the page small.`);
     }
     if (this.shown.reference) notes.push("The reference is laid over each estimate by a similarity.");
     return el("div", {},
