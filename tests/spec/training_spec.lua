@@ -1,0 +1,56 @@
+-- CMANet at paper scale against PyTorch with torchvision's Swin-T: ten steps of both stages from the same weights on the
+-- same inputs. tools/make_training.py makes the numbers.
+local t = require "spec"
+local mv = require "mvgraph"
+package.path = "models/?.lua;" .. package.path
+local ops = mv.ops
+
+local LOSS <const> = 1e-3 -- relative
+local GRADIENT <const> = 1e-3
+
+local path = "tests/golden/training.json"
+local golden = mv.json.decode(mv.file.read(path), path)
+
+-- The case as a process of its own would make it: its inputs come from a generator that a module holds.
+local function make_case(name)
+  for loaded in pairs(package.loaded) do
+    if loaded:find("tests.bench", 1, true) then package.loaded[loaded] = nil end
+  end
+  mv.nn.manual_seed(1)
+  return require("tests.bench.cases." .. name)(1)
+end
+
+local function norm(x)
+  return ops.sqrt(x:square():sum()):reshape { 1 }
+end
+
+for _, expected in ipairs(golden.cases) do
+  t.test(expected.case .. " takes PyTorch's steps", function()
+    t.needs_device(mv.core)
+    local case, specs, norms = make_case(expected.case), {}, nil
+    for name, array in pairs(case.inputs) do specs[name] = { shape = array.shape } end
+    local program = mv.program("train", specs, function(given)
+      local loss, of = case.loss(given), {}
+      local gradients = mv.grad(loss, case.parameters)
+      for i, gradient in ipairs(gradients) do of[i] = norm(gradient) end
+      case.optimizer:step(gradients)
+      return { loss = loss, norms = ops.concat(of) }
+    end)
+    for step, loss in ipairs(expected.losses) do
+      local out = program(case.inputs)
+      norms = norms or out.norms:totable()
+      t.near(out.loss[1] / loss, 1, LOSS)
+    end
+    local checked = 0
+    for i, parameter in ipairs(case.parameters) do
+      local wanted = expected.gradients[parameter:path()]
+      t.is_true(wanted ~= nil, parameter:path() .. " has no gradient in PyTorch")
+      local gap = math.abs(norms[i] - wanted)
+      t.is_true(gap <= GRADIENT * wanted + 1e-9, ("%s: gradient of norm %.7g, not %.7g"):format(parameter:path(),
+        norms[i], wanted))
+      checked = checked + 1
+    end
+    for _ in pairs(expected.gradients) do checked = checked - 1 end
+    t.equal(checked, 0)
+  end)
+end

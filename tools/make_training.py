@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""CMANet's first ten training steps in PyTorch, preset `paper` with torchvision's Swin-T: losses, and the norm of every
+parameter's gradient in the first step, for tests/spec/training_spec.lua. Weights and inputs are those of tools/bench.
+usage: tools/make_training.py build/engine/cli/mvgraph > tests/golden/training.json
+"""
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "bench"))
+import workers  # noqa: E402
+from opponent import Opponent  # noqa: E402
+
+CASES = ("cmanet_one", "cmanet_two")
+STEPS = 10
+DIGITS = 8  # significant ones, of an f32
+
+
+def round_number(x):
+    return float(f"{x:.{DIGITS}g}")
+
+
+def train(binary, case, folder):
+    file = str(folder / "start.safetensors")
+    with workers.start_mvgraph(binary, folder / "cache") as worker:
+        worker.ask(do="open", case=case, batch=1, file=file)
+    side = Opponent()
+    side.open(case, file)
+    losses, gradients = [round_number(side.step().item())], {}
+    for name, parameter in side.network.named_parameters():
+        if parameter.grad is not None:
+            gradients[name] = round_number(parameter.grad.norm().item())
+    losses += [round_number(side.step().item()) for _ in range(STEPS - 1)]
+    return {"case": case, "losses": losses, "gradients": gradients}
+
+
+def main():
+    found = []
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            found.append(train(sys.argv[1], case, Path(folder)))
+    json.dump({"cases": found}, sys.stdout, indent=1)
+    print()
+
+
+if __name__ == "__main__":
+    main()
