@@ -5,6 +5,7 @@
 local mv = require "mvgraph"
 local IEV = require "cmanet.iev"
 local IRV = require "cmanet.irv"
+local pretrained = require "cmanet.pretrained"
 local stage = require "cmanet.stage"
 
 local M = mv.experiment "cmanet"
@@ -16,6 +17,7 @@ M.config = {
   skeleton = "", -- empty: the dataset's own
   encoder = { patch_size = 4, embed_dim = 96, depths = { 2, 2, 6, 2 }, num_heads = { 3, 6, 12, 24 }, window_size = 8,
     mlp_ratio = 4 },
+  encoder_weights = "", -- a file with torchvision's names that the encoder starts from; empty: random weights
   features = "mean", -- how a feature map becomes a vector: "mean" (global average pooling) or "flatten"
   stem = "patch", -- how pixels become tokens: Swin's "patch" or a "convolution" stem
   reduce = 0, -- channels that a shared linear layer leaves of each token before the regressors; 0: all
@@ -98,6 +100,13 @@ function M.build(config, dataset)
   local model = CMANet(config, dataset.views, stage.shared(config, dataset))
   model:check_paths(config.recompute, "recompute")
   return model
+end
+
+---A new run's encoder may start from what it learnt elsewhere.
+function M.initialise(model, config)
+  if config.encoder_weights ~= "" then
+    pretrained.load(model.irv.encoder, config.encoder_weights)
+  end
 end
 
 M.stages = { require("cmanet.intra_view").stage, require("cmanet.inter_view").stage }

@@ -51,12 +51,14 @@ static mvg_status allow_parent(mvg_sandbox *sandbox, const char *file) {
   return mvg_sandbox_allow(sandbox, path, true);
 }
 
-// The folder of a file named on the command line, or the folder itself.
+// The folder of a file named on the command line, or the folder itself: FILE, --name=FILE, or
+// key=FILE after --set.
 static mvg_status allow_named(mvg_sandbox *sandbox, const char *word) {
   char path[PATH_MAX];
-  if (word[0] == '\0' || (word[0] == '-' && !strchr(word, '='))) return NULL;
-  const char *value = word[0] == '-' ? strchr(word, '=') + 1 : word;
+  const char *equals = strchr(word, '=');
+  if (word[0] == '\0' || (word[0] == '-' && !equals)) return NULL;
   struct stat info;
+  const char *value = equals && (word[0] == '-' || stat(word, &info) != 0) ? equals + 1 : word;
   if (strlen(value) >= sizeof path || stat(value, &info) != 0) return NULL;
   strcpy(path, value);
   if (!S_ISDIR(info.st_mode)) {

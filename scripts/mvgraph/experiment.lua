@@ -5,6 +5,7 @@
 --   M.presets = { tiny = { hidden = 32 }, paper = {} }     -- overrides; --preset; "tiny" is the default on a CPU
 --   M.dataset = "synthetic"                                -- datasets/<name>.lua; --data DIR makes it "capture"
 --   function M.build(config, dataset) return model end     -- has state_dict() and load_state_dict()
+--   function M.initialise(model, config) end               -- optional: weights that a new run starts from
 --   M.stages = { {
 --     name = "lifting",
 --     epochs = function(config, steps) return config.epochs end,  -- a number or a function; steps of an epoch
@@ -66,7 +67,7 @@ local COMMON <const> = {
 }
 
 local FIELDS <const> = { "name", "config", "presets", "dataset", "build", "stages", "baselines", "joints", "root",
-  "changes" }
+  "changes", "initialise" }
 local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
 ---@class Experiment
@@ -355,6 +356,7 @@ function Experiment:run(given)
   local dataset = experiment.open_dataset(values, preset, bar)
   mv.nn.manual_seed(values.seed)
   local model = self.build(values, dataset)
+  if self.initialise and not given.resume then self.initialise(model, values) end
   run = run or run_directory.create(given.runs, self.name, given.out)
   local past_seconds, past_evaluations = self:read_past(run, saved)
   if not given.resume then
