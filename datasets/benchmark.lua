@@ -13,6 +13,7 @@ local config = require "mvgraph.config"
 local options = require "mvgraph.core.options"
 local scene = require "datasets.synthetic.scene"
 local stage = require "datasets.synthetic.stage"
+local synthetic = require "datasets.synthetic" -- whole: the cache's names hold the texts of what is loaded of it
 
 local benchmark = {}
 
@@ -21,7 +22,7 @@ benchmark.config_key = "data"
 benchmark.defaults = {
   train_count = 3000,
   test_count = 300,
-  skeleton = "body_25b",
+  skeleton = synthetic.defaults.skeleton,
   train_subjects = 40,
   test_subjects = 10,
   test_motions = "", -- names with commas between; empty: the last third by name
