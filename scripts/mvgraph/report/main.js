@@ -48,7 +48,8 @@ function trainingSection(runs) {
     el("label", {}, el("input", { type: "checkbox", onchange: (event) => change("isLog", event.target.checked) }),
       "logarithmic losses"),
     el("select", { "aria-label": "horizontal axis", onchange: (event) => change("over", event.target.value) },
-      el("option", { value: "steps" }, "over steps"), el("option", { value: "seconds" }, "over time"))), holder);
+      el("option", { value: "steps" }, "over steps"), el("option", { value: "seconds" }, "over time")),
+    el("small", {}, "where a bold curve is smoothed, the faint one is as logged")), holder);
 }
 
 function sampleSections(runs) {
