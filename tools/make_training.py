@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CMANet's first ten training steps in PyTorch, preset `paper` with torchvision's Swin-T: losses, and the norm of every
 parameter's gradient in the first step, for tests/spec/training_spec.lua. Weights and inputs are those of tools/bench.
-usage: tools/make_training.py build/engine/cli/mvgraph > tests/golden/training.json
+usage: tools/make_training.py build/engine/cli/mvgraph > tests/golden/training/cmanet.json
 """
 import json
 import sys

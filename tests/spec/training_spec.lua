@@ -1,5 +1,5 @@
--- CMANet at paper scale against PyTorch with torchvision's Swin-T: ten steps of both stages from the same weights on the
--- same inputs. tools/make_training.py makes the numbers.
+-- CMANet at paper scale against PyTorch with torchvision's Swin-T: ten steps of both stages from the same weights on
+-- the same inputs. tools/make_training.py makes the numbers.
 local t = require "spec"
 local mv = require "mvgraph"
 package.path = "models/?.lua;" .. package.path
@@ -8,7 +8,7 @@ local ops = mv.ops
 local LOSS <const> = 1e-3 -- relative
 local GRADIENT <const> = 1e-3
 
-local path = "tests/golden/training.json"
+local path = "tests/golden/training/cmanet.json"
 local golden = mv.json.decode(mv.file.read(path), path)
 
 -- The case as a process of its own would make it: its inputs come from a generator that a module holds.
@@ -36,7 +36,7 @@ for _, expected in ipairs(golden.cases) do
       case.optimizer:step(gradients)
       return { loss = loss, norms = ops.concat(of) }
     end)
-    for step, loss in ipairs(expected.losses) do
+    for _, loss in ipairs(expected.losses) do
       local out = program(case.inputs)
       norms = norms or out.norms:totable()
       t.near(out.loss[1] / loss, 1, LOSS)
