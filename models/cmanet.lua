@@ -5,6 +5,7 @@
 local mv = require "mvgraph"
 local IEV = require "cmanet.iev"
 local IRV = require "cmanet.irv"
+local detector = require "cmanet.detector"
 local pretrained = require "cmanet.pretrained"
 local stage = require "cmanet.stage"
 
@@ -90,10 +91,14 @@ function CMANet:__init(config, views, shared)
   self.iev = IEV(config, self.irv, shared.mean)
   self.shared = shared
   if config.smplify.offsets > 0 then
-    local k = #mv.skeletons.get(shared.skeleton).joints
-    self.keypoint_offsets = mv.buffer("keypoint_offsets", mv.array { k, 3 })
+    self.keypoint_offsets = detector.Offsets(shared.skeleton)
     shared.layer:offset_keypoints(shared.skeleton, self.keypoint_offsets)
   end
+end
+
+function CMANet:load_state_dict(arrays, given)
+  local offsets = self.keypoint_offsets
+  return mv.nn.Module.load_state_dict(self, offsets and offsets:select(arrays, "keypoint_offsets") or arrays, given)
 end
 
 function M.build(config, dataset)

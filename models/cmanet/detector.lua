@@ -16,6 +16,46 @@ local function spread_samples(count)
   return indices
 end
 
+---Offsets in a model, as a buffer named by the skeleton: those of one detector's keypoints say nothing of another's.
+---@class DetectorOffsets: Module
+---@field skeleton string
+local Offsets = mv.nn.class("DetectorOffsets", mv.nn.Module)
+detector.Offsets = Offsets
+
+function Offsets:__init(skeleton)
+  self.skeleton = skeleton
+  self[skeleton] = mv.buffer(skeleton, mv.array { #mv.skeletons.get(skeleton).joints, 3 })
+end
+
+---@return Tensor metres, [K, 3]
+function Offsets:tensor()
+  return self[self.skeleton]:tensor()
+end
+
+---@return Array metres, [K, 3]
+function Offsets:read()
+  return self[self.skeleton]:read()
+end
+
+---@param offsets Array metres, [K, 3]
+function Offsets:write(offsets)
+  self[self.skeleton]:write(offsets)
+end
+
+---A model's weights with the offsets of its own detector alone: those of other skeletons are left out, and where the
+---weights have none they stay as they are.
+---@param arrays table<string, Array> by path
+---@param path string of these offsets
+---@return table<string, Array>
+function Offsets:select(arrays, path)
+  local own, chosen = ("%s.%s"):format(path, self.skeleton), {}
+  for name, array in pairs(arrays) do
+    if name == own or name:sub(1, #path + 1) ~= path .. "." then chosen[name] = array end
+  end
+  chosen[own] = chosen[own] or self:read()
+  return chosen
+end
+
 ---@param points Array [K, 3]
 ---@return number
 function detector.mean_length(points)

@@ -104,7 +104,8 @@ return {
   class = IntraView,
   stage = {
     name = IntraView.name,
-    reuse = { module = "irv", unread = { "start", "fusion", "iev", "keep_features", "smplify.inter_view" } },
+    reuse = { modules = { "irv", "keypoint_offsets" },
+      unread = { "start", "fusion", "iev", "keep_features", "smplify.inter_view" } },
     epochs = function(config, steps)
       return stage.epochs(config.irv, steps)
     end,

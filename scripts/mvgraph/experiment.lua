@@ -13,7 +13,7 @@
 --     lr = function(config, step, total) ... end,          -- a number, or the rate of a step counted from 0
 --     setup = function(ctx) return object end,
 --     class = ...,                                         -- the script's own: what an ablation may derive from
---     reuse = { module = "net", unread = { "head" } },     -- optional; runs may share the stage, see shared_stages.lua
+--     reuse = { modules = { "net" }, unread = { "head" } },  -- optional; runs may share the stage: shared_stages.lua
 --   } }
 --   M.baselines = { { name = "mean pose", setup = function(ctx) return object end } }   -- optional rows; the object
 --                                                          -- has `predict` and `joints` as a stage's
@@ -371,7 +371,7 @@ function Experiment:run(given)
     progress = bar, resume = saved, seconds_before = past_seconds, evaluate = experiment.evaluate_stage }
   runner.evaluations = past_evaluations
   if given.shared and given.scripts then
-    runner.keys, runner.shared = shared_stages.keys(runner, given.scripts()), given.shared
+    runner.sharing, runner.shared = shared_stages.find(runner, given.scripts()), given.shared
     shared_stages.remember_run(given.shared, run, self.stages) -- of a run that goes on
   end
   local is_finished, loss = run_stages(runner)

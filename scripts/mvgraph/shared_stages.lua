@@ -1,10 +1,11 @@
 -- Stages that runs of one command have in common are trained once. A stage says what it depends on:
---   reuse = { module = "irv", unread = { "fusion", "iev" } }
--- `module` is the part of the model that it sees and changes, empty for all of it; `unread` lists the keys of the
+--   reuse = { modules = { "irv" }, unread = { "fusion", "iev" } }
+-- `modules` are the parts of the model that it sees and changes, { "" } all of it; `unread` lists the keys of the
 -- configuration that make no difference to it, so that a forgotten key costs time and not correctness. Two runs share a
--- stage where all else is equal: scripts, program, device, training data, the rest of the configuration, the module's
--- first values, and the stages before it. A script may replace any function of the model it requires, so its own text
--- counts, too, unless it declares M.changes = "configuration": that it changes nothing else.
+-- stage where all else is equal: scripts, program, device, training data, the rest of the configuration, the modules'
+-- first values, and the stages before it; and where it has changed nothing but the modules. A script may replace any
+-- function of the model it requires, so its own text counts, too, unless it declares M.changes = "configuration": that
+-- it changes nothing else.
 local cache = require "mvgraph.cache"
 local checkpoint = require "mvgraph.checkpoint"
 local config = require "mvgraph.config"
@@ -32,8 +33,8 @@ local function surroundings(runner, scripts)
   if not platform then return nil end
   local values = script_texts(scripts, runner.experiment)
   table.move({ platform, device.name, device.driver, mv.core.getenv "MVGRAPH_HOST" or "",
-    mv.core.getenv "MVGRAPH_ONEDNN" or "", tostring(dataset.views), dataset.skeleton and dataset.skeleton.name or "" },
-    1, 7, #values + 1, values)
+    mv.core.getenv "MVGRAPH_ONEDNN" or "", tostring(dataset.views), dataset.skeleton and dataset.skeleton.name or "",
+    tostring(dataset.is_detected) }, 1, 8, #values + 1, values)
   local train, is_common = dataset.train, {}
   for _, name in ipairs(SEEN) do
     values[#values + 1], is_common[name] = train[name], true
@@ -46,37 +47,51 @@ local function surroundings(runner, scripts)
   return mv.core.cache.key(values)
 end
 
-local function is_of(module, name)
-  return module == "" or name:sub(1, #module + 1) == module .. "."
+local function is_of(modules, name)
+  for _, module in ipairs(modules) do
+    if module == "" or name:sub(1, #module + 1) == module .. "." then return true end
+  end
+  return false
 end
 
-local function module_values(model, module)
-  local names, values, state = {}, {}, model:state_dict()
+-- Names and values of a model's arrays of the modules, or of all others.
+local function values_of(state, modules, is_inside)
+  local names, values = {}, {}
   for name in pairs(state) do
-    if is_of(module, name) then names[#names + 1] = name end
+    if is_of(modules, name) == is_inside then names[#names + 1] = name end
   end
   table.sort(names)
   for _, name in ipairs(names) do values[#values + 1], values[#values + 2] = name, state[name] end
   return values
 end
 
----Keys of the stages that may be shared, by index; a stage without one ends the list. The model is as it was built.
+---Stages that may be shared, by index; one that may not ends the list. The model is as it was built.
 ---@param runner Runner
 ---@param scripts {name: string, text: string}[] of the run, the model script first
----@return string[]
-function shared_stages.keys(runner, scripts)
-  local keys, stages, before = {}, runner.experiment.stages, nil
+---@return { key: string, modules: string[], others: string }[] key: digits of all that the stage depends on; modules:
+---  all that may have changed at its end; others: digits of what may not
+function shared_stages.find(runner, scripts)
+  local found, stages, before, state = {}, runner.experiment.stages, nil, runner.model:state_dict()
+  local changed = {}
   for k = 1, #stages - 1 do -- the last one's result is the run's own
     local reuse = stages[k].reuse
     before = reuse and (before or surroundings(runner, scripts))
     if not before then break end
-    local values = module_values(runner.model, reuse.module)
+    local values = values_of(state, reuse.modules, true)
     table.move({ before, stages[k].name, config.format(config.without(runner.config, reuse.unread)) }, 1, 3,
       #values + 1, values)
-    keys[k] = mv.core.cache.key(values)
-    before = keys[k]
+    before = mv.core.cache.key(values)
+    changed = table.move(reuse.modules, 1, #reuse.modules, #changed + 1, { table.unpack(changed) })
+    found[k] = { key = before, modules = changed, others = mv.core.cache.key(values_of(state, changed, false)) }
   end
-  return keys
+  return found
+end
+
+---Whether a stage, at its end, has left everything but its modules as it was.
+---@param entry table of find
+---@param model table
+function shared_stages.kept_others(entry, model)
+  return mv.core.cache.key(values_of(model:state_dict(), entry.modules, false)) == entry.others
 end
 
 ---Remembers a finished stage of a run.
@@ -112,7 +127,7 @@ local function copy_log(from, into, name)
   end
 end
 
----Takes a stage over from the run that trained it: its part of the model, its state, its log.
+---Takes a stage over from the run that trained it: its parts of the model, its state, its log.
 ---@param entry table as remembered
 ---@param runner Runner
 ---@param stage table
@@ -123,7 +138,7 @@ function shared_stages.take_over(entry, runner, stage)
     if name:sub(1, #MODEL) ~= MODEL then tensors[name] = array end
   end
   for name, array in pairs(runner.model:state_dict()) do
-    tensors[MODEL .. name] = is_of(stage.reuse.module, name) and trained[MODEL .. name] or array
+    tensors[MODEL .. name] = is_of(stage.reuse.modules, name) and trained[MODEL .. name] or array
   end
   copy_log(entry.run, runner.run, stage.name)
   return tensors

@@ -50,11 +50,11 @@ Runner.__index = Runner
 
 ---@param settings table
 ---  experiment (name, stages), config, dataset, model, run RunDirectory, progress, resume (a loaded checkpoint or nil),
----  keys string[] of stages that may be shared, shared table of those that are known; see shared_stages
+---  sharing table of stages that may be shared, shared table of those that are known; see shared_stages
 function stages.new(settings)
   local self = setmetatable(settings, Runner)
   self.config_text = checkpoint.encode_config(self.config)
-  self.evaluations, self.keys, self.shared = {}, self.keys or {}, self.shared or {}
+  self.evaluations, self.sharing, self.shared = {}, self.sharing or {}, self.shared or {}
   return self
 end
 
@@ -130,7 +130,7 @@ function Runner:take_over(entry, index, stage)
   local tensors = shared_stages.take_over(entry, self, stage)
   self:write_checkpoint(position, stage, tensors)
   self.run:log { event = "evaluation", stage = stage.name, overall = plan.epochs * plan.steps, metrics = entry.row,
-    seconds = entry.row.seconds, key = self.keys[index], trained_by = entry.run.path }
+    seconds = entry.row.seconds, key = self.sharing[index].key, trained_by = entry.run.path }
   self.evaluations[stage.name] = entry.row
   self.progress:line(("%s: as %s trained it, everything it depends on is the same"):format(stage.name, entry.run.path))
   return { position = position, tensors = tensors }
@@ -276,6 +276,15 @@ function stages.predict(predict, count, batch)
   return whole
 end
 
+-- The key under which other runs may take the stage over that has just ended.
+function Runner:sharing_key(index, stage)
+  local sharing = self.sharing[index]
+  if not sharing then return nil end
+  if shared_stages.kept_others(sharing, self.model) then return sharing.key end
+  self.progress:line(("%s: other runs do not share it; it changed more of the model than its `reuse` names"):format(
+    stage.name))
+end
+
 ---Trains and evaluates what is left to do.
 ---@return boolean is_finished false when interrupted
 function Runner:run_all()
@@ -285,7 +294,7 @@ function Runner:run_all()
   for k = first, #self.experiment.stages do
     if k > first and is_interrupted() then return false end
     local stage = self.experiment.stages[k]
-    local entry = not saved and self.shared[self.keys[k]]
+    local entry = not saved and self.sharing[k] and self.shared[self.sharing[k].key]
     if entry then saved = self:take_over(entry, k, stage) end
     local position = { stage = k, epoch = 1, step = 0, has_begun = false, is_final = false }
     if saved then position = saved.position end
@@ -295,7 +304,7 @@ function Runner:run_all()
       local object = self:prepare(stage, saved)
       if not position.is_final and not self:train(stage, object, position, plan) then return false end
       local seconds = plan.seconds_before + (saved and saved.position.is_final and 0 or mv.clock() - plan.started)
-      local key = self.keys[k]
+      local key = self:sharing_key(k, stage)
       self:evaluate(stage, object, { batch = plan.batch, seconds = seconds, overall = plan.epochs * plan.steps }, key)
       if key then shared_stages.remember(self.shared, key, self.run, k, stage.name, self.evaluations[stage.name]) end
     else

@@ -119,3 +119,18 @@ t.test("offsets of a detector are found from its keypoints in several views", fu
   end
   t.is_true(error_of < 0.4 * size_of, ("off by %.1f of %.1f mm"):format(1000 * error_of, 1000 * size_of))
 end)
+
+t.test("a model takes over what was learnt of its own detector, and leaves out what was learnt of another", function()
+  t.needs_device(mv.core)
+  local own, other = detector.Offsets "body_25b", detector.Offsets "coco17"
+  local learnt = mv.array { 25, 3 }
+  learnt:fill(0.02)
+  local weights = { ["irv.bias"] = mv.array { 1 }, ["keypoint_offsets.body_25b"] = learnt }
+  t.is_true(own:select(weights, "keypoint_offsets")["keypoint_offsets.body_25b"] == learnt)
+  local chosen = other:select(weights, "keypoint_offsets")
+  t.equal(chosen["keypoint_offsets.body_25b"], nil)
+  t.equal(chosen["keypoint_offsets.coco17"]:bytes(), mv.array({ 17, 3 }):bytes())
+  t.is_true(chosen["irv.bias"] == weights["irv.bias"])
+  own:write(learnt)
+  t.equal(own:read():bytes(), learnt:bytes())
+end)

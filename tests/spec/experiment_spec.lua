@@ -315,7 +315,7 @@ end)
 local function with_late_key()
   local M = fresh()
   M.config.late = 0.01
-  M.stages[1].reuse = { module = "", unread = { "late" } }
+  M.stages[1].reuse = { modules = { "" }, unread = { "late" } }
   M.stages[2].lr = function(config) return config.late end
   return M
 end
@@ -378,6 +378,18 @@ for case, given in pairs {
     t.is_true(run_shared(shared, root .. "/second", given) > 0)
   end)
 end
+
+t.test("a stage that changes more of the model than it says is not shared", function()
+  local root, shared = folder(), {}
+  for _, name in ipairs { "/first", "/second" } do
+    local M = with_late_key()
+    M.stages[1].reuse.modules = { "weight" } -- of no array of the toy, which are not below a module
+    local result = run { experiment = M, out = root .. name, shared = shared, scripts = two_scripts {} }
+    t.is_true(result.is_finished)
+  end
+  t.equal(next(shared), nil)
+  t.is_true(not mv.file.read(root .. "/second/metrics.jsonl"):find("trained_by", 1, true))
+end)
 
 t.test("the text of a script that changes the configuration alone does not count", function()
   local root, shared = folder(), {}

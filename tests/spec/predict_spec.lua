@@ -129,6 +129,16 @@ t.test("footage that the model has never seen, one view missing in a frame: all 
   t.is_true(core.file.exists(out .. "/sheet.png"))
 end)
 
+t.test("footage of a detector with other keypoints", function()
+  local folder = runs()
+  local out = root .. "/other-detector"
+  local _, code, problem = command.run("predict", "models/cmanet.lua", "--checkpoint", folder .. "/cmanet-seed0",
+    "--data", capture(), "--set", "capture.keypoints=body_25", "--out", out)
+  t.equal({ problem, code }, { nil, 0 })
+  local joints = mv.json.decode(select(2, load(out .. "/predictions.safetensors")).joints)
+  t.equal({ joints[2], joints[9] }, { "thorax", "mid_hip" })
+end)
+
 t.test("some frames of it, and the stage that a checkpoint ends in", function()
   local folder = runs()
   local out = root .. "/part"
