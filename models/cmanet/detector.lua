@@ -66,19 +66,6 @@ function detector.mean_length(points)
   return sum / count
 end
 
--- A store for samples seen by `views` cameras, with settings of its own.
-local function new_fits(self, samples, views, own)
-  local config, shared = self.config, self.shared
-  local settings = {
-    layer = shared.layer, skeleton = shared.skeleton, prior = shared.prior, mean = shared.mean, count = samples,
-    batch = samples, views = views, confidence = config.lambda,
-  }
-  for key, value in pairs(own) do
-    settings[key] = value
-  end
-  return fits.new(settings)
-end
-
 ---@param self table a stage: data, config, shared
 ---@param report fun(done: integer, total: integer)?
 ---@return Array metres of the rest pose, [K, 3]
@@ -87,13 +74,12 @@ function detector.learn_offsets(self, report)
   local indices = spread_samples(train.count)
   local count, keypoints = #indices, train.keypoints:gather(indices)
   local crop, k = train.camera:gather(indices), keypoints.shape[3]
-  local single = new_fits(self, count * n, 1, { weights = wanted.weights,
-    iterations = { camera = wanted.camera, body = wanted.body } })
+  local single = fits.configured(self.config, shared, count * n, 1, { batch = count * n })
   single:round({ keypoints = keypoints:reshape { count * n, 1, k, 3 }, crop = crop:reshape { count * n, 1, 3 } },
     function(chosen) return single:facing_starts(chosen) end, report)
   local offsets, layer = mv.keypoint_offsets.new(shared.skeleton), mv.smpl.layer(shared.layer.body)
   layer:offset_keypoints(shared.skeleton, offsets)
-  local joint = new_fits(self, count, n, { layer = layer, learned = offsets, weights = wanted.inter_view_weights,
+  local joint = fits.configured(self.config, shared, count, n, { layer = layer, learned = offsets, batch = count,
     iterations = { camera = 0, body = wanted.offsets } })
   joint:round({ keypoints = keypoints, crop = crop }, function(chosen) return { single:join(chosen, n) } end, report)
   return offsets:read()

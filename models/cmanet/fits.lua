@@ -34,6 +34,26 @@ function fits.new(settings)
   return self
 end
 
+---A store as the configuration asks for.
+---@param values table the experiment's configuration
+---@param shared Shared
+---@param count integer bodies
+---@param views integer 1: every view by itself; N: one body for all views of a sample
+---@param own table? settings that differ
+function fits.configured(values, shared, count, views, own)
+  local wanted, is_single = values.smplify, views == 1
+  local settings = {
+    layer = shared.layer, skeleton = shared.skeleton, prior = shared.prior, mean = shared.mean,
+    count = count, views = views, batch = wanted.batch, confidence = values.lambda,
+    iterations = { camera = wanted.camera, body = is_single and wanted.body or wanted.inter_view },
+    weights = is_single and wanted.weights or wanted.inter_view_weights,
+  }
+  for key, value in pairs(own or {}) do
+    settings[key] = value
+  end
+  return fits.new(settings)
+end
+
 function Fits:fitter()
   if not self.smplify then
     local settings = {

@@ -16,13 +16,6 @@ local MISSING_ERROR <const> = 1e9 -- above the reprojection error of any view th
 
 local STARTS <const>, KINDS <const> = { "screened", "average", "mean" }, { "attention", "concatenation" }
 
-local function check_choice(key, value, known)
-  for _, name in ipairs(known) do
-    if name == value then return end
-  end
-  error(options.unknown(key, value, known), 0)
-end
-
 -- One Swin layer over the views' tokens side by side.
 local function new_layer(self, irv, fusion)
   local rows, columns = 1, self.views
@@ -42,8 +35,8 @@ end
 ---@param irv IRV whose features are fused
 ---@param mean table mean parameters, the start where IRV gives none
 function IEV:__init(config, irv, mean)
-  check_choice("start", config.start, STARTS)
-  check_choice("fusion.kind", config.fusion.kind, KINDS)
+  options.choose("start", config.start, STARTS)
+  options.choose("fusion.kind", config.fusion.kind, KINDS)
   self.views, self.start, self.rotation = irv.views, config.start, irv.rotation
   if config.fusion.kind == "attention" then
     self.layer = new_layer(self, irv, config.fusion)

@@ -1,23 +1,20 @@
 -- The encoder's first weights from a file with torchvision's names, such as its Swin-T trained on ImageNet.
 local mv = require "mvgraph"
+local tensor = require "mvgraph.tensor"
 local weights = require "mvgraph.weights"
 
 local pretrained = {}
-
-local function format_shape(shape)
-  return "[" .. table.concat(shape, ", ") .. "]"
-end
 
 local function check(path, name, found, wanted)
   if not found then
     error(("%s: has no tensor '%s', which the encoder needs; `mvgraph inspect %s` lists what it has, `mvgraph import` "
       .. "with --strip takes a prefix off"):format(path, name, path), 0)
   end
-  if format_shape(found.shape) ~= format_shape(wanted.shape) then
+  if tensor.format_shape(found.shape) ~= tensor.format_shape(wanted.shape) then
     local remedy = name:find "relative_position_bias" and "; its windows may be others: --set encoder.window_size=7"
       or "; the keys of `encoder` must be those of the network in the file"
-    error(("%s: tensor '%s' is %s, the encoder's is %s%s"):format(path, name, format_shape(found.shape),
-      format_shape(wanted.shape), remedy), 0)
+    error(("%s: tensor '%s' is %s, the encoder's is %s%s"):format(path, name, tensor.format_shape(found.shape),
+      tensor.format_shape(wanted.shape), remedy), 0)
   end
 end
 

@@ -82,24 +82,9 @@ Stage.__index = Stage
 ---@return Fits
 ---@return table keypoints [n, views, K, 3], crop [n, views, 3]
 function stage.new_fits(self, views)
-  local config, train, shared = self.config, self.data.train, self.shared
+  local train = self.data.train
   local count = train.count * self.data.views // views
-  local store = fits.new {
-    layer = shared.layer,
-    skeleton = shared.skeleton,
-    prior = shared.prior,
-    mean = shared.mean,
-    count = count,
-    views = views,
-    iterations = {
-      camera = config.smplify.camera,
-      body = views == 1 and config.smplify.body or config.smplify.inter_view,
-    },
-    batch = config.smplify.batch,
-    confidence = config.lambda,
-    weights = views == 1 and config.smplify.weights or config.smplify.inter_view_weights,
-  }
-  return store, {
+  return fits.configured(self.config, self.shared, count, views), {
     keypoints = train.keypoints:reshape { count, views, train.keypoints.shape[3], 3 },
     crop = train.camera:reshape { count, views, 3 },
   }
@@ -253,10 +238,13 @@ end
 
 ---Refits every `every` epochs; the first time from scratch.
 function Stage:epoch_begin(epoch)
-  if epoch == 1 and self.config.fits then
+  if not self.config.fits then
+    return false
+  end
+  if epoch == 1 then
     self:learn_offsets()
   end
-  if not self.config.fits or (epoch - 1) % self.config.smplify.every ~= 0 then
+  if (epoch - 1) % self.config.smplify.every ~= 0 then
     return false
   end
   local label = ("%s: SMPLify, epoch %d"):format(self.name, epoch)

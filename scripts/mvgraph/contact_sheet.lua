@@ -1,6 +1,7 @@
 -- A picture of predictions: a row a sample, its input views with detected and reprojected skeletons, then the body in
 -- 3D from the front and from the side, with the reference behind it where there is one.
 local mv = require "mvgraph"
+local geometry = require "mvgraph.geometry"
 local overlay = require "mvgraph.overlay"
 
 local contact_sheet = {}
@@ -14,10 +15,6 @@ local DETECTED <const>, REPROJECTED <const> = { 40, 200, 90 }, { 255, 140, 20 }
 local GHOST <const> = { 196, 200, 206 }
 local LEFT <const>, RIGHT <const>, MIDDLE <const> = { 30, 110, 210 }, { 205, 60, 50 }, { 70, 75, 85 }
 local SURE <const> = 0.05 -- detections of lower confidence are not drawn
-
-local function is_finite(x)
-  return x == x and x > -math.huge and x < math.huge
-end
 
 local function shade(color, strength, toward)
   local mixed = {}
@@ -34,7 +31,7 @@ local function draw_keypoints(picture, points, width, limbs, color, thickness)
   local function place(j)
     local x, y = points[j * width + 1], points[j * width + 2]
     local confidence = width > 2 and points[j * width + 3] or 1
-    if confidence < SURE or not is_finite(x) or not is_finite(y) then return nil end
+    if confidence < SURE or not geometry.is_finite(x) or not geometry.is_finite(y) then return nil end
     return (x + 1) * CELL / 2, (y + 1) * CELL / 2, confidence
   end
   for _, limb in ipairs(limbs) do
@@ -73,7 +70,7 @@ end
 local function centre_of(points)
   local sums, count = { 0, 0, 0 }, 0
   for j = 0, #points // 3 - 1 do
-    if is_finite(points[3 * j + 1]) then
+    if geometry.is_finite(points[3 * j + 1]) then
       count = count + 1
       for d = 1, 3 do sums[d] = sums[d] + points[3 * j + d] end
     end
@@ -88,7 +85,8 @@ local function draw_body(picture, body, centre, across, depth, color_of, thickne
   for i, limb in ipairs(body.limbs) do
     local a, b = 3 * limb[1], 3 * limb[2]
     local distance = body.points[a + depth] + body.points[b + depth]
-    if is_finite(distance) then order[#order + 1] = { limb = limb, depth = distance / 2 - centre[depth], i = i } end
+    local is_known = geometry.is_finite(distance)
+    if is_known then order[#order + 1] = { limb = limb, depth = distance / 2 - centre[depth], i = i } end
   end
   table.sort(order, function(a, b)
     if a.depth ~= b.depth then return a.depth > b.depth end

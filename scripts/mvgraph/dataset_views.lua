@@ -82,9 +82,7 @@ local function take_away(split, probability, random)
 end
 
 local function check(dataset, choice, missing)
-  if choice ~= "all" and not CHOICES[choice] then
-    error(options.unknown("view_choice", choice, { "all", "min_max", "min_2" }), 0)
-  end
+  options.choose("view_choice", choice, { "all", "min_max", "min_2" })
   if choice ~= "all" and dataset.views < 2 then
     error(("view_choice=%s takes two views, the dataset has %d"):format(choice, dataset.views), 0)
   end

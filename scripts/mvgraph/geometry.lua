@@ -14,6 +14,12 @@ geometry.apply = linear.apply3
 geometry.svd = linear.svd3
 geometry.nearest_rotation = linear.nearest_rotation
 
+---@param x number
+---@return boolean
+function geometry.is_finite(x)
+  return x == x and x > -math.huge and x < math.huge
+end
+
 function geometry.rotation_x(angle)
   local c, s = cos(angle), sin(angle)
   return { 1, 0, 0, 0, c, -s, 0, s, c }

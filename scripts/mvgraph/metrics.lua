@@ -8,17 +8,13 @@ local metrics = {}
 local THRESHOLD <const> = 0.150 -- metres, of PCK
 local AUC_STEPS <const> = 30 -- thresholds 0, 5, ..., 150 mm
 
-local function is_finite(x)
-  return x == x and x > -math.huge and x < math.huge
-end
-
 -- Rows of [n, J, 3] where both sides are finite, as flat lists; `columns` are their one-based joints.
 local function read_pair(predicted, reference, sample, joints)
   local a, b, columns = {}, {}, {}
   for j = 0, joints - 1 do
     local base, valid = (sample * joints + j) * 3, true
     for d = 1, 3 do
-      valid = valid and is_finite(predicted[base + d]) and is_finite(reference[base + d])
+      valid = valid and geometry.is_finite(predicted[base + d]) and geometry.is_finite(reference[base + d])
     end
     if valid then
       columns[#columns + 1] = j + 1

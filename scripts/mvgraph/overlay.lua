@@ -3,10 +3,6 @@ local geometry = require "mvgraph.geometry"
 
 local overlay = {}
 
-local function is_finite(x)
-  return x == x and x > -math.huge and x < math.huge
-end
-
 ---The reference moved over a prediction by the similarity that fits best.
 ---@param reference number[] [R, 3], NaN where unknown
 ---@param reference_names string[]
@@ -18,7 +14,7 @@ function overlay.move(reference, reference_names, points, names)
   for j, name in ipairs(names) do column_of[name] = j - 1 end
   for j, name in ipairs(reference_names) do
     local column = column_of[name]
-    if column and is_finite(reference[3 * j]) and is_finite(points[3 * column + 1]) then
+    if column and geometry.is_finite(reference[3 * j]) and geometry.is_finite(points[3 * column + 1]) then
       for d = 1, 3 do
         from[#from + 1], to[#to + 1] = reference[3 * (j - 1) + d], points[3 * column + d]
       end

@@ -80,7 +80,6 @@ function prediction.run(made, given)
   local ctx = runner:context(stage)
   ctx.is_predicting = true
   local object = stage.setup(ctx)
-  load_weights(runner.model, saved)
   experiment.evaluate_stage(runner, stage, object, { batch = runner:plan(stage, 0).batch })
   local row = runner.evaluations[stage.name]
   runner.run:write_json("metrics.json", { experiment = made.name, seed = values.seed, baselines = {}, stages = { row },

@@ -24,23 +24,20 @@ local export = {
   },
 }
 
-local function check_choice(what, value, choices)
-  for _, choice in ipairs(choices) do
-    if value == choice then return value end
-  end
-  cli.usage_error("%s", nearest.unknown(what, value, choices))
+local function choose(what, value, choices)
+  return nearest.choose(what, value, choices, function(message) cli.usage_error("%s", message) end)
 end
 
 local function choose_format(options)
   local name = options.format or options.out and options.out:match "%.(%w+)$"
   if not name then cli.usage_error("export needs --format, one of %s", table.concat(FORMATS, ", ")) end
-  return require("mvgraph.export." .. check_choice("format", name, FORMATS))
+  return require("mvgraph.export." .. choose("format", name, FORMATS))
 end
 
 -- Some formats lie one way alone.
 local function choose_axes(options, format)
-  local up = options.up and check_choice("axis", options.up, Axes.UPS) or format.up
-  local unit = options.unit and check_choice("unit", options.unit, Axes.UNITS) or format.unit
+  local up = options.up and choose("axis", options.up, Axes.UPS) or format.up
+  local unit = options.unit and choose("unit", options.unit, Axes.UNITS) or format.unit
   if format.is_raw and (options.up or options.unit) then
     cli.usage_error("%s holds predictions as they are; leave --up and --unit out", format.extension)
   end

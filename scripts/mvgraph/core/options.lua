@@ -31,6 +31,21 @@ function options.unknown(what, name, candidates)
   return ("%s; known: %s"):format(message, table.concat(candidates, ", "))
 end
 
+---The candidate with this name.
+---@param what string kind of name, for the message
+---@param name any
+---@param candidates string[]
+---@param fail fun(message: string)? raises; default: an error without a place
+---@return string name
+function options.choose(what, name, candidates, fail)
+  for _, candidate in ipairs(candidates) do
+    if candidate == name then return name end
+  end
+  local message = options.unknown(what, name, candidates)
+  if fail then fail(message) end
+  error(message, 0)
+end
+
 local function fail(message, ...)
   local place = core.script_place()
   error((place and place .. ": " or "") .. message:format(...), 0)

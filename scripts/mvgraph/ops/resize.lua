@@ -186,9 +186,7 @@ local LINEAR <const> = { linear = 1, bilinear = 2, trilinear = 3 } -- by dimensi
 
 local function check_mode(x, chosen)
   local mode, d = chosen.mode, #x.shape - 2
-  local is_known = LINEAR[mode] ~= nil
-  for _, name in ipairs(MODES) do is_known = is_known or name == mode end
-  if not is_known then trace.fail("interpolate: %s", options.unknown("mode", mode, MODES)) end
+  options.choose("mode", mode, MODES, function(message) trace.fail("interpolate: %s", message) end)
   if d < 1 or d > 3 then trace.fail("interpolate: expected [n, c, sizes...], got %s", tensor.format_shape(x.shape)) end
   if LINEAR[mode] and LINEAR[mode] ~= d then
     trace.fail("interpolate: mode '%s' is for %d dimensions, 'x' is %s", mode, LINEAR[mode],
