@@ -69,7 +69,8 @@ static float load_float(const uint8_t *bytes, const mvg_element *e) {
 static mvg_status load_integer(const uint8_t *bytes, const mvg_element *e, int32_t *out) {
   uint64_t bits = load_bits(bytes, e);
   uint32_t unused = 64 - 8 * e->size;
-  if (e->kind == 'u' && e->size >= 4 && bits == UINT64_MAX >> unused) { // how "none" is written
+  bool is_none = e->kind == 'u' && e->size >= 4 && bits == UINT64_MAX >> unused;
+  if (is_none || (e->size == 8 && bits == UINT32_MAX)) { // "none" as it is written, or widened
     *out = -1;
     return NULL;
   }

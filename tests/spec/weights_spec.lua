@@ -61,6 +61,30 @@ t.test("NumPy's files", function()
   end
 end)
 
+t.test("no parent is -1, whether NumPy has widened it or not", function()
+  local path = mv.core.temporary_directory() .. "/parents.npy"
+  for _, dtype in ipairs { "i8", "u8", "u4" } do
+    local header = ("{'descr': '<%s', 'fortran_order': False, 'shape': (2,), }"):format(dtype)
+    mv.file.write(path, "\x93NUMPY\1\0" .. string.pack("<s2", header)
+      .. string.pack(dtype == "u4" and "<I4I4" or "<I8I8", 0xffffffff, 3))
+    check(weights.open(path), "parents", "i32", { 2 }, { -1, 3 })
+  end
+end)
+
+t.test("bytes that Python 3 wrote as text, and escapes before digits", function()
+  local file = mv.core.temporary_directory() .. "/text.pkl"
+  local every = {}
+  for byte = 0, 255 do every[byte + 1] = utf8.char(byte) end
+  local text = table.concat(every)
+  -- np.frombuffer(codecs.encode(text, "latin1"), dtype="u1") in protocol 2
+  mv.file.write(file, "\x80\2}U\1acnumpy.core.numeric\n_frombuffer\n(c_codecs\nencode\nX" .. string.pack("<s4", text)
+    .. "U\6latin1\x86R" .. "cnumpy\ndtype\nU\2u1\x85RM\0\1\x85U\1CtRs.")
+  local wanted = {}
+  for byte = 0, 255 do wanted[byte + 1] = byte end
+  check(weights.open(file), "a", "u8", { 256 }, wanted)
+  t.equal(pickle.read("S'\\x41\\n41\\\\x41\\q1'\n.", "p"), "A\n41\\x41\\q1")
+end)
+
 for protocol = 0, 5 do
   t.test(("a body of protocol %d, with chumpy and a sparse matrix"):format(protocol), function()
     local file = weights.open(("%sbody_%d.pkl"):format(FOLDER, protocol))

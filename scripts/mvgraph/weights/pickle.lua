@@ -41,19 +41,13 @@ end
 local LETTERS <const> = { n = "\n", r = "\r", t = "\t", a = "\a", b = "\b", f = "\f", v = "\v", ["\\"] = "\\",
   ["'"] = "'", ['"'] = '"' }
 
--- Bytes as Python's source writes them, one pass from the left.
+-- Bytes as Python's source writes them, one pass from the left. Hexadecimal digits after another letter are no part of
+-- its escape, and stay.
 local function decode_bytes(text)
-  local parts, at = {}, 1
-  while true do
-    local stop = text:find("\\", at, true)
-    if not stop then break end
-    parts[#parts + 1] = text:sub(at, stop - 1)
-    local digits, letter = text:match("^x(%x%x)", stop + 1), text:sub(stop + 1, stop + 1)
-    parts[#parts + 1] = digits and string.char(tonumber(digits, 16)) or LETTERS[letter] or "\\" .. letter
-    at = stop + (digits and 4 or 2)
-  end
-  parts[#parts + 1] = text:sub(at)
-  return table.concat(parts)
+  return (text:gsub("\\(.)(%x?%x?)", function(letter, digits)
+    if letter == "x" and #digits == 2 then return string.char(tonumber(digits, 16)) end
+    return (LETTERS[letter] or "\\" .. letter) .. digits
+  end))
 end
 
 local function push_quoted_line(m)
