@@ -81,6 +81,7 @@ M.presets = {
     schedule = "cosine",
     clip = 20,
   },
+  small = { extends = "tiny", image = 128, encoder = { patch_size = 16 } },
 }
 
 ---@class CMANet: Module

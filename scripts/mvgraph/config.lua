@@ -156,23 +156,35 @@ function config.parse(values, assignment)
   return overrides
 end
 
+local function sorted_names(presets)
+  local names = {}
+  for name in pairs(presets) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+-- Values as a preset has them; what it extends comes first. `inner` are the presets that led here.
+local function apply_preset(values, presets, name, inner)
+  options.choose("preset", name, sorted_names(presets))
+  if inner[name] then fail(("preset '%s'"):format(name), "extends itself") end
+  local own = copy(presets[name])
+  if own.extends then
+    inner[name] = true
+    values = apply_preset(values, presets, own.extends, inner)
+    own.extends = nil
+  end
+  return config.merge(values, own, ("preset '%s'"):format(name))
+end
+
 ---Defaults, then a preset, then every --set, in this order.
 ---@param defaults table
----@param presets table name -> overrides
+---@param presets table name -> overrides; `extends` names a preset whose overrides come before
 ---@param preset string? name
 ---@param assignments string[]? "key=value"
 ---@return table
 function config.resolve(defaults, presets, preset, assignments)
   local values = copy(defaults)
-  if preset then
-    if not presets[preset] then
-      local names = {}
-      for name in pairs(presets) do names[#names + 1] = name end
-      table.sort(names)
-      error(options.unknown("preset", preset, names), 0)
-    end
-    values = config.merge(values, presets[preset], ("preset '%s'"):format(preset))
-  end
+  if preset then values = apply_preset(values, presets, preset, {}) end
   for _, assignment in ipairs(assignments or {}) do
     values = config.merge(values, config.parse(values, assignment), "--set")
   end

@@ -2,7 +2,8 @@
 --
 --   local M = mv.experiment "lifter"
 --   M.config = { views = 4, hidden = 256, lr = 1e-3 }      -- every key can be overridden: --set hidden=512
---   M.presets = { tiny = { hidden = 32 }, paper = {} }     -- overrides; --preset; "tiny" is the default on a CPU
+--   M.presets = { tiny = { hidden = 32 }, paper = {} }     -- overrides; --preset; "tiny" is the default on a CPU;
+--                                                          -- `extends = "tiny"` begins with those of another
 --   M.dataset = "synthetic"                                -- datasets/<name>.lua; --data DIR makes it "capture"
 --   function M.build(config, dataset) return model end     -- has state_dict() and load_state_dict()
 --   function M.initialise(model, config) end               -- optional: weights that a new run starts from

@@ -79,6 +79,19 @@ t.test("text without an equals sign is refused", function()
   t.error_matches(function() set "views" end, "expected key=value, got 'views'")
 end)
 
+t.test("a preset begins with what it extends", function()
+  local presets = { tiny = { views = 2, encoder = { window = 4 } }, small = { extends = "tiny", views = 3 } }
+  local values = config.resolve(DEFAULTS, presets, "small")
+  t.equal(values.views, 3)
+  t.equal(values.encoder.window, 4)
+  t.equal(presets.small.extends, "tiny", "the presets stay what they are")
+  local function resolve() return config.resolve(DEFAULTS, presets, "small") end
+  presets.tiny.extends = "small"
+  t.error_matches(resolve, "preset 'small': extends itself")
+  presets.small.extends = "tinny"
+  t.error_matches(resolve, "unknown preset 'tinny'; did you mean 'tiny'?")
+end)
+
 t.test("presets override defaults and --set overrides presets", function()
   local presets = { tiny = { views = 2, encoder = { window = 4 } } }
   local values = config.resolve(DEFAULTS, presets, "tiny", { "views=3" })
