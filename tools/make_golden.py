@@ -3,7 +3,8 @@
 are held against it by tests/spec/golden_spec.lua, layers, optimizers and schedules (nn) by tests/spec/nn_spec.lua.
 Inputs and weights are a formula that both sides share; only results are stored.
 
-usage: tools/make_golden.py [FAMILY ...]     (default: all; Debian: python3-torch, python3-torchvision)
+usage: tools/make_golden.py [FAMILY ...]     (default: all; Debian: python3-torch, python3-torchvision, of two_views
+       python3-opencv)
 """
 import importlib
 import json

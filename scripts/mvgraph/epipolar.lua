@@ -1,5 +1,5 @@
---- Two-view geometry on the host: robust fundamental matrices, their residuals, essential decomposition.
---- It sees lists of matched image points only; who they belong to is the caller's business.
+--- Two-view geometry on the host: robust fundamental matrices, their residuals, essential matrices and what they
+--- decompose into. It sees lists of matched image points only; who they belong to is the caller's business.
 
 local linear = require "mvgraph.linear"
 local mv = require "mvgraph"
@@ -132,6 +132,13 @@ local function sample(matches, n, scale, draws)
   return best
 end
 
+--- Fundamental matrix by the normalised 8-point method (Hartley 1997), points scaled to a root mean square of sqrt(2).
+---@param matches Matches at least 8 points
+---@return number[] f [3, 3] with x_b^T F x_a = 0, of unit norm
+function epipolar.eight_point(matches)
+  return solve_weighted(matches, prepare(matches), matches.w)
+end
+
 --- Fundamental matrix by the normalised 8-point method, reweighted so that it minimises robust Sampson distances.
 ---@param matches Matches at least 8 points
 ---@param scale number distance in pixels from which a match counts as an outlier
@@ -159,6 +166,28 @@ function epipolar.mean_distance(f, matches, cap)
     total = total + matches.w[i]
   end
   return total > 0 and sum / total or cap
+end
+
+--- The essential matrix of a fundamental one, E = K_b^T F K_a, moved to the nearest with singular values (s, s, 0).
+---@param f number[] [3, 3]
+---@param ka number[]? intrinsics of the first view, [3, 3]; nil for points that are rays already, X/Z and Y/Z
+---@param kb number[]? of the second
+---@return number[] e [3, 3], of unit norm
+function epipolar.essential(f, ka, kb)
+  local e = f
+  if ka then e = linear.multiply3(e, ka) end
+  if kb then e = linear.multiply3(linear.transpose3(kb), e) end
+  local u, _, v = linear.svd3(e)
+  local k = sqrt(0.5)
+  return linear.multiply3({ k * u[1], k * u[2], 0, k * u[4], k * u[5], 0, k * u[7], k * u[8], 0 }, linear.transpose3(v))
+end
+
+--- The essential matrix of a relative pose, E = [t]x R.
+---@param rotation number[] x_b ~ R x_a + t, [3, 3]
+---@param t number[] [3]
+---@return number[] e [3, 3]
+function epipolar.of_pose(rotation, t)
+  return linear.multiply3({ 0, -t[3], t[2], t[3], 0, -t[1], -t[2], t[1], 0 }, rotation)
 end
 
 --- The four (R, t) with x_b ~ R x_a + t that an essential matrix allows; |t| = 1.

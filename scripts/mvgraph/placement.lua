@@ -60,20 +60,21 @@ local function shared_matches(seen, a, b)
   return matches, index
 end
 
--- Relative pose of two views: the essential decomposition with most points in front of both, and how good it is: the
--- share of points in front times the mean parallax (sine of the angle between rays).
-local function relative_pose(seen, a, b)
-  local matches, index = shared_matches(seen, a, b)
-  local essential = epipolar.fundamental(matches, seen.sigma, DRAWS)
-  if not essential then
-    return nil
-  end
+--- Of the four poses that an essential matrix allows the one with most points in front of both views (cheirality).
+---@param seen Observations
+---@param a integer view
+---@param b integer view
+---@param essential number[] x_b^T E x_a = 0 of rays, [3, 3]
+---@param points integer[] that both see; of more than 400 an even choice of at least 200 decides
+---@return table pose rotation [3, 3] and translation [3] of length 1, x_b ~ R x_a + t; front: how many of the points
+---  that decide lie in front; parallax: the sum over those of the sine of the angle between their rays
+function placement.cheirality(seen, a, b, essential, points)
   local best
   for _, candidate in ipairs(epipolar.decompose_essential(essential)) do
     local views = { [a] = { rotation = IDENTITY, translation = { 0, 0, 0 } }, [b] = candidate }
     local front, parallax = 0, 0
-    for n = 1, #index, math.max(1, #index // 200) do
-      local x, y, z = placement.triangulate(views, seen, index[n])
+    for n = 1, #points, math.max(1, #points // 200) do
+      local x, y, z = placement.triangulate(views, seen, points[n])
       if x and z > 0 then
         local rx, ry, rz = linear.apply3(candidate.rotation, x, y, z)
         local t = candidate.translation
@@ -89,8 +90,25 @@ local function relative_pose(seen, a, b)
       best = { rotation = candidate.rotation, translation = candidate.translation, front = front, parallax = parallax }
     end
   end
-  best.quality = best.parallax * #index / (#index + 100)
   return best
+end
+
+--- Relative pose of two views from the points that both see: the essential matrix by random sampling, then
+--- cheirality.
+---@param seen Observations
+---@param a integer view
+---@param b integer view
+---@return table|nil pose of placement.cheirality, and `quality`: mean parallax times the share of points in front,
+---  less with few points; nil where both see fewer than 8
+function placement.relative_pose(seen, a, b)
+  local matches, index = shared_matches(seen, a, b)
+  local essential = epipolar.fundamental(matches, seen.sigma, DRAWS)
+  if not essential then
+    return nil
+  end
+  local pose = placement.cheirality(seen, a, b, essential, index)
+  pose.quality = pose.parallax * #index / (#index + 100)
+  return pose
 end
 
 -- Poses of all pairs that share keypoints, the best first.
@@ -101,7 +119,7 @@ local function all_pairs(seen)
   end
   for a = 1, #seen.x - 1 do
     for b = a + 1, #seen.x do
-      local pose = relative_pose(seen, a, b)
+      local pose = placement.relative_pose(seen, a, b)
       if pose and pose.front > 0 then
         list[#list + 1] = { a = a, b = b, pose = pose }
         rotation[a][b], rotation[b][a] = pose.rotation, linear.transpose3(pose.rotation)
