@@ -6,7 +6,7 @@ local mv = require "mvgraph"
 local IEV = require "cmanet.iev"
 local IRV = require "cmanet.irv"
 local detector = require "cmanet.detector"
-local pretrained = require "cmanet.pretrained"
+local pretrained = require "mvgraph.pretrained"
 local stage = require "cmanet.stage"
 
 local M = mv.experiment "cmanet"

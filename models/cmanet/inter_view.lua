@@ -4,6 +4,7 @@ local mv = require "mvgraph"
 local losses = require "cmanet.losses"
 local pose = require "cmanet.pose"
 local stage = require "cmanet.stage"
+local training = require "mvgraph.training"
 local ops = mv.ops
 
 local InterView = stage.class "inter-view"
@@ -47,11 +48,11 @@ end
 ---@return table<string, Array>
 function InterView:kept_features()
   if not self.features then
-    local program = mv.program(self.name .. "_features", stage.specs(stage.pictures(self)), function(given)
+    local program = mv.program(self.name .. "_features", training.specs(stage.pictures(self)), function(given)
       return self.model.irv(given.images)
     end)
     self.features = self:run_all(function(indices)
-      return program { images = stage.normalise(self.data.train.images:gather(indices)) }
+      return program { images = mv.image.normalize_views(self.data.train.images:gather(indices)) }
     end, "IRV's outputs")
   end
   return self.features
@@ -72,7 +73,7 @@ function InterView:estimate_all()
   end
   local train, shapes = self.data.train, self:feature_shapes(self.config.batch, self.data.views)
   self.estimate_program = self.estimate_program
-    or mv.program(self.name .. "_estimate", stage.specs(stage.seen(self), shapes), function(given)
+    or mv.program(self.name .. "_estimate", training.specs(stage.seen(self), shapes), function(given)
       return self:estimate(given)
     end)
   return self:run_all(function(indices)
@@ -167,10 +168,10 @@ return {
   stage = {
     name = InterView.name,
     epochs = function(config, steps)
-      return stage.epochs(config.iev, steps)
+      return training.epochs(config.iev, steps)
     end,
     lr = function(config, step, total)
-      return stage.learning_rate(config, config.iev.lr, step, total)
+      return training.learning_rate(config.schedule, config.iev.lr, step, total)
     end,
     setup = function(ctx)
       local settings = { trained = ctx.model.iev, fit_views = ctx.dataset.views, lr = ctx.config.iev.lr,

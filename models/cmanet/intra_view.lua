@@ -4,6 +4,7 @@ local mv = require "mvgraph"
 local losses = require "cmanet.losses"
 local pose = require "cmanet.pose"
 local stage = require "cmanet.stage"
+local training = require "mvgraph.training"
 local ops = mv.ops
 
 local IntraView = stage.class "intra-view"
@@ -107,10 +108,10 @@ return {
     reuse = { modules = { "irv", "keypoint_offsets" },
       unread = { "start", "fusion", "iev", "keep_features", "smplify.inter_view" } },
     epochs = function(config, steps)
-      return stage.epochs(config.irv, steps)
+      return training.epochs(config.irv, steps)
     end,
     lr = function(config, step, total)
-      return stage.learning_rate(config, config.irv.lr, step, total)
+      return training.learning_rate(config.schedule, config.irv.lr, step, total)
     end,
     setup = function(ctx)
       local settings = { trained = ctx.model.irv, fit_views = 1, lr = ctx.config.irv.lr }

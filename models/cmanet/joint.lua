@@ -4,6 +4,7 @@
 local inter_view = require "cmanet.inter_view"
 local intra_view = require "cmanet.intra_view"
 local stage = require "cmanet.stage"
+local training = require "mvgraph.training"
 
 local Joint = stage.class("joint", inter_view.class)
 
@@ -92,10 +93,10 @@ function joint.stage(teaches_irv)
   return {
     name = Joint.name,
     epochs = function(config, steps)
-      return math.max(stage.epochs(config.irv, steps), stage.epochs(config.iev, steps))
+      return math.max(training.epochs(config.irv, steps), training.epochs(config.iev, steps))
     end,
     lr = function(config, step, total)
-      return stage.learning_rate(config, config.iev.lr, step, total)
+      return training.learning_rate(config.schedule, config.iev.lr, step, total)
     end,
     setup = function(ctx)
       local settings = { trained = ctx.model, fit_views = ctx.dataset.views, lr = ctx.config.iev.lr,

@@ -4,6 +4,8 @@ local core = require "mvgraph.core"
 
 local image = {}
 
+local IMAGENET_MEAN <const>, IMAGENET_STD <const> = { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 }
+
 --- Reads PNG, JPEG and whatever else FFmpeg decodes; a turn asked for by the file is done, transparency is dropped.
 ---@param path string
 ---@return Array picture u8 [h, w, 3]
@@ -51,6 +53,16 @@ end
 ---@return Array batch f32 [b, 3, h, w]
 function image.normalize_batch(images, mean, std)
   return core.image_normalize_batch(images, mean, std)
+end
+
+--- ImageNet's normalisation of the views of samples.
+---@param rows Array u8 [b, n, s, s, 3]
+---@return Array f32 [b, n, 3, s, s]
+function image.normalize_views(rows)
+  local shape = rows.shape
+  local b, n, side = shape[1], shape[2], shape[3]
+  local flat = image.normalize_batch(rows:reshape { b * n, side, side, 3 }, IMAGENET_MEAN, IMAGENET_STD)
+  return flat:reshape { b, n, 3, side, side }
 end
 
 ---@class ImageChange

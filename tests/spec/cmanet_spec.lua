@@ -2,7 +2,7 @@
 local t = require "spec"
 local mv = require "mvgraph"
 package.path = "models/?.lua;" .. package.path
-local augment = require "cmanet.augment"
+local augment = require "mvgraph.augment"
 local pose = require "cmanet.pose"
 local synthetic = require "datasets.synthetic"
 

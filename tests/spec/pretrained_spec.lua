@@ -2,7 +2,7 @@
 local t = require "spec"
 local mv = require "mvgraph"
 package.path = "models/?.lua;" .. package.path
-local pretrained = require "cmanet.pretrained"
+local pretrained = require "mvgraph.pretrained"
 
 local folder <const> = mv.core.temporary_directory()
 

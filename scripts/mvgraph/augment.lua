@@ -1,6 +1,7 @@
--- Augmentation of a training batch: every view is turned, scaled and shifted, its colours drift, whole samples are
--- mirrored, and the ring of cameras is counted from another one. Keypoints, crops and SMPLify targets move along
--- exactly: turning a picture about its principal point is a camera that rolls, and mirroring swaps left and right.
+-- Augmentation of a training batch: every view is turned, scaled and shifted, its colours drift, things hide parts of
+-- it, whole samples are mirrored, and the ring of cameras is counted from another one. Keypoints, crops and targets
+-- move along exactly: turning a picture about its principal point is a camera that rolls, and mirroring swaps left and
+-- right.
 
 local mv = require "mvgraph"
 
@@ -11,6 +12,8 @@ local MAX_SCALE <const> = 0.15
 local MAX_SHIFT <const> = 0.12 -- half crops
 local MAX_GAIN <const> = 0.3
 local MAX_OFFSET <const> = 30 -- of 255
+local MAX_OCCLUDERS <const> = 4
+local OCCLUDER <const> = { 0.05, 0.3 } -- of the crop's side
 
 ---@class Augmentation of one view
 ---@field turn number radians
@@ -55,17 +58,20 @@ local function image_change(a, side, gains, offsets)
     is_mirrored = a.is_mirrored, gains = gains, offsets = offsets }
 end
 
-local function change_keypoints(a, points, row, flip)
+-- Points of rows of `width` numbers, x and y first; the others stay with their joint.
+local function change_points(a, points, row, flip, width)
   local k = #flip
   local old = {}
-  for i = 1, 3 * k do
-    old[i] = points[row * 3 * k + i]
+  for i = 1, width * k do
+    old[i] = points[row * width * k + i]
   end
   for j = 0, k - 1 do
-    local from = a.is_mirrored and flip[j + 1] or j
-    local x, y = move(a, old[3 * from + 1], old[3 * from + 2])
-    local base = (row * k + j) * 3
-    points[base + 1], points[base + 2], points[base + 3] = x, y, old[3 * from + 3]
+    local from = width * (a.is_mirrored and flip[j + 1] or j)
+    local base = (row * k + j) * width
+    points[base + 1], points[base + 2] = move(a, old[from + 1], old[from + 2])
+    for d = 3, width do
+      points[base + d] = old[from + d]
+    end
   end
 end
 
@@ -110,7 +116,8 @@ local function mirror_pose(values, at, count, flip, first)
   end
 end
 
-local PER_VIEW <const> = { "images", "keypoints", "crop", "theta_views", "beta_views", "trusted_views", "global_opt" }
+local PER_VIEW <const> = { "images", "keypoints", "targets", "crop", "theta_views", "beta_views", "trusted_views",
+  "global_opt" }
 
 -- Counts the views of sample `i` from view `first`.
 local function turn_ring(batch, i, first)
@@ -126,7 +133,12 @@ local function turn_ring(batch, i, first)
 end
 
 local function change_view(a, batch, row, skeleton)
-  change_keypoints(a, batch.keypoints, row, skeleton.flip)
+  for _, name in ipairs { "keypoints", "targets" } do
+    local points = batch[name]
+    if points then
+      change_points(a, points, row, skeleton.flip, points.shape[4])
+    end
+  end
   change_crop(a, batch.crop, row)
   if batch.theta_views then
     change_orientation(a, batch.theta_views, row * 144)
@@ -139,17 +151,35 @@ local function change_view(a, batch, row, skeleton)
   end
 end
 
+-- Flat rectangles and discs of any colour, in front of what the crop shows.
+local function occlude(random, picture, strength)
+  local side = picture.shape[1]
+  for _ = 1, random:integer(0, math.floor(strength * MAX_OCCLUDERS + 0.5)) do
+    local width = side * random:uniform(OCCLUDER[1], OCCLUDER[2])
+    local height = side * random:uniform(OCCLUDER[1], OCCLUDER[2])
+    local x, y = random:uniform(0, side), random:uniform(0, side)
+    local color = { random:integer(0, 255), random:integer(0, 255), random:integer(0, 255) }
+    if random:uniform(0, 1) < 0.5 then
+      mv.image.disc(picture, x, y, width / 2, color)
+    else
+      mv.image.rect(picture, x - width / 2, y - height / 2, width, height, color)
+    end
+  end
+end
+
 ---@class AugmentSettings
 ---@field geometry number strength of turn, scale and shift, 0 to 1
 ---@field colour number strength of gains and offsets, 0 to 1
 ---@field mirror number probability
----@field ring boolean whether views are counted from a random one
+---@field ring boolean? whether views are counted from a random one
+---@field occlusion number? up to how many things hide parts of a view, 0 to 1; 0
 
 ---Changes a batch in place.
 ---@param random generator
 ---@param settings AugmentSettings
----@param batch table images u8 [B, N, S, S, 3], keypoints [B, N, K, 3], crop [B, N, 3], and the stage's targets:
----  theta_views [B, N, 24, 6], and theta_opt [B, 23, 6] with global_opt [B, N, 6], where there are any
+---@param batch table images u8 [B, N, S, S, 3], crop [B, N, 3]; where there are any: keypoints and targets
+---  [B, N, K, 2 or more], x and y in the crop first; theta_views [B, N, 24, 6]; theta_opt [B, 23, 6] with global_opt
+---  [B, N, 6]
 ---@param skeleton Skeleton of the keypoints
 function augment.apply(random, settings, batch, skeleton)
   local b, n, side = batch.images.shape[1], batch.images.shape[2], batch.images.shape[3]
@@ -168,7 +198,13 @@ function augment.apply(random, settings, batch, skeleton)
     end
     firsts[i] = settings.ring and random:integer(0, n - 1) or 0
   end
-  mv.image.augment(batch.images:reshape { b * n, side, side, 3 }, changes)
+  local pictures = batch.images:reshape { b * n, side, side, 3 }
+  mv.image.augment(pictures, changes)
+  if (settings.occlusion or 0) > 0 then
+    for row = 0, b * n - 1 do
+      occlude(random, pictures:row(row), settings.occlusion)
+    end
+  end
   for i, first in pairs(firsts) do
     if first > 0 then
       turn_ring(batch, i, first)
@@ -180,6 +216,7 @@ end
 ---@return boolean whether `apply` would leave every batch as it is
 function augment.is_off(settings)
   return settings.geometry == 0 and settings.colour == 0 and settings.mirror == 0 and not settings.ring
+    and (settings.occlusion or 0) == 0
 end
 
 return augment
