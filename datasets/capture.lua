@@ -4,7 +4,8 @@
 ---   my_capture/openpose/cam01/*.json           one OpenPose file a frame, or
 ---   my_capture/openpose/cam01.json             one COCO results list a camera (AlphaPose, MMPose)
 ---   my_capture/reference3d.json                optional, opened only when an evaluation asks for it
----   my_capture/calibration.toml                likewise: turns the reference to each camera, for MPJPE, PCK and AUC
+---   my_capture/calibration.toml                likewise: turns the reference to each camera, for MPJPE, PCK and AUC;
+---                                              other formats: capture/calibration.lua
 ---
 --- Cameras stand still and are synchronised; frame k of every camera is one instant. People other than the subject may
 --- be in view: capture/association.lua tells them apart. Unless capture.train and capture.test name frames, the capture

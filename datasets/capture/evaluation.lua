@@ -1,10 +1,10 @@
---- The 3D reference of a capture, for evaluation only: the one place that opens reference3d.json and calibration.toml.
---- Training never calls it.
+--- The 3D reference of a capture, for evaluation only: the one place that opens reference3d.json. Training never calls
+--- it.
 
 local mv = require "mvgraph"
+local calibration = require "datasets.capture.calibration"
 local expect_table = require "datasets.capture.expect_table"
 local fail = require "datasets.capture.fail"
-local layout = require "datasets.capture.layout"
 
 local evaluation = {}
 
@@ -60,89 +60,20 @@ function evaluation.read_reference(folder, count)
   return reference, names
 end
 
--- The tables of a TOML text, values as they are written: { [table] = { [key] = text } }. As much TOML as calibrations
--- have: tables, keys, and values that end where their brackets close.
-local function read_tables(text, path)
-  local tables, current, key, number = {}, {}, nil, 0
-  for line in text:gmatch "([^\r\n]*)\r?\n?" do
-    number = number + 1
-    line = line:gsub("^%s+", ""):gsub("%s*#[^\"']*$", ""):gsub("%s+$", "")
-    local header = line:match "^%[([^%[%]]+)%]$"
-    local name, value = line:match "^([%w_%-]+)%s*=%s*(.+)$"
-    if key then
-      current[key] = current[key] .. " " .. line
-    elseif header then
-      current = {}
-      tables[header] = current
-    elseif name then
-      key, current[name] = name, value
-    elseif line ~= "" then
-      fail(path, "line " .. number, "neither a table nor a key", "write [camera] and rotation = [x, y, z]")
-    end
-    local _, opened = (key and current[key] or ""):gsub("%[", "")
-    local _, closed = (key and current[key] or ""):gsub("%]", "")
-    key = opened > closed and key or nil
-  end
-  return tables
-end
-
-local function numbers(text, count, path, place)
-  local list = {}
-  for word in text:gmatch "[^%s,%[%]]+" do
-    list[#list + 1] = tonumber(word)
-  end
-  if #list ~= count then
-    fail(path, place, ("%d numbers were expected: %s"):format(count, text:sub(1, 60)), "export the calibration again")
-  end
-  return list
-end
-
---- Reads calibration.toml of a capture: a table a camera with `rotation`, a Rodrigues vector, and `translation`, from
---- the reference's world to the camera (OpenCV's axes: x right, y down, z away), and `matrix`, the intrinsics.
----@param folder string the capture
----@return table<string, { rotation: number[], translation: number[], matrix: number[] }>|nil cameras by simplified
----  name, matrices [3, 3] row by row; nil without the file
----@return string path of the calibration
-function evaluation.read_calibration(folder)
-  local path = folder .. "/calibration.toml"
-  if not mv.file.exists(path) then
-    return nil, path
-  end
-  local cameras = {}
-  for header, values in pairs(read_tables(mv.file.read(path), path)) do
-    if values.rotation then
-      local name = values.name and values.name:match "^[\"'](.*)[\"']$" or header
-      local function read(key, count)
-        return values[key] and numbers(values[key], count, path, header .. "." .. key)
-      end
-      local vector = read("rotation", 3)
-      cameras[layout.simplify(name)] = {
-        rotation = mv.geometry.axis_angle_to_matrix(table.unpack(vector)),
-        translation = read("translation", 3), matrix = read("matrix", 9),
-      }
-    end
-  end
-  return cameras, path
-end
-
 --- Rotations from the reference's world to every camera.
 ---@param folder string the capture
 ---@param names string[] of the V cameras
 ---@param count integer frames of the capture
 ---@return Array|nil [count, V, 3, 3]; nil without a calibration
 function evaluation.read_rotations(folder, names, count)
-  local cameras, path = evaluation.read_calibration(folder)
-  if not cameras then
+  local read = calibration.read(folder)
+  if not read then
     return nil
   end
   local rotations, n = mv.array { count, #names, 3, 3 }, 0
   for _ = 1, count do
     for _, name in ipairs(names) do
-      local camera = cameras[layout.simplify(name)]
-      if not camera then
-        fail(path, nil, ("no rotation of camera '%s'"):format(name),
-          "give every camera a table of its name, or take the file away")
-      end
+      local camera = calibration.camera(read, name)
       for d = 1, 9 do
         rotations[n + d] = camera.rotation[d]
       end

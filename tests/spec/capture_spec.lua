@@ -3,8 +3,8 @@ local t = require "spec"
 local mv = require "mvgraph"
 local fixture = require "tests.support.capture_fixture"
 local association = require "datasets.capture.association"
+local calibration = require "datasets.capture.calibration"
 local capture = require "datasets.capture"
-local capture_evaluation = require "datasets.capture.evaluation"
 local detections = require "datasets.capture.detections"
 local joint_order = require "datasets.capture.joint_order"
 
@@ -189,11 +189,11 @@ end)
 
 -- Mean distance in pixels of confident detections from the reference, turned to each camera and projected.
 local function reproject(folder, ds)
-  local calibration, split = capture_evaluation.read_calibration(folder), ds.test
+  local cameras, split = calibration.read(folder).cameras, ds.test
   local reference, joints, sum, count = split.reference, #split.reference_joints, 0, 0
   for i = 0, split.count - 1 do
     for v = 0, ds.views - 1 do
-      local camera, rotation = calibration["cam" .. v + 1], split.reference_rotation:row(i):row(v):totable()
+      local camera, rotation = cameras["cam" .. v + 1], split.reference_rotation:row(i):row(v):totable()
       local shift, matrix, half = camera.translation, camera.matrix, split.crop:at(i, v, 2) / 2
       for j = 0, joints - 1 do
         local x, y, z = mv.geometry.apply(rotation, reference:at(i, j, 0), reference:at(i, j, 1), reference:at(i, j, 2))
@@ -257,9 +257,9 @@ end)
 
 for _, case in ipairs {
   { "a calibration without one of the cameras is refused", function(text) return text:gsub("cam_02", "side") end,
-    "calibration%.toml: no rotation of camera 'cam02'; give every camera" },
+    "calibration%.toml: camera 'cam02' is not in it; give every camera" },
   { "a rotation that is no vector is refused", function(text) return text:gsub("(rotation = %[ )[^,]+,", "%1") end,
-    "calibration%.toml: cam_01%.rotation: 3 numbers were expected: .*; export" },
+    "calibration%.toml: cam_01%.rotation: 3 numbers were expected, not 2; export" },
 } do
   t.test(case[1], function()
     with_capture(SMALL, function(folder)

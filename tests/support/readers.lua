@@ -4,8 +4,12 @@ local mv = require "mvgraph"
 local amc = require "mvgraph.mocap.amc"
 local asf = require "mvgraph.mocap.asf"
 local bvh = require "mvgraph.mocap.bvh"
+local calibrations = require "tests.support.calibration_fixture"
 local detections = require "datasets.capture.detections"
 local evaluation = require "datasets.capture.evaluation"
+local opencv = require "datasets.capture.calibration.opencv"
+local panoptic = require "datasets.capture.calibration.panoptic"
+local qualisys = require "datasets.capture.calibration.qualisys"
 
 local readers = {}
 
@@ -30,7 +34,10 @@ rotation = [ 0.1, 0.2, 0.3]
 translation = [ 1, 2, 3]
 ]=]
 
-local texts = { ["calibration.toml"] = CALIBRATION }
+local texts = {
+  ["calibration.toml"] = CALIBRATION, ["calibration.yml"] = calibrations.opencv(),
+  ["calibration_room.json"] = calibrations.panoptic(), ["room.qca.txt"] = calibrations.qualisys(),
+}
 
 texts["bones.asf"] = [=[
 :units
@@ -134,6 +141,8 @@ end
 local read = {
   ["bones.asf"] = asf.read,
   ["calibration.toml"] = function(_, folder) return evaluation.read_rotations(folder, { "cam_01" }, 2) end,
+  ["calibration.yml"] = function(path) return opencv.read { path } end,
+  ["calibration_room.json"] = function(path) return panoptic.read { path } end,
   ["clip.mp4"] = read_video,
   ["frames.amc"] = function(path, folder) return amc.read(path, asf.read(folder .. "/bones.asf"), 120) end,
   ["keypoints.json"] = detections.read,
@@ -141,6 +150,7 @@ local read = {
   ["people/camera_000001_keypoints.json"] = function(_, folder) return detections.read(folder .. "/people") end,
   ["picture.png"] = mv.core.image_read,
   ["reference3d.json"] = function(_, folder) return evaluation.read_reference(folder, 1) end,
+  ["room.qca.txt"] = function(path) return qualisys.read { path } end,
   ["tree.bvh"] = function(path) return bvh.read(path, 0.01) end,
   ["weights.safetensors"] = mv.safetensors.load,
 }

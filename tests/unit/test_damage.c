@@ -120,6 +120,9 @@ static void test_references_are_read_or_refused(void **state) {
   (void)state;
   damage("reference3d.json", 400);
   damage("calibration.toml", 400);
+  damage("calibration.yml", 500);
+  damage("calibration_room.json", 400);
+  damage("room.qca.txt", 600);
   replace_every_value("reference3d.json");
 }
 
