@@ -75,15 +75,15 @@ static const char *get_value(const char *name, int count, char **words, int i) {
   return words[i][length] == '\0' && i + 1 < count ? words[i + 1] : NULL;
 }
 
-// Words after --out may name what does not exist yet. Runs go below runs/ unless told otherwise.
+// Words after these may name what does not exist (yet). Runs go below runs/ unless told otherwise.
 static mvg_status allow_folders(mvg_sandbox *sandbox, int count, char **words) {
-  static const char *const written[] = {"--trace", "--depfile"};
+  static const char *const files[] = {"--trace", "--depfile", "--body"};
   for (int i = 1; i < count; ++i) {
     MVG_RETURN_IF_ERROR(allow_named(sandbox, words[i]));
     const char *out = get_value("--out", count, words, i);
     if (out && out[0]) MVG_RETURN_IF_ERROR(mvg_sandbox_allow(sandbox, out, true));
-    for (size_t k = 0; k < sizeof written / sizeof written[0]; ++k) {
-      const char *file = get_value(written[k], count, words, i);
+    for (size_t k = 0; k < sizeof files / sizeof files[0]; ++k) {
+      const char *file = get_value(files[k], count, words, i);
       if (file && file[0]) MVG_RETURN_IF_ERROR(allow_parent(sandbox, file));
     }
   }

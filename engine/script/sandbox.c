@@ -194,7 +194,7 @@ mvg_status mvg_sandbox_check(const mvg_sandbox *sandbox, const char *path, bool 
   }
   return MVG_ERROR(MVG_INVALID_ARGUMENT,
                    "%s: scripts may %s only below folders named on the command line%s; name the "
-                   "folder there (--data, --out) or run with --trust",
+                   "folder there (--data, --body, --out) or run with --trust",
                    path, is_write ? "write" : "read", is_readable ? " for output" : "");
 }
 

@@ -34,7 +34,7 @@ function stage.shared(config, dataset)
   end
   theta:narrow(1, 23):copy_(prior.mean:reshape { 23, 6 })
   return {
-    layer = mv.smpl.layer(mv.body.generate()),
+    layer = mv.smpl.layer(mv.body.open(config.body)),
     skeleton = config.skeleton ~= "" and config.skeleton or dataset.skeleton.name,
     prior = prior,
     mean = { theta = theta, beta = mv.array { 10 }, camera = mv.array.from({ 0.9, 0, 0 }, { 3 }) },

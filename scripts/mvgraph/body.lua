@@ -1,8 +1,11 @@
--- The project's own articulated body in SMPL's layout, generated when it is asked for: template, ten shape directions,
--- pose directions, joint regressor, tree, skinning weights, faces and texture coordinates. Metres, y up, facing +z.
+-- Articulated bodies in SMPL's layout: template, ten shape directions, pose directions, joint regressor, tree, skinning
+-- weights and faces. Metres, y up, facing +z. The project's own one is generated when it is asked for, with texture
+-- coordinates; a licensed one is read from its file.
 
 local mv = require "mvgraph"
+local file = require "mvgraph.body.file"
 local keypoints = require "mvgraph.body.keypoints"
+local outside_files = require "mvgraph.outside_files"
 local shape = require "mvgraph.body.shape"
 local skin = require "mvgraph.body.skin"
 local surface = require "mvgraph.body.surface"
@@ -21,7 +24,7 @@ local body = { tree = tree, BANDS = surface.BANDS }
 ---@field J_regressor { [1]: integer, [2]: number }[][] sparse rows of zero-based vertex and weight, [24]
 ---@field joint_names string[] [24]
 ---@field parents integer[] zero-based, -1 for the root, [24]
----@field texture_coordinates Array [V, 2]
+---@field texture_coordinates Array? [V, 2], of the generated body
 ---@field keypoints table<string, BodyKeypoint>
 
 ---@return Body
@@ -60,6 +63,28 @@ function body.generate()
     texture_coordinates = coordinates,
     keypoints = keypoints.define(s),
   }
+end
+
+---The body that a configuration names.
+---@param path string of a file in SMPL's format; empty: the generated body
+---@return Body
+function body.open(path)
+  return path == "" and body.generate() or file.read(path)
+end
+
+---The body that a run's predictions are of; raises where its file is gone or another one.
+---@param run RunDirectory
+---@param path string? where its file lies now, when it has moved
+---@return Body
+function body.of_run(run, path)
+  local key = "body"
+  local recorded = outside_files.of_run(run)[key]
+  if not recorded and path then
+    error(run.path .. ": its bodies are generated ones; leave --body out", 0)
+  end
+  if not recorded then return body.generate() end
+  outside_files.check(run.path, key, recorded, path or recorded.path)
+  return file.read(path or recorded.path)
 end
 
 return body

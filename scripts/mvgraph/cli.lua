@@ -2,8 +2,9 @@
 --   { summary = "one line", usage = "FILE.lua ...", options = { { "name", "VALUE" or false, "help" }, ... },
 --     run = function(options) ... return exit_code or nil end }
 -- An option { "seed", "N", "help", type = "integer" } takes a value, { "resume", false, "help" } is a switch, and
--- `repeated = true` collects values in a list. run receives options.files (the plain arguments, in order) and one
--- field an option, with '-' as '_'. A usage mistake is raised with cli.usage_error and exits with 2.
+-- `repeated = true` collects values in a list; `sets = "key"` adds "key=value" to what --set collects. run receives
+-- options.files (the plain arguments, in order) and one field an option, with '-' as '_'. A usage mistake is raised
+-- with cli.usage_error and exits with 2.
 local options = require "mvgraph.core.options"
 
 local cli = {}
@@ -84,7 +85,10 @@ function cli.parse(verb_name, verb, argv)
           value = argv[i] or cli.usage_error("--%s needs a value: --%s %s", flag, flag, option[2])
         end
         value = convert(option, value)
-        if option.repeated then
+        if option.sets then
+          key, value = "set", option.sets .. "=" .. value
+        end
+        if option.repeated or option.sets then
           parsed[key] = parsed[key] or {}
           table.insert(parsed[key], value)
         else

@@ -229,7 +229,11 @@ function config.without(values, paths)
   return rest
 end
 
-local function lookup(values, path)
+---The value of a key.
+---@param values table
+---@param path string dotted
+---@return any nil where there is none
+function config.lookup(values, path)
   for key in path:gmatch "[^.]+" do
     if type(values) ~= "table" then return nil end
     values = values[key]
@@ -244,7 +248,7 @@ end
 function config.difference(a, b)
   for _, values in ipairs { a, b } do
     for _, path in ipairs(config.paths(values)) do
-      local left, right = lookup(a, path), lookup(b, path)
+      local left, right = config.lookup(a, path), config.lookup(b, path)
       if config.format(left) ~= config.format(right) then return path, left, right end
     end
   end

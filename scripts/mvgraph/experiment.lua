@@ -21,6 +21,8 @@
 --   M.joints = { "pelvis", ... }                           -- names of predicted joints; default: the object's
 --   M.root = "pelvis"                                      -- joint that MPJPE aligns
 --   M.changes = "configuration"                            -- of an ablation: it changes nothing else of its model
+--   M.files = { "body" }                                   -- keys that name files from outside; a run goes on with the
+--                                                          -- same ones alone. Predicted bodies are those of `body`
 --
 -- The runner owns order, batching, progress, checkpoints, resume and evaluation; the object that setup(ctx) returns
 -- does the work. It has
@@ -50,6 +52,7 @@ local dataset_views = require "mvgraph.dataset_views"
 local evaluation = require "mvgraph.evaluation"
 local mv = require "mvgraph"
 local options = require "mvgraph.core.options"
+local outside_files = require "mvgraph.outside_files"
 local run_directory = require "mvgraph.run_directory"
 local shared_stages = require "mvgraph.shared_stages"
 local stages = require "mvgraph.stages"
@@ -68,7 +71,7 @@ local COMMON <const> = {
 }
 
 local FIELDS <const> = { "name", "config", "presets", "dataset", "build", "stages", "baselines", "joints", "root",
-  "changes", "initialise" }
+  "changes", "initialise", "files" }
 local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
 ---@class Experiment
@@ -225,6 +228,7 @@ local function stored_configuration(self, run, given)
     error(("%s: was started with %s = %s, not %s; resume without it or start a new run"):format(run.path, key,
       config.format(was), config.format(now)), 0)
   end
+  outside_files.check_all(run.path, self.files, stored.files or {}, values)
   return values, stored.preset
 end
 
@@ -354,6 +358,7 @@ function Experiment:run(given)
   else
     values, preset = self:resolve(given, given.default_preset)
   end
+  local files = outside_files.record(self.files, values)
   local dataset = experiment.open_dataset(values, preset, bar)
   mv.nn.manual_seed(values.seed)
   local model = self.build(values, dataset)
@@ -361,7 +366,8 @@ function Experiment:run(given)
   run = run or run_directory.create(given.runs, self.name, given.out)
   local past_seconds, past_evaluations = self:read_past(run, saved)
   if not given.resume then
-    run:write_json("config.json", { experiment = self.name, preset = preset, script = given.script, config = values })
+    run:write_json("config.json", { experiment = self.name, preset = preset, script = given.script, config = values,
+      files = files })
     run:write_scripts(given.scripts and given.scripts() or {})
   end
   bar:line(("%s%s, seed %d, dataset %s: %d training and %d test samples of %d views\n%s %s"):format(self.name,
@@ -369,7 +375,7 @@ function Experiment:run(given)
     dataset.test.count, dataset.views or 1, saved and "continuing " .. saved.path .. " in" or "writing",
     run.path .. "/"))
   local runner = stages.new { experiment = self, config = values, dataset = dataset, model = model, run = run,
-    progress = bar, resume = saved, seconds_before = past_seconds, evaluate = experiment.evaluate_stage }
+    files = files, progress = bar, resume = saved, seconds_before = past_seconds, evaluate = experiment.evaluate_stage }
   runner.evaluations = past_evaluations
   if given.shared and given.scripts then
     runner.sharing, runner.shared = shared_stages.find(runner, given.scripts()), given.shared

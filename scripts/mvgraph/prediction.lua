@@ -4,6 +4,7 @@ local checkpoint = require "mvgraph.checkpoint"
 local config = require "mvgraph.config"
 local experiment = require "mvgraph.experiment"
 local mv = require "mvgraph"
+local outside_files = require "mvgraph.outside_files"
 local run_directory = require "mvgraph.run_directory"
 local stages = require "mvgraph.stages"
 
@@ -49,13 +50,15 @@ local function load_weights(model, saved)
 end
 
 local function open_runner(made, saved, values, given)
+  local files = saved.metadata.files and mv.json.decode(saved.metadata.files, saved.path) or {}
+  outside_files.check_all(saved.path, made.files, files, values)
   local dataset = experiment.open_dataset(values, nil, given.progress)
   mv.nn.manual_seed(values.seed)
   local model = made.build(values, dataset)
   load_weights(model, saved)
   local run = run_directory.create(given.runs, made.name .. "-predict", given.out)
   run:write_json("config.json", { experiment = made.name, script = given.script, config = values,
-    checkpoint = saved.path })
+    checkpoint = saved.path, files = outside_files.record(made.files, values) })
   run:write_scripts(given.scripts and given.scripts() or {})
   return stages.new { experiment = made, config = values, dataset = dataset, model = model, run = run,
     progress = given.progress }

@@ -3,6 +3,7 @@ local blob = require "mvgraph.report.blob"
 local contents = require "mvgraph.report.contents"
 local evaluation = require "mvgraph.evaluation"
 local mv = require "mvgraph"
+local outside_files = require "mvgraph.outside_files"
 local predicted = require "mvgraph.body.predicted"
 local ranking = require "mvgraph.ranking"
 
@@ -13,6 +14,23 @@ local EACH <const> = 2 -- samples of a kind: best, median, worst
 local MAX_SAMPLES <const>, MAX_PICTURES <const>, MAX_VERTICES <const> = 200, 1000, 900000
 -- In the order of the page: what runs at load comes last.
 local SCRIPTS <const> = { "page", "table", "chart", "samples", "crops", "raster", "pane", "viewer", "main" }
+
+-- ---- bodies ----
+
+-- The body of each run whose predictions have one; equal ones are opened once.
+local function open_bodies(runs, path)
+  local opened, is_named = {}, false
+  for _, results in ipairs(runs) do
+    if results.predictions and predicted.has_body(results.predictions) then
+      local recorded = outside_files.of_run(results.run).body
+      local key = recorded and recorded.digest or "generated"
+      is_named = is_named or recorded ~= nil
+      opened[key] = opened[key] or mv.body.of_run(results.run, recorded and path)
+      results.body = opened[key]
+    end
+  end
+  if path and not is_named then error("--body: all bodies here are generated ones; leave it out", 0) end
+end
 
 -- ---- which samples ----
 
@@ -28,12 +46,12 @@ local function shown_samples(count, most, chosen)
 end
 
 -- How many samples of each run a page has room for.
-local function most_samples(runs, body)
+local function most_samples(runs)
   local most = MAX_SAMPLES
   for _, results in ipairs(runs) do
     if results.predictions then
       local views = results.split.images.shape[2]
-      local vertices = predicted.has_body(results.predictions) and body.vertex_count or 1
+      local vertices = results.body and results.body.vertex_count or 1
       most = math.min(most, MAX_PICTURES // (views * #runs), MAX_VERTICES // (vertices * #runs))
     end
   end
@@ -41,7 +59,7 @@ local function most_samples(runs, body)
 end
 
 -- Runs on the same samples show the same ones, so that a slider moves all of them.
-local function choose_samples(runs, body)
+local function choose_samples(runs)
   local by_ids = {}
   for _, results in ipairs(runs) do
     if results.predictions then
@@ -52,7 +70,7 @@ local function choose_samples(runs, body)
       by_ids[results.key] = table.move(results.chosen, 1, #results.chosen, #all + 1, all)
     end
   end
-  local most = most_samples(runs, body)
+  local most = most_samples(runs)
   for _, results in ipairs(runs) do
     if results.predictions then
       results.shown = shown_samples(results.split.count, most, by_ids[results.key])
@@ -105,13 +123,15 @@ local function picture_store(data)
 end
 
 ---@param runs RunResults[]
+---@param body_path string? where the file of their body lies now
 ---@return string html
-function report.page(runs)
-  local data, body = blob.new(), mv.body.generate()
+function report.page(runs, body_path)
+  local data = blob.new()
   local places, add_picture = picture_store(data)
-  local page = { blob = data, body = body, pictures = add_picture }
+  local page = { blob = data, pictures = add_picture }
   name_runs(runs)
-  choose_samples(runs, body)
+  open_bodies(runs, body_path)
+  choose_samples(runs)
   local names, told = {}, { version = mv.core.version, columns = evaluation.COLUMNS, runs = {} }
   for i, results in ipairs(runs) do
     names[i], told.runs[i] = results.name, contents.describe(results, page)
@@ -126,8 +146,9 @@ end
 
 ---@param path string of the file
 ---@param runs RunResults[]
-function report.write(path, runs)
-  mv.file.write(path, report.page(runs))
+---@param body_path string? as of page
+function report.write(path, runs, body_path)
+  mv.file.write(path, report.page(runs, body_path))
 end
 
 return report

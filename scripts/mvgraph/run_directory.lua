@@ -104,7 +104,9 @@ end
 ---@param values table its configuration
 ---@return string command
 function RunDirectory:command(verb, values)
-  return ("mvgraph %s %s%s"):format(verb, self.path, values.path ~= "" and " --data " .. values.path or "")
+  local body = verb == "report" and values.body or ""
+  return ("mvgraph %s %s%s%s"):format(verb, self.path, values.path ~= "" and " --data " .. values.path or "",
+    body ~= "" and " --body " .. body or "")
 end
 
 function RunDirectory:write_json(name, value)

@@ -13,6 +13,7 @@ script_programs.options = {
   { "preset", "NAME", "which preset of an experiment" },
   { "set", "KEY=VALUE", "override a configuration key; may be repeated", repeated = true },
   { "data", "DIR", "a capture" },
+  { "body", "FILE", "a body in SMPL's format", sets = "body" },
 }
 
 ---@class ScriptStage

@@ -34,7 +34,7 @@ local function surroundings(runner, scripts)
   local values = script_texts(scripts, runner.experiment)
   table.move({ platform, device.name, device.driver, mv.core.getenv "MVGRAPH_HOST" or "",
     mv.core.getenv "MVGRAPH_ONEDNN" or "", tostring(dataset.views), dataset.skeleton and dataset.skeleton.name or "",
-    tostring(dataset.is_detected) }, 1, 8, #values + 1, values)
+    tostring(dataset.is_detected), mv.json.encode(runner.files) }, 1, 9, #values + 1, values)
   local train, is_common = dataset.train, {}
   for _, name in ipairs(SEEN) do
     values[#values + 1], is_common[name] = train[name], true

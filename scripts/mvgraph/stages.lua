@@ -50,11 +50,13 @@ Runner.__index = Runner
 
 ---@param settings table
 ---  experiment (name, stages), config, dataset, model, run RunDirectory, progress, resume (a loaded checkpoint or nil),
----  sharing table of stages that may be shared, shared table of those that are known; see shared_stages
+---  files (of outside_files.record), sharing table of stages that may be shared, shared table of those that are known;
+---  see shared_stages
 function stages.new(settings)
   local self = setmetatable(settings, Runner)
   self.config_text = checkpoint.encode_config(self.config)
   self.evaluations, self.sharing, self.shared = {}, self.sharing or {}, self.shared or {}
+  self.files = self.files or {}
   return self
 end
 
@@ -120,7 +122,7 @@ end
 
 function Runner:write_checkpoint(position, stage, tensors)
   self.last_checkpoint = checkpoint.save(self.run.checkpoints, position, stage.name, tensors,
-    { experiment = self.experiment.name, config = self.config_text })
+    { experiment = self.experiment.name, config = self.config_text, files = mv.json.encode(self.files) })
 end
 
 -- The end of a stage that another run has trained, as a checkpoint.

@@ -1,5 +1,5 @@
--- Named points of the generated body: every joint, points between joints, and points on the surface. A name means the
--- same point wherever it is used.
+-- Named points of bodies: every joint, points between joints, and points on the surface. A name means the same point
+-- wherever it is used.
 
 local tree = require "mvgraph.body.tree"
 
@@ -12,7 +12,7 @@ local BETWEEN <const> = {
   spine = { { "spine2", 1 } },
 }
 
--- On the surface: { tube, ring, segment (one-based) }; the mean where there are several.
+-- On the generated surface: { tube, ring, segment (one-based) }; the mean where there are several.
 local ON_SURFACE <const> = {
   nose = { { "trunk", 16, 1 } },
   left_eye = { { "trunk", 17, 2 } },
@@ -29,13 +29,20 @@ local ON_SURFACE <const> = {
   right_heel = { { "right_foot", 1, 8 }, { "right_foot", 1, 9 } },
 }
 
+-- On SMPL's surface: zero-based vertices, of faces and feet those of the smplx package (Pavlakos et al. 2019).
+local ON_SMPL <const> = {
+  nose = 332, left_eye = 2800, right_eye = 6260, left_ear = 583, right_ear = 4071, head_top = 412,
+  left_big_toe = 3216, left_small_toe = 3226, left_heel = 3387, right_big_toe = 6617, right_small_toe = 6624,
+  right_heel = 6787,
+}
+-- Where the generated body's upper neck lies between its joints.
+local UPPER_NECK <const> = { { tree.INDEX.neck - 1, 0.3 }, { tree.INDEX.head - 1, 0.7 } }
+
 ---@class BodyKeypoint either joints or vertices: pairs { zero-based index, weight }, weights sum to 1
 ---@field joints { [1]: integer, [2]: number }[]?
 ---@field vertices { [1]: integer, [2]: number }[]?
 
----@param s BodySurface
----@return table<string, BodyKeypoint>
-function keypoints.define(s)
+local function define_joints()
   local out = {}
   for j, name in ipairs(tree.JOINTS) do
     out[name] = { joints = { { j - 1, 1 } } }
@@ -47,6 +54,14 @@ function keypoints.define(s)
     end
     out[name] = { joints = list }
   end
+  return out
+end
+
+---Those of the generated body.
+---@param s BodySurface
+---@return table<string, BodyKeypoint>
+function keypoints.define(s)
+  local out = define_joints()
   for name, places in pairs(ON_SURFACE) do
     local vertices = {}
     for _, place in ipairs(places) do
@@ -63,6 +78,17 @@ function keypoints.define(s)
     end
     out[name] = { vertices = list }
   end
+  return out
+end
+
+---Those of a body with SMPL's vertices.
+---@return table<string, BodyKeypoint>
+function keypoints.of_smpl()
+  local out = define_joints()
+  for name, vertex in pairs(ON_SMPL) do
+    out[name] = { vertices = { { vertex, 1 } } }
+  end
+  out.upper_neck = { joints = UPPER_NECK }
   return out
 end
 

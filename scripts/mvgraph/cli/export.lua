@@ -21,6 +21,7 @@ local export = {
     { "up", "AXIS", "y or z; default: y" },
     { "unit", "UNIT", "m, cm or mm; default: m, of bvh cm, of trc mm" },
     { "rate", "N", "frames a second; default: as the data tells, else 30", type = "number" },
+    { "body", "FILE", "where the run's body lies now; needed where it is in no folder that scripts may read" },
   },
 }
 

@@ -12,6 +12,7 @@ local predict = {
   options = {
     { "checkpoint", "FILE", "of a run, checkpoints/*.safetensors; or the run's folder: its newest one" },
     { "data", "DIR", "a capture; default: the dataset that the model was trained with" },
+    { "body", "FILE", "a body in SMPL's format instead of the generated one: .pkl, .npz, .safetensors", sets = "body" },
     { "set", "KEY=VALUE", "override a configuration key, such as capture.frames=common; repeatable", repeated = true },
     { "out", "DIR", "folder of the predictions; default: runs/NAME-predict, then runs/NAME-predict-2 ..." },
   },

@@ -10,6 +10,7 @@ local verb = {
   options = {
     { "out", "FILE.html", "the page; default: report.html in the run's folder, comparison.html of several" },
     { "data", "DIR", "where the runs' capture lies now, when it has moved" },
+    { "body", "FILE", "where the runs' body lies now; needed where it is in no folder that scripts may read" },
   },
 }
 
@@ -24,7 +25,7 @@ function verb.run(options)
   end
   local out = options.out or runs[1].run.path .. (#runs > 1 and "/comparison.html" or "/report.html")
   if mv.file.is_directory(out) then cli.usage_error("--out names a file, and %s is a folder", out) end
-  report.write(out, runs)
+  report.write(out, runs, options.body)
   print(out)
   return 0
 end

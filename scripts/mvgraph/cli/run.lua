@@ -5,6 +5,7 @@ local comparison = require "mvgraph.comparison"
 local evaluation = require "mvgraph.evaluation"
 local model_script = require "mvgraph.model_script"
 local mv = require "mvgraph"
+local outside_files = require "mvgraph.outside_files"
 local program_settings = require("mvgraph.program").settings
 local progress = require "mvgraph.progress"
 local report = require "mvgraph.report"
@@ -17,6 +18,7 @@ local run = {
   options = {
     { "data", "DIR", "a capture: video or images and a detector's JSON per camera; or what --set dataset=NAME reads" },
     { "preset", "NAME", "which preset of the script; default: tiny on a CPU, else paper" },
+    { "body", "FILE", "a body in SMPL's format instead of the generated one: .pkl, .npz, .safetensors", sets = "body" },
     { "set", "KEY=VALUE", "override a configuration key, such as irv.lr=1e-4; may be repeated", repeated = true },
     { "seed", "N", "seed of everything random", type = "integer" },
     { "seeds", "N", "run N seeds one after another, from --seed on", type = "integer" },
@@ -35,11 +37,12 @@ end
 
 -- What continues a run: of several in a folder, all that are left.
 local function resuming_command(options, script, result)
+  local files = outside_files.words(result.run)
   if count_runs(options) == 1 or not options.out then
-    return ("mvgraph run %s --resume --out %s"):format(script, result.run.path)
+    return ("mvgraph run %s --resume --out %s%s"):format(script, result.run.path, files)
   end
-  return ("mvgraph run %s%s --resume --out %s"):format(table.concat(options.files, " "),
-    options.seeds and " --seeds " .. options.seeds or "", options.out)
+  return ("mvgraph run %s%s --resume --out %s%s"):format(table.concat(options.files, " "),
+    options.seeds and " --seeds " .. options.seeds or "", options.out, files)
 end
 
 local function say_unfinished(bar, command, result)

@@ -65,8 +65,8 @@ local function read_names(predictions, metadata, path)
 end
 
 ---@param run RunDirectory
----@param given {view: integer?, frame: integer?, only: string?, rate: number?} view and frame counted from 1; `only`
----  is what names of frames begin with
+---@param given {view: integer?, frame: integer?, only: string?, rate: number?, body: string?} view and frame counted
+---  from 1; `only` is what names of frames begin with; `body` where the body's file lies now
 ---@return RunMotion
 function motion.read(run, given)
   local predictions, metadata = run:load_predictions()
@@ -77,7 +77,7 @@ function motion.read(run, given)
   local rows = choose(ids, given.only or "", given.frame, run.path)
   local known = given.rate or tonumber(metadata.rate)
   local self = setmetatable({
-    name = run.path:match "[^/]*$", predictions = predictions, joint_names = names,
+    name = run.path:match "[^/]*$", run = run, body_path = given.body, predictions = predictions, joint_names = names,
     view = is_seen and (given.view or 1) - 1 or nil, rows = rows, count = #rows, ids = {},
     is_single = given.frame ~= nil, rate = known or DEFAULT_RATE, is_rate_known = known ~= nil,
     has_body = is_seen and predicted.has_body(predictions), has_place = is_seen and place ~= nil and #place.shape == 3,
@@ -132,7 +132,7 @@ end
 ---@param i integer? frame, from 1
 ---@return ShapedBody
 function Motion:body(i)
-  self.template = self.template or mv.body.generate()
+  self.template = self.template or mv.body.of_run(self.run, self.body_path)
   if i then return pose.shape(self.template, self:shape(i)) end
   if not self.mean_body then
     local mean = {}

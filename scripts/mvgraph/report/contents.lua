@@ -5,7 +5,6 @@ local evaluation = require "mvgraph.evaluation"
 local mesh = require "mvgraph.report.mesh"
 local mv = require "mvgraph"
 local overlay = require "mvgraph.overlay"
-local predicted = require "mvgraph.body.predicted"
 
 local contents = {}
 
@@ -138,8 +137,9 @@ local function add_reference(split, joints, names, shown, blob)
   return blob:array(flat)
 end
 
-local function add_mesh(results, body, shown, views, blob)
-  if not predicted.has_body(results.predictions) then return nil end
+local function add_mesh(results, shown, views, blob)
+  local body = results.body
+  if not body then return nil end
   local vertices, orientations = {}, {}
   for i, sample in ipairs(shown) do
     local turns = mesh.orientations(results.predictions, sample, views)
@@ -162,16 +162,16 @@ local function samples_of(results, shown, page)
     skeleton = skeleton_of(results.joints), joints = blob:array(joints),
     reference_skeleton = split.reference and skeleton_of(split.reference_joints),
     reference = add_reference(split, joints, results.joints, shown, blob),
-    mesh = add_mesh(results, page.body, shown, joints.shape[2], blob),
+    mesh = add_mesh(results, shown, joints.shape[2], blob),
     keypoint_skeleton = skeleton_of(keypoint_names(results)), keypoints = blob:array(split.keypoints:gather(shown)),
     reprojection = predictions.reprojection and blob:array(predictions.reprojection:gather(shown)),
     pictures = add_pictures(split, shown, page.pictures),
   }
 end
 
----@param results RunResults with `name`, `root` and, where there are predictions, `shown` (zero-based samples) and
----  `chosen` (what ranking.choose returned)
----@param page { blob: Blob, body: Body, pictures: fun(bytes: string): integer }
+---@param results RunResults with `name`, `root` and, where there are predictions, `shown` (zero-based samples),
+---  `chosen` (what ranking.choose returned) and `body` where they have one
+---@param page { blob: Blob, pictures: fun(bytes: string): integer }
 ---@return table
 function contents.describe(results, page)
   local stored, records = results.stored, results.run:read_log()

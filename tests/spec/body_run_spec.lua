@@ -1,0 +1,120 @@
+-- A body from a file through a whole run: training, going on, predicting, the page and exports.
+local t = require "spec"
+local core = require "mvgraph.core"
+local mv = require "mvgraph"
+package.path = "tests/support/?.lua;" .. package.path
+local body_fixture = require "body_fixture"
+local command = require "command"
+
+local root <const> = core.temporary_directory()
+local BODY <const>, MOVED <const> = root .. "/SMPL_NEUTRAL.pkl", root .. "/moved.pkl"
+local OTHER <const> = root .. "/other.npz"
+local SMALL <const> = { "data.train_count=8", "data.test_count=4", "batch=2", "views=2", "hidden=16", "irv.steps=4",
+  "iev.steps=4", "smplify.camera=1", "smplify.body=1", "smplify.inter_view=1", "smplify.batch=32", "image=32",
+  "encoder.patch_size=4" }
+
+local function run(...)
+  local printed, code, problem = command.run(...)
+  t.equal({ problem, code }, { nil, 0 })
+  return printed
+end
+
+local function refused(pattern, ...)
+  local _, code, problem = command.run(...)
+  t.equal(code, nil)
+  t.is_true(problem:find(pattern), problem)
+end
+
+local function train(out, ...)
+  local words = { "models/cmanet.lua", "--preset", "tiny", "--out", out, ... }
+  for _, assignment in ipairs(SMALL) do table.move({ "--set", assignment }, 1, 2, #words + 1, words) end
+  return run("run", table.unpack(words))
+end
+
+-- A run with a body of a file, made when it is first needed.
+local has_run
+local function trained()
+  t.needs_device(core)
+  if not has_run then
+    local arrays = body_fixture.arrays()
+    body_fixture.write(BODY, arrays)
+    core.file.write(MOVED, core.file.read(BODY))
+    arrays.v_template[1] = arrays.v_template[1] + 0.01
+    body_fixture.write(OTHER, arrays, "npz")
+    train(root .. "/run", "--body", BODY)
+    has_run = true
+  end
+  return root .. "/run"
+end
+
+local function read(path) return core.file.read(path) end
+local function json(path) return mv.json.decode(read(path)) end
+
+t.test("a run keeps the path of its body and what it held, not the body", function()
+  local stored = json(trained() .. "/config.json")
+  t.equal({ stored.config.body, stored.files.body.path, #stored.files.body.digest }, { BODY, BODY, 16 })
+  local _, metadata = mv.safetensors.load(trained() .. "/checkpoints/02-inter-view.safetensors")
+  t.equal(mv.json.decode(metadata.files), stored.files)
+  for _, name in ipairs(core.file.list(trained())) do t.is_true(not name:find "pkl", name) end
+end)
+
+t.test("the body makes a difference, and its page and exports are of its surface", function()
+  local folder = trained()
+  train(root .. "/plain")
+  t.is_true(read(root .. "/plain/checkpoints/01-intra-view.safetensors")
+    ~= read(folder .. "/checkpoints/01-intra-view.safetensors"))
+  run("export", folder, "--format", "obj", "--frame", "1", "--out", root .. "/frame.obj")
+  local _, vertices = read(root .. "/frame.obj"):gsub("\nv ", "\nv ")
+  local _, faces = read(root .. "/frame.obj"):gsub("\nf ", "\nf ")
+  t.equal({ vertices, faces }, { 6890, 13776 })
+  run("export", folder, "--format", "glb", "--out", root .. "/run.glb")
+  t.is_true(#read(root .. "/run.glb") > 6890 * 40)
+  local page = read(folder .. "/report.html")
+  local samples = mv.json.decode(page:match '<script[^>]*application/json[^>]*>(.-)</script>').runs[1].samples
+  t.equal(samples.mesh.vertices[1].count, 3 * 6890)
+  run("report", folder, root .. "/plain", "--out", root .. "/both.html")
+  run("report", folder, root .. "/plain", "--body", MOVED, "--out", root .. "/moved.html")
+  t.equal(read(root .. "/moved.html"), read(root .. "/both.html"))
+end)
+
+t.test("a run goes on and a model predicts with the same body, wherever it lies", function()
+  local folder, out = trained(), root .. "/predicted"
+  run("predict", "models/cmanet.lua", "--checkpoint", folder, "--body", MOVED, "--out", out)
+  t.equal(read(out .. "/predictions.safetensors"), read(folder .. "/predictions.safetensors"))
+  t.equal(json(out .. "/config.json").files.body.path, MOVED)
+  run("export", out, "--format", "bvh", "--out", root .. "/predicted.bvh")
+  local last = read(folder .. "/checkpoints/02-inter-view.safetensors")
+  train(root .. "/resumed", "--body", BODY)
+  core.file.remove(root .. "/resumed/checkpoints/02-inter-view.safetensors")
+  core.file.remove(root .. "/resumed/metrics.json")
+  refused("was started with body = .*SMPL_NEUTRAL.pkl\", not .*other.npz", "run", "models/cmanet.lua", "--resume",
+    "--out", root .. "/resumed", "--body", OTHER)
+  run("run", "models/cmanet.lua", "--resume", "--out", root .. "/resumed")
+  t.equal(read(root .. "/resumed/checkpoints/02-inter-view.safetensors"), last)
+end)
+
+t.test("another body, or none, is refused", function()
+  local folder = trained()
+  local another = "run, body: .*other.npz is not the file of that name when the run began, .*SMPL_NEUTRAL.pkl"
+  refused(another, "report", folder, "--body", OTHER)
+  refused(another, "export", folder, "--format", "glb", "--body", OTHER, "--out", root .. "/x.glb")
+  refused("02%-inter%-view.safetensors, body: .*other.npz is not the file of that name when the run began", "predict",
+    "models/cmanet.lua", "--checkpoint", folder, "--body", OTHER)
+  refused("02%-inter%-view.safetensors: body was .*SMPL_NEUTRAL.pkl; name it again", "predict", "models/cmanet.lua",
+    "--checkpoint", folder, "--set", "body=")
+  refused("01%-intra%-view.safetensors: had no body; leave .*other.npz out", "predict", "models/cmanet.lua",
+    "--checkpoint", root .. "/plain/checkpoints/01-intra-view.safetensors", "--body", OTHER)
+  refused("all bodies here are generated ones", "report", root .. "/plain", "--body", OTHER)
+  refused("plain: its bodies are generated ones; leave %-%-body out", "export", root .. "/plain", "--format", "glb",
+    "--body", OTHER, "--out", root .. "/x.glb")
+  refused("body: cannot read .*nowhere.pkl: no such file", "run", "models/cmanet.lua", "--body",
+    root .. "/nowhere.pkl")
+  core.file.remove(BODY)
+  refused("run, body: cannot read .*SMPL_NEUTRAL.pkl: no such file", "report", folder)
+  refused("run, body: cannot read .*SMPL_NEUTRAL.pkl: no such file", "export", folder, "--format", "glb", "--out",
+    root .. "/x.glb")
+  core.file.write(BODY, "no body")
+  core.file.remove(folder .. "/metrics.json")
+  refused("run, body: .*SMPL_NEUTRAL.pkl is not the file of that name when the run began; name that one", "run",
+    "models/cmanet.lua", "--resume", "--out", folder)
+end)
