@@ -2,7 +2,8 @@
 ---
 ---   my_capture/cam01.mp4, cam02.mp4, ...       or cam01/0000.jpg, ...
 ---   my_capture/openpose/cam01/*.json           one OpenPose file a frame, or
----   my_capture/openpose/cam01.json             one COCO results list a camera (AlphaPose, MMPose)
+---   my_capture/mmpose/cam01.json               one file a camera: COCO results, AlphaPose, MMPose; names such as
+---                                              results_cam01.json or cam01/alphapose-results.json fit, too
 ---   my_capture/reference3d.json                optional, opened only when an evaluation asks for it
 ---   my_capture/calibration.toml                likewise: turns the reference to each camera, for MPJPE, PCK and AUC;
 ---                                              other formats: capture/calibration.lua
@@ -32,7 +33,8 @@ local capture = {}
 
 --- Configuration keys, --set capture.<key>=.
 capture.defaults = {
-  keypoints = "auto", -- joint order: body_25, body_25b, coco17; auto: capture/joint_order.lua
+  keypoints = "auto", -- joint order: body_25, body_25b, coco17, coco18, halpe26, wholebody23, h36m17; auto: by
+  -- number, capture/joint_order.lua
   detections = "", -- folder of the detections; empty: the first that fits the cameras
   frames = "equal", -- "equal": all cameras must have as many frames; "common": the first frames that all have
   train = "", -- frames that are learnt from, counted from 0: "0-79"; empty: all

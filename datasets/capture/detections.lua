@@ -1,26 +1,18 @@
---- Reads a detector's JSON of one camera into people per frame: OpenPose folders, COCO results lists (AlphaPose) and
---- MMPose files. Who is the subject, and what the joints are called, is decided elsewhere.
+--- Reads a detector's JSON of one camera into people per frame: folders of a file a frame, or one file. Each format has
+--- a file in capture/detections/. Who is the subject, and what the joints are called, is decided elsewhere.
 
 local mv = require "mvgraph"
-local expect_table = require "datasets.capture.expect_table"
+local alphapose = require "datasets.capture.detections.alphapose"
+local coco = require "datasets.capture.detections.coco"
 local fail = require "datasets.capture.fail"
+local mmpose = require "datasets.capture.detections.mmpose"
+local openpose = require "datasets.capture.detections.openpose"
+local people = require "datasets.capture.detections.people"
 
 local detections = {}
 
----@class Person one detection; x, y in the detector's pixels
----@field x number[] [J]
----@field y number[] [J]
----@field c number[] confidence 0..1, 0 when missing, [J]
-
----@class CameraDetections
----@field source string file or folder
----@field people table<integer, Person[]> by frame number of the detector
----@field numbers integer[] frame numbers that the detector wrote, ascending
----@field is_complete boolean true when a frame without people is still listed (one file a frame)
----@field joint_count integer
----@field person_count integer over all frames
-
-local REDO <const> = "run the detector again for this camera, or take this frame out of every camera"
+local FRAME_FORMATS <const> = { openpose, alphapose, mmpose } -- of a file a frame, the first that knows the file
+local FILE_FORMATS <const> = { mmpose, alphapose, coco } -- of a file a camera, likewise
 
 local function decode(path)
   local text = mv.file.read(path)
@@ -34,124 +26,35 @@ local function decode(path)
     fail(path, ("line %d, byte %d"):format(newlines + 1, number), "a coordinate is NaN or infinite",
       "write 0 with confidence 0 for a joint that was not found")
   end
-  error(tostring(value) .. "; " .. REDO, 0)
+  error(tostring(value) .. "; " .. people.REDO, 0)
 end
 
-local function check_number(value, path, place, joint, what)
-  if type(value) ~= "number" or value ~= value or value == math.huge or value == -math.huge then
-    local shown = type(value) == "number" and tostring(value) or "not a number"
-    fail(path, ("%s, joint %d"):format(place, joint), ("%s is %s"):format(what, shown),
-      "write 0 with confidence 0 for a joint that was not found")
-  end
-  return value
-end
-
-local function new_person(flat, path, place)
-  if type(flat) ~= "table" or #flat == 0 or #flat % 3 ~= 0 then
-    fail(path, place, "keypoints must be a list of x, y, confidence triples"
-      .. (type(flat) == "table" and (", got %d numbers"):format(#flat) or ""), REDO)
-  end
-  local person = { x = {}, y = {}, c = {} }
-  for j = 1, #flat // 3 do
-    local x = check_number(flat[3 * j - 2], path, place, j, "x")
-    local y = check_number(flat[3 * j - 1], path, place, j, "y")
-    local c = check_number(flat[3 * j], path, place, j, "confidence")
-    if x == 0 and y == 0 then
-      c = 0
-    end
-    person.x[j], person.y[j], person.c[j] = x, y, c > 1 and 1 or (c > 0 and c or 0)
-  end
-  return person
-end
-
-local function trailing_number(name)
-  local number
-  for digits in name:gmatch("%d+") do
-    number = digits
-  end
-  return number and math.tointeger(tonumber(number))
-end
-
-local function add(result, number, person, path, place)
-  local count = #person.x
-  if result.joint_count and result.joint_count ~= count then
-    fail(path, place, ("%d keypoints where earlier people have %d"):format(count, result.joint_count),
-      "use one detector model for all frames")
-  end
-  result.joint_count = count
-  result.person_count = result.person_count + 1
-  local list = result.people[number] or {}
-  list[#list + 1] = person
-  result.people[number] = list
-end
-
-local function add_number(result, number)
-  if not result.known[number] then
-    result.known[number] = true
-    result.numbers[#result.numbers + 1] = number
-  end
-end
-
-local function read_openpose_frame(result, value, path, number)
-  add_number(result, number)
-  if type(value.people) ~= "table" then
-    fail(path, nil, "it has no list 'people'", REDO)
-  end
-  for index, entry in ipairs(value.people) do
-    local place = ("person %d"):format(index)
-    local flat = expect_table(entry, path, place, REDO).pose_keypoints_2d
-    add(result, number, new_person(flat, path, place), path, place)
-  end
-end
-
--- COCO results: one entry a person; the frame is the number in image_id.
-local function read_results_list(result, list, path)
-  for index, entry in ipairs(list) do
-    local place = ("entry %d"):format(index)
-    local id = type(entry) == "table" and entry.image_id
-    local number = type(id) == "number" and math.tointeger(id)
-      or type(id) == "string" and trailing_number((id:gsub("%.%a+$", "")))
-    if not number then
-      fail(path, place, "image_id is missing or has no frame number", "write COCO results with numbered images")
-    end
-    add_number(result, number)
-    add(result, number, new_person(entry.keypoints, path, place), path, place)
-  end
-end
-
-local function read_mmpose_person(instance, path, place)
-  local flat, scores = {}, expect_table(instance, path, place, REDO).keypoint_scores
-  for j, point in ipairs(expect_table(instance.keypoints or {}, path, place, REDO)) do
-    point = expect_table(point, path, ("%s, joint %d"):format(place, j), REDO)
-    flat[3 * j - 2], flat[3 * j - 1] = point[1], point[2]
-    flat[3 * j] = expect_table(scores, path, place, REDO)[j]
-  end
-  return new_person(flat, path, place)
-end
-
-local function read_mmpose(result, value, path)
-  for index, frame in ipairs(value.instance_info) do
-    local place = ("entry %d"):format(index)
-    local number = math.tointeger(expect_table(frame, path, place, REDO).frame_id) or index
-    add_number(result, number)
-    for k, instance in ipairs(expect_table(frame.instances or {}, path, place, REDO)) do
-      place = ("frame %d, person %d"):format(number, k)
-      add(result, number, read_mmpose_person(instance, path, place), path, place)
+local function find_format(formats, test, value)
+  for _, format in ipairs(formats) do
+    if format[test](value) then
+      return format
     end
   end
+  return nil
 end
 
-local function read_file(result, path)
-  local value = decode(path)
-  if type(value) == "table" and type(value.instance_info) == "table" then
-    read_mmpose(result, value, path)
-  elseif type(value) == "table" and value.people == nil and (#value > 0 or next(value) == nil) then
-    read_results_list(result, value, path)
-  else
-    fail(path, nil, "neither a COCO results list nor an MMPose file",
-      "give one OpenPose JSON a frame in a folder, or one results list a camera")
+local function read_file(result, value, path)
+  local format = find_format(FILE_FORMATS, "is_file", value)
+  if not format then
+    fail(path, nil, "neither a COCO results list nor a file of AlphaPose or MMPose",
+      "give one JSON a frame in a folder, or one results file a camera")
   end
-  result.is_complete = false
+  format.read_file(result, value, path)
+  result.format, result.is_complete = format.name, false
+end
+
+local function read_frame(result, value, path, number)
+  if result.known[number] then
+    fail(path, nil, ("a second file for frame %d"):format(number), "leave one file a frame in the folder")
+  end
+  local format = find_format(FRAME_FORMATS, "is_frame", value) or openpose
+  format.read_frame(result, type(value) == "table" and value or {}, path, number)
+  result.format = result.format or format.name
 end
 
 local function read_folder(result, folder)
@@ -161,21 +64,13 @@ local function read_folder(result, folder)
       files[#files + 1] = name
     end
   end
-  if #files == 1 then
-    local path = folder .. "/" .. files[1]
-    local value = decode(path)
-    if type(value) ~= "table" or value.people == nil then
-      return read_file(result, path)
-    end
-  end
   for index, name in ipairs(files) do
     local path = folder .. "/" .. name
-    local number = trailing_number(name:sub(1, -6)) or index
-    if result.known[number] then
-      fail(path, nil, ("a second file for frame %d"):format(number), "leave one file a frame in the folder")
-    end
     local value = decode(path)
-    read_openpose_frame(result, type(value) == "table" and value or {}, path, number)
+    if #files == 1 and not find_format(FRAME_FORMATS, "is_frame", value) then
+      return read_file(result, value, path)
+    end
+    read_frame(result, value, path, people.frame_number(name) or index)
   end
 end
 
@@ -183,11 +78,11 @@ end
 ---@param path string folder of one JSON a frame, or one JSON file
 ---@return CameraDetections
 function detections.read(path)
-  local result = { source = path, people = {}, numbers = {}, known = {}, is_complete = true, person_count = 0 }
+  local result = people.new(path)
   if mv.file.is_directory(path) then
     read_folder(result, path)
   else
-    read_file(result, path)
+    read_file(result, decode(path), path)
   end
   if result.person_count == 0 then
     fail(path, nil, "the detector found no person in any frame of this camera",

@@ -8,8 +8,11 @@ local tracking = require "datasets.capture.tracking"
 local joint_order = {}
 
 -- Skeletons of mvgraph.skeletons by number of keypoints.
-local BY_COUNT <const> = { [17] = { "coco17" }, [25] = { "body_25b", "body_25" } }
-local KNOWN <const> = { "body_25", "body_25b", "coco17" }
+local BY_COUNT <const> = {
+  [17] = { "coco17" }, [18] = { "coco18" }, [23] = { "wholebody23" }, [25] = { "body_25b", "body_25" },
+  [26] = { "halpe26" },
+}
+local KNOWN <const> = { "body_25", "body_25b", "coco17", "coco18", "halpe26", "wholebody23", "h36m17" }
 
 local LIMBS <const> = {
   { "shoulder", "elbow" }, { "elbow", "wrist" }, { "hip", "knee" }, { "knee", "ankle" }, { "shoulder", "hip" },
@@ -79,7 +82,8 @@ function joint_order.decide(cameras, wanted)
   local orders = BY_COUNT[count]
   if not orders then
     fail(cameras[1].source, nil, ("%d keypoints a person"):format(count),
-      "known are OpenPose BODY_25 and BODY_25B (25) and COCO (17)")
+      "known are COCO (17), OpenPose's COCO (18), COCO-WholeBody (23 or 133), BODY_25 and BODY_25B (25), Halpe (26 or"
+        .. " 136)")
   end
   if #orders == 1 then
     return mv.skeletons.get(orders[1]), ("%d keypoints"):format(count)

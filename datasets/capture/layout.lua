@@ -89,8 +89,14 @@ function layout.simplify(name)
   return digits and head .. tostring(math.tointeger(tonumber(digits)) or digits) or name
 end
 
+-- Whether a name holds another as a word: "results_cam01" and "cam01_hrnet" hold "cam01", "cam011" does not.
+local function holds(name, word)
+  local first, last = name:find(word, 1, true)
+  return first ~= nil and not name:sub(1, first - 1):match "%w$" and not name:sub(last + 1):match "^%d"
+end
+
 -- The entry of a camera: the same name, the same name up to case, signs and leading zeros, or the only entry whose
--- name begins with the camera's.
+-- name holds the camera's.
 local function match_entry(camera, entries)
   for _, entry in ipairs(entries) do
     if entry.name == camera.name then
@@ -105,8 +111,7 @@ local function match_entry(camera, entries)
   end
   local found
   for _, entry in ipairs(entries) do
-    local rest = entry.name:sub(#camera.name + 1)
-    if entry.name:sub(1, #camera.name) == camera.name and not rest:match("^%d") then
+    if holds(entry.name, camera.name) then
       if found then
         return nil
       end
@@ -138,6 +143,7 @@ local function detector_folders(path, chosen)
     local full = path .. "/" .. name
     if mv.file.is_directory(full) then
       folders[#folders + 1] = full
+      folders[#folders + 1] = mv.file.is_directory(full .. "/predictions") and full .. "/predictions" or nil -- MMPose
     end
   end
   folders[#folders + 1] = path
@@ -177,7 +183,7 @@ function layout.find(path, options)
       fail(best_count > 0 and best_folder or path, nil,
         ("no detections for camera '%s'; detections found: %s; cameras: %s"):format(camera.name, names(best.entries),
           names(cameras)),
-        ("put the detector's JSON in openpose/%s/ or in openpose/%s.json"):format(camera.name, camera.name))
+        ("put the detector's JSON in openpose/%s/ or in mmpose/%s.json"):format(camera.name, camera.name))
     end
   end
   return cameras, best_folder

@@ -47,6 +47,22 @@ local SETS <const> = {
     "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
     "right_ankle",
   } },
+  { "coco18", { -- OpenPose's COCO, AlphaPose's `--format open`
+    "nose", "thorax", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
+    "right_ear", "left_ear",
+  } },
+  { "wholebody23", { -- body and feet of COCO-WholeBody
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle", "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel",
+  } },
+  { "halpe26", { -- body and feet of Halpe; its "neck" is between the shoulders
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle", "head_top", "thorax", "mid_hip", "left_big_toe", "right_big_toe", "left_small_toe",
+    "right_small_toe", "left_heel", "right_heel",
+  } },
   { "h36m17", {
     "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "thorax",
     "nose", "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
@@ -90,7 +106,7 @@ end
 
 skeletons.names = names
 
----@param name string "smpl24", "body_25", "body_25b", "coco17" or "h36m17"
+---@param name string one of skeletons.names
 ---@return Skeleton
 function skeletons.get(name)
   return by_name[name] or error(options.unknown("skeleton", name, names), 2)
@@ -120,22 +136,6 @@ function skeletons.mapping(from, to)
     end
   end
   return pairs_of, dropped
-end
-
----The skeleton of a detector that wrote this many joints.
----@param count integer 17: coco17; 25: body_25b when told so, else body_25
----@param hint string? a name that settles it
-function skeletons.guess(count, hint)
-  if hint and hint ~= "" then
-    local s = skeletons.get(hint)
-    if #s.joints ~= count then
-      error(("skeleton '%s' has %d joints, the detections have %d"):format(hint, #s.joints, count), 2)
-    end
-    return s
-  end
-  if count == 17 then return by_name.coco17 end
-  if count == 25 then return by_name.body_25 end
-  error(("no known detector writes %d joints; name the skeleton: %s"):format(count, table.concat(names, ", ")), 2)
 end
 
 return skeletons

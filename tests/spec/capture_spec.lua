@@ -370,7 +370,7 @@ refuses("an unknown number of keypoints is refused", SMALL, function(folder)
       mv.file.write(json_path(folder, a, f), '{"people": [{"pose_keypoints_2d": [1, 2, 1, 3, 4, 1]}]}')
     end
   end
-end, "2 keypoints a person; known are OpenPose BODY_25")
+end, "2 keypoints a person; known are COCO %(17%), OpenPose's")
 
 refuses("frame counts that differ between cameras are refused", SMALL, function(folder)
   mv.file.remove(folder .. "/cam02/0003.png")

@@ -123,6 +123,73 @@ function fixture.openpose(people)
   return mv.json.encode { people = mv.json.array(list) }
 end
 
+-- A list of frames as one text, each made by `write`.
+local function each_frame(frames, write)
+  local list = mv.json.array {}
+  for f, people in ipairs(frames) do
+    list[f] = write(people, f)
+  end
+  return list
+end
+
+local function each_person(people, write)
+  local list = mv.json.array {}
+  for i, person in ipairs(people) do
+    list[i] = write(person)
+  end
+  return list
+end
+
+local function mmpose_instances(people)
+  return each_person(people, function(person)
+    local points = {}
+    for j = 1, #person.x do points[j] = { person.x[j], person.y[j] } end
+    return { keypoints = points, keypoint_scores = person.c, bbox = { { 1, 2, 3, 4 } }, bbox_score = 1 }
+  end)
+end
+
+--- What MMPose writes of one camera: its demos (frames from 1), its inferencer for a video, and predictions alone.
+---@param kind "demo"|"video"|"predictions"|"batches"
+function fixture.mmpose(frames, kind)
+  local first = kind == "demo" and 1 or 0
+  local list = each_frame(frames, function(people, f)
+    local instances = mmpose_instances(people)
+    if kind == "predictions" then return instances end
+    if kind == "batches" then return mv.json.array { instances } end
+    return { frame_id = f - 1 + first, instances = instances }
+  end)
+  if kind == "video" then return mv.json.encode(list) end
+  return mv.json.encode(kind == "demo" and { meta_info = { dataset_name = "x" }, instance_info = list }
+    or { predictions = list })
+end
+
+--- One frame as MMPose's inferencer writes it for a picture.
+function fixture.mmpose_frame(people)
+  return mv.json.encode(mmpose_instances(people))
+end
+
+-- A frame of AlphaPose's `--format open` or `--format cmu`.
+local function alphapose_frame(people, format)
+  local list = each_person(people, function(person)
+    return { [format == "cmu" and "joints" or "pose_keypoints_2d"] = flatten(person) }
+  end)
+  return { version = "AlphaPose v0.3", [format == "cmu" and "bodies" or "people"] = list }
+end
+
+--- What AlphaPose writes of one camera with --format open or --format cmu.
+function fixture.alphapose(frames, format)
+  local pictures = {}
+  for f, people in ipairs(frames) do
+    pictures[("%d.jpg"):format(f - 1)] = #people > 0 and alphapose_frame(people, format) or nil
+  end
+  return mv.json.encode(pictures)
+end
+
+--- One frame of its sep-json.
+function fixture.alphapose_frame(people, format)
+  return mv.json.encode(alphapose_frame(people, format))
+end
+
 --- The text of a COCO results list of one camera, frames numbered from `base`.
 function fixture.results(frames, base)
   local list = {}

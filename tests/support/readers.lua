@@ -19,6 +19,8 @@ for j = 1, 17 do POSE[j] = { j, 0.5, -j } end
 
 local sound = {
   ["keypoints.json"] = { { image_id = "000001.jpg", keypoints = KEYPOINTS }, { image_id = 2, keypoints = KEYPOINTS } },
+  ["alphapose.json"] = { ["1.jpg"] = { bodies = { { joints = KEYPOINTS } } } },
+  ["predictions.json"] = { predictions = { { { keypoints = { { 1, 2 } }, keypoint_scores = { 1 } } } } },
   ["mmpose.json"] = { instance_info = { { frame_id = 1, instances = {
     { keypoints = { { 1, 2 }, { 3, 4 } }, keypoint_scores = { 0.5, 1 } } } } } },
   ["people/camera_000001_keypoints.json"] = { people = { { pose_keypoints_2d = KEYPOINTS } } },
@@ -139,6 +141,7 @@ local function read_video(path)
 end
 
 local read = {
+  ["alphapose.json"] = detections.read,
   ["bones.asf"] = asf.read,
   ["calibration.toml"] = function(_, folder) return evaluation.read_rotations(folder, { "cam_01" }, 2) end,
   ["calibration.yml"] = function(path) return opencv.read { path } end,
@@ -147,6 +150,7 @@ local read = {
   ["frames.amc"] = function(path, folder) return amc.read(path, asf.read(folder .. "/bones.asf"), 120) end,
   ["keypoints.json"] = detections.read,
   ["mmpose.json"] = detections.read,
+  ["predictions.json"] = detections.read,
   ["people/camera_000001_keypoints.json"] = function(_, folder) return detections.read(folder .. "/people") end,
   ["picture.png"] = mv.core.image_read,
   ["reference3d.json"] = function(_, folder) return evaluation.read_reference(folder, 1) end,

@@ -110,9 +110,13 @@ static void test_detections_are_read_or_refused(void **state) {
   (void)state;
   damage("keypoints.json", 256);
   damage("mmpose.json", 256);
+  damage("alphapose.json", 256);
+  damage("predictions.json", 256);
   damage("people/camera_000001_keypoints.json", 256);
   replace_every_value("keypoints.json");
   replace_every_value("mmpose.json");
+  replace_every_value("alphapose.json");
+  replace_every_value("predictions.json");
   replace_every_value("people/camera_000001_keypoints.json");
 }
 
