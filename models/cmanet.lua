@@ -85,6 +85,24 @@ M.presets = {
   small = { extends = "tiny", image = 128, encoder = { patch_size = 16 } },
 }
 
+-- torchvision's networks; heads of the fusion layer are as wide as theirs, 32 channels.
+local function swin(embed_dim, depths, heads)
+  return {
+    encoder = { patch_size = 4, embed_dim = embed_dim, depths = depths, num_heads = heads, window_size = 7,
+      mlp_ratio = 4 },
+    stem = "patch",
+    fusion = { num_heads = heads[#heads] },
+  }
+end
+
+M.variants = {
+  encoder = {
+    swin_t = swin(96, { 2, 2, 6, 2 }, { 3, 6, 12, 24 }),
+    swin_s = swin(96, { 2, 2, 18, 2 }, { 3, 6, 12, 24 }),
+    swin_b = swin(128, { 2, 2, 18, 2 }, { 4, 8, 16, 32 }),
+  },
+}
+
 ---@class CMANet: Module
 local CMANet = mv.nn.class("CMANet", mv.nn.Module)
 

@@ -176,17 +176,29 @@ local function apply_preset(values, presets, name, inner)
   return config.merge(values, own, ("preset '%s'"):format(name))
 end
 
+-- Overrides of one --set: those that a group has under a name, or one key's.
+local function read_assignment(values, assignment, variants)
+  local group, name = assignment:match "^%s*([^=]-)%s*=%s*(.-)%s*$"
+  local known = variants and variants[group]
+  if not known then return config.parse(values, assignment) end
+  options.choose(group, name, sorted_names(known), function(message)
+    fail("--set", "%s (%s.KEY=VALUE sets one of its keys)", message, group)
+  end)
+  return known[name]
+end
+
 ---Defaults, then a preset, then every --set, in this order.
 ---@param defaults table
 ---@param presets table name -> overrides; `extends` names a preset whose overrides come before
 ---@param preset string? name
----@param assignments string[]? "key=value"
+---@param assignments string[]? "key=value"; of a group "group=name", a variant of it
+---@param variants table<string, table<string, table>>? overrides by group and name
 ---@return table
-function config.resolve(defaults, presets, preset, assignments)
+function config.resolve(defaults, presets, preset, assignments, variants)
   local values = copy(defaults)
   if preset then values = apply_preset(values, presets, preset, {}) end
   for _, assignment in ipairs(assignments or {}) do
-    values = config.merge(values, config.parse(values, assignment), "--set")
+    values = config.merge(values, read_assignment(values, assignment, variants), "--set")
   end
   return values
 end

@@ -4,6 +4,8 @@
 --   M.config = { views = 4, hidden = 256, lr = 1e-3 }      -- every key can be overridden: --set hidden=512
 --   M.presets = { tiny = { hidden = 32 }, paper = {} }     -- overrides; --preset; "tiny" is the default on a CPU;
 --                                                          -- `extends = "tiny"` begins with those of another
+--   M.variants = { encoder = { large = { encoder = { width = 96 } } } }  -- optional; overrides that --set encoder=large
+--                                                          -- stands for
 --   M.dataset = "synthetic"                                -- datasets/<name>.lua; --data DIR makes it "capture"
 --   function M.build(config, dataset) return model end     -- has state_dict() and load_state_dict()
 --   function M.initialise(model, config) end               -- optional: weights that a new run starts from
@@ -70,7 +72,7 @@ local COMMON <const> = {
   log_every = 10, -- steps
 }
 
-local FIELDS <const> = { "name", "config", "presets", "dataset", "build", "stages", "baselines", "joints", "root",
+local FIELDS <const> = { "name", "config", "presets", "variants", "dataset", "build", "stages", "baselines", "joints", "root",
   "changes", "initialise", "files" }
 local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
@@ -181,8 +183,8 @@ end
 ---@return string? preset
 function Experiment:resolve(given, default_preset, base)
   local preset = given.preset or self.presets[default_preset] and default_preset or nil
-  local values = base and config.resolve(base, {}, nil, given.set)
-    or config.resolve(all_defaults(self, given), self.presets, preset, given.set)
+  local values = base and config.resolve(base, {}, nil, given.set, self.variants)
+    or config.resolve(all_defaults(self, given), self.presets, preset, given.set, self.variants)
   if given.seed then values.seed = given.seed end
   if given.data then
     values.path = given.data

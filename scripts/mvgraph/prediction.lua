@@ -38,7 +38,7 @@ local function with_footage(made, values, given)
     values.dataset, values.path, values.missing_views = fresh.dataset, fresh.path, fresh.missing_views
     if key then values[key] = fresh[key] end
   end
-  return config.resolve(values, {}, nil, given.set)
+  return config.resolve(values, {}, nil, given.set, made.variants)
 end
 
 local function load_weights(model, saved)

@@ -92,6 +92,16 @@ t.test("a preset begins with what it extends", function()
   t.error_matches(resolve, "unknown preset 'tinny'; did you mean 'tiny'?")
 end)
 
+t.test("a group's variant by its name, which keys that follow change further", function()
+  local variants = { encoder = { wide = { views = 2, encoder = { window = 9, depths = { 1, 2, 3 } } } } }
+  local function resolve(...) return config.resolve(DEFAULTS, {}, nil, { ... }, variants) end
+  local values = resolve("encoder = wide", "encoder.window=5")
+  t.equal({ values.views, values.encoder.window, values.encoder.depths }, { 2, 5, { 1, 2, 3 } })
+  t.equal(resolve("encoder.window=5", "encoder=wide").encoder.window, 9)
+  t.error_matches(function() resolve "encoder=wid" end,
+    "^%-%-set: unknown encoder 'wid'; did you mean 'wide'%? %(encoder.KEY=VALUE sets one of its keys%)$")
+end)
+
 t.test("presets override defaults and --set overrides presets", function()
   local presets = { tiny = { views = 2, encoder = { window = 4 } } }
   local values = config.resolve(DEFAULTS, presets, "tiny", { "views=3" })

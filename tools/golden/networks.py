@@ -1,10 +1,10 @@
-"""Whole networks of torchvision: ResNet-18 and ResNet-50 in training and frozen mode, Swin-T at two sizes. Read by
-tests/spec/networks_spec.lua. Weights and inputs are a formula; of the results a norm and a few elements are stored, see
-digest().
+"""Whole networks of torchvision: ResNet-18 and ResNet-50 in training and frozen mode, Swin-T at two sizes, outputs of
+Swin-S and Swin-B. Read by tests/spec/networks_spec.lua. Weights and inputs are a formula; of the results a norm and a
+few elements are stored, see digest().
 
-    {"name": function of nn, "options": its options, "states": [[name, start, amplitude, offset]],
+    {"name": function of nn, "options": its options, "states": [[name, start, amplitude, offset, shape]],
      "runs": [{"size", "training", "shifts": {norm: one hexadecimal digit a channel}, "scores": digest, "map": digest of the last map, "buffers": {name: digest} after
-               training, "gradients": {"input" or a parameter's name: digest}}]}
+               training, "gradients": {"input" or a parameter's name: digest}, in some}]}
 
 A rectifier whose input lies within rounding of 0 makes f32 and f64 gradients differ by far more than rounding. So the
 bias of every norm before one is moved, a channel at a time, by that multiple of SHIFT up to 15 that keeps the inputs
@@ -64,7 +64,7 @@ def fill_states(module):
         amplitude, offset = amplitude_of(own, state, owner in norms)
         recipe = [i * 977 % PERIOD, float(f"{amplitude:.6g}"), offset]
         state.data = fill(state.shape, *recipe)
-        filled.append([name] + recipe)
+        filled.append([name] + recipe + [list(state.shape)])
     return filled
 
 
@@ -104,7 +104,7 @@ def settle_resnet(module, images):
     return shifts
 
 
-def run(module, layer, size, training):
+def run(module, layer, size, training, has_gradients=True):
     """`layer`: the child whose output is the last map."""
     fill_states(module)
     module.train(training)
@@ -117,14 +117,16 @@ def run(module, layer, size, training):
             shifts = settle_resnet(module, images)
             for name, buffer in module.named_buffers():
                 buffer.copy_(kept[name])
-    images.requires_grad_()
+    images.requires_grad_(has_gradients)
     maps = []
     hook = module.get_submodule(layer).register_forward_hook(lambda _module, _inputs, y: maps.append(y))
     scores = module(images)
     last = maps[0]
-    ((scores * wave(scores.shape, 9.0)).sum() + (last * wave(last.shape, 10.0)).sum() / last.numel() ** 0.5).backward()
     hook.remove()
     made = {"size": size, "training": training, "shifts": shifts, "scores": digest(scores, 250, 8), "map": digest(last, 100, 8)}
+    if not has_gradients:
+        return made
+    ((scores * wave(scores.shape, 9.0)).sum() + (last * wave(last.shape, 10.0)).sum() / last.numel() ** 0.5).backward()
     if training:
         buffers = module.named_buffers()
         made["buffers"] = {name: digest(b, 4) for name, b in buffers if name.endswith(("_mean", "_var"))}
@@ -136,7 +138,7 @@ def run(module, layer, size, training):
 def network(name, options, module, layer, *runs):
     states = fill_states(module)
     return {"name": name, "options": options, "states": states,
-            "runs": [run(module, layer, size, training) for size, training in runs]}
+            "runs": [run(module, layer, *each) for each in runs]}
 
 
 def golden():
@@ -146,4 +148,6 @@ def golden():
         network("resnet18", {}, models.resnet18(), "layer4", *modes),
         network("resnet50", {}, models.resnet50(), "layer4", *modes),
         network("swin_t", {"stochastic_depth_prob": 0}, swin, "norm", (224, True), (256, True)),
+        network("swin_s", {}, models.swin_s(), "norm", (224, False, False)),
+        network("swin_b", {}, models.swin_b(), "norm", (224, False, False)),
     ]}

@@ -184,17 +184,28 @@ function SwinTransformer:forward(images)
   return self:forward_head(self:forward_features(images))
 end
 
----The smallest published size under torchvision's name.
----@param image_size integer|integer[] side, or { height, width }
----@param given table? as for SwinTransformer; default: num_classes 1000, stochastic_depth_prob 0.2
----@return SwinTransformer
-local function swin_t(image_size, given)
-  local chosen = { num_classes = 1000, stochastic_depth_prob = 0.2 }
-  for key, value in pairs(given or {}) do chosen[key] = value end
-  return SwinTransformer(image_size, chosen)
+-- The published sizes under torchvision's names, with 7x7 windows and patches of 4x4.
+local SIZES <const> = {
+  swin_t = { embed_dim = 96, depths = { 2, 2, 6, 2 }, num_heads = { 3, 6, 12, 24 }, stochastic_depth_prob = 0.2 },
+  swin_s = { embed_dim = 96, depths = { 2, 2, 18, 2 }, num_heads = { 3, 6, 12, 24 }, stochastic_depth_prob = 0.3 },
+  swin_b = { embed_dim = 128, depths = { 2, 2, 18, 2 }, num_heads = { 4, 8, 16, 32 }, stochastic_depth_prob = 0.5 },
+}
+
+---@param name string of the size
+---@return fun(image_size: integer|integer[], given: table?): SwinTransformer image_size: side, or { height, width };
+---  given: as for SwinTransformer; default: the size's, num_classes 1000
+local function published(name)
+  return function(image_size, given)
+    local chosen = { num_classes = 1000 }
+    for _, values in ipairs { SIZES[name], given or {} } do
+      for key, value in pairs(values) do chosen[key] = value end
+    end
+    return SwinTransformer(image_size, chosen)
+  end
 end
 
 return {
-  swin_t = swin_t, SwinTransformer = SwinTransformer, SwinTransformerBlock = SwinTransformerBlock,
-  SwinLayer = SwinLayer, PatchMerging = PatchMerging, ShiftedWindowAttention = attention.ShiftedWindowAttention,
+  swin_t = published "swin_t", swin_s = published "swin_s", swin_b = published "swin_b",
+  SwinTransformer = SwinTransformer, SwinTransformerBlock = SwinTransformerBlock, SwinLayer = SwinLayer,
+  PatchMerging = PatchMerging, ShiftedWindowAttention = attention.ShiftedWindowAttention,
 }
