@@ -41,6 +41,7 @@ M.config = {
     camera = 60, body = 100, inter_view = 100, -- iterations: camera stage, body stage on one view, on all views
     batch = 64, every = 1, -- bodies; epochs between rounds
     offsets = 0, -- iterations that learn where a detector's keypoints lie beside the body's own; 0: on them
+    prior = "", -- SMPLify's own, gmm_08.pkl; empty: one fitted to generated motions
     weights = { prior = 4.78, angle = 15.2, shape = 5 }, -- of pose prior, bending and shape, SPIN's values
     inter_view_weights = { prior = 4.78, angle = 15.2, shape = 5 }, -- likewise, of fits to all views
   },
@@ -134,7 +135,7 @@ function M.initialise(model, config)
   end
 end
 
-M.files = { "body" }
+M.files = { "body", "smplify.prior" }
 M.stages = { require("cmanet.intra_view").stage, require("cmanet.inter_view").stage }
 M.baselines = { (require "cmanet.mean_pose") }
 

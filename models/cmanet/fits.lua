@@ -225,7 +225,8 @@ function Fits:determinants(data)
       camera = self.iterations.camera, body = self.iterations.body, device = device.name, driver = device.driver,
       host = mv.core.getenv "MVGRAPH_HOST" or "", weights = self.weights,
     },
-    data.keypoints, data.crop, self.prior.mean, self.prior.whitening, self.mean.theta, self.mean.camera,
+    data.keypoints, data.crop, self.prior.mean or self.prior.means, self.prior.whitening,
+    self.prior.offsets or "", self.mean.theta, self.mean.camera,
     selection.mix, selection.points.weights, selection.points.basis.template, selection.points.basis.directions,
   }
   values[#values + 1] = selection.points.directions

@@ -19,24 +19,24 @@ local HALVES <const> = { "irv.encoder", "irv.reduce", "iev.layer", "iev.norm", "
 ---@class Shared what all stages need of a run
 ---@field layer Smpl
 ---@field skeleton string
----@field prior table
+---@field prior table of mv.pose_prior.fit or mv.pose_mixture.read
 ---@field mean table theta [24, 6], beta [10], camera [3]
 
 ---Mean parameters: the mean of generated poses, upright and facing the camera, in the middle of the crop.
 ---@return Shared
 function stage.shared(config, dataset)
-  local prior = cache.arrays("priors", "datasets.synthetic", { tostring(PRIOR_POSES) }, function()
+  local fitted = cache.arrays("priors", "datasets.synthetic", { tostring(PRIOR_POSES) }, function()
     return mv.pose_prior.fit(motion.sample_poses(0, PRIOR_POSES))
   end)
   local theta = mv.array { 24, 6 }
   for d, value in ipairs(mv.rotations.host.upright_6d(0)) do
     theta[d] = value
   end
-  theta:narrow(1, 23):copy_(prior.mean:reshape { 23, 6 })
+  theta:narrow(1, 23):copy_(fitted.mean:reshape { 23, 6 })
   return {
     layer = mv.smpl.layer(mv.body.open(config.body)),
     skeleton = config.skeleton ~= "" and config.skeleton or dataset.skeleton.name,
-    prior = prior,
+    prior = config.smplify.prior ~= "" and mv.pose_mixture.read(config.smplify.prior) or fitted,
     mean = { theta = theta, beta = mv.array { 10 }, camera = mv.array.from({ 0.9, 0, 0 }, { 3 }) },
   }
 end

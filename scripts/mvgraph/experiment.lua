@@ -4,8 +4,8 @@
 --   M.config = { views = 4, hidden = 256, lr = 1e-3 }      -- every key can be overridden: --set hidden=512
 --   M.presets = { tiny = { hidden = 32 }, paper = {} }     -- overrides; --preset; "tiny" is the default on a CPU;
 --                                                          -- `extends = "tiny"` begins with those of another
---   M.variants = { encoder = { large = { encoder = { width = 96 } } } }  -- optional; overrides that --set encoder=large
---                                                          -- stands for
+--   M.variants = { encoder = { large = { encoder = { width = 96 } } } }  -- optional; what --set encoder=large stands
+--                                                          -- for
 --   M.dataset = "synthetic"                                -- datasets/<name>.lua; --data DIR makes it "capture"
 --   function M.build(config, dataset) return model end     -- has state_dict() and load_state_dict()
 --   function M.initialise(model, config) end               -- optional: weights that a new run starts from
@@ -72,8 +72,8 @@ local COMMON <const> = {
   log_every = 10, -- steps
 }
 
-local FIELDS <const> = { "name", "config", "presets", "variants", "dataset", "build", "stages", "baselines", "joints", "root",
-  "changes", "initialise", "files" }
+local FIELDS <const> = { "name", "config", "presets", "variants", "dataset", "build", "stages", "baselines", "joints",
+  "root", "changes", "initialise", "files" }
 local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
 ---@class Experiment

@@ -1,52 +1,14 @@
 -- A Gaussian prior over body poses, fitted to a set of motions: what stands in for SMPLify's mixture of Gaussians
--- (Bogo et al. 2016, eq. 3) where no mocap-trained mixture is at hand. It lives in the 6D rotation space of the 23 body
--- joints, so that it needs no angle branch cuts.
+-- (Bogo et al. 2016, eq. 3; pose_mixture.lua) where no mocap-trained one is at hand. It lives in the 6D rotation space
+-- of the 23 body joints, so that it needs no angle branch cuts.
 
 local mv = require "mvgraph"
+local cholesky = require "mvgraph.cholesky"
+local ops = mv.ops
 
 local pose_prior = {}
 
 local DIMS <const> = 23 * 6
-
----Lower Cholesky factor of a symmetric positive definite matrix (list of rows), in place.
-local function cholesky(a, n)
-  for j = 1, n do
-    local row_j = a[j]
-    local diagonal = row_j[j]
-    for k = 1, j - 1 do
-      diagonal = diagonal - row_j[k] * row_j[k]
-    end
-    assert(diagonal > 0, "pose prior: the covariance is not positive definite; raise the shrinkage")
-    row_j[j] = math.sqrt(diagonal)
-    for i = j + 1, n do
-      local row_i = a[i]
-      local sum = row_i[j]
-      for k = 1, j - 1 do
-        sum = sum - row_i[k] * row_j[k]
-      end
-      row_i[j] = sum / row_j[j]
-    end
-  end
-end
-
----Inverse of a lower triangular matrix, as a flat row-major list.
-local function invert_lower(l, n)
-  local inverse = {}
-  for i = 1, n * n do
-    inverse[i] = 0.0
-  end
-  for column = 1, n do
-    inverse[(column - 1) * n + column] = 1 / l[column][column]
-    for i = column + 1, n do
-      local sum, row = 0.0, l[i]
-      for k = column, i - 1 do
-        sum = sum + row[k] * inverse[(k - 1) * n + column]
-      end
-      inverse[(i - 1) * n + column] = -sum / row[i]
-    end
-  end
-  return inverse
-end
 
 ---Fits mean and covariance, the covariance shrunk towards a multiple of the identity.
 ---@param poses Array 6D rotations of the body joints, one pose a row, [n, 23, 6]
@@ -94,11 +56,33 @@ function pose_prior.fit(poses, shrinkage)
       covariance[a][b] = (1 - shrinkage) * covariance[a][b] + (a == b and ridge or 0)
     end
   end
-  cholesky(covariance, DIMS)
+  assert(cholesky.factor(covariance), "pose prior: the covariance is not positive definite; raise the shrinkage")
   return {
     mean = mv.array.from(mean, { DIMS }),
-    whitening = mv.array.from(invert_lower(covariance, DIMS), { DIMS, DIMS }),
+    whitening = mv.array.from(cholesky.invert_lower(covariance), { DIMS, DIMS }),
   }
+end
+
+---@class PosePrior
+local PosePrior = {}
+PosePrior.__index = PosePrior
+
+---The prior as part of an objective.
+---@param prior table of fit
+---@return PosePrior
+function pose_prior.term(prior)
+  return setmetatable({
+    mean = mv.buffer("smplify.prior_mean", prior.mean),
+    whitening = mv.buffer("smplify.whitening", prior.whitening),
+  }, PosePrior)
+end
+
+---Negative logarithm of the density but for a constant: half the squared Mahalanobis distance.
+---@param theta Tensor 6D rotations, [B, 23, 6]
+---@return Tensor [B]
+function PosePrior:penalty(theta)
+  local offset = theta:reshape { theta.shape[1], DIMS } - self.mean:tensor():reshape { 1, DIMS }
+  return ops.matmul(offset, self.whitening:tensor(), { transpose_b = true }):square():sum { 1 } * 0.5
 end
 
 return pose_prior

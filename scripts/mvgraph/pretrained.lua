@@ -12,7 +12,7 @@ local function check(path, name, found, wanted)
   end
   if tensor.format_shape(found.shape) ~= tensor.format_shape(wanted.shape) then
     local remedy = name:find "relative_position_bias"
-      and "; its windows may be others: --set encoder.window_size=7, and an image of 224 or more, that no map is smaller"
+      and "; its windows may be others: --set encoder.window_size=7, and image=224 or more, that no map is smaller"
       or "; the keys of `encoder` must be those of the network in the file"
     error(("%s: tensor '%s' is %s, the encoder's is %s%s"):format(path, name, tensor.format_shape(found.shape),
       tensor.format_shape(wanted.shape), remedy), 0)

@@ -4,6 +4,8 @@
 
 local mv = require "mvgraph"
 local options = require "mvgraph.core.options"
+local pose_mixture = require "mvgraph.pose_mixture"
+local pose_prior = require "mvgraph.pose_prior"
 local ops = mv.ops
 
 local smplify = {}
@@ -72,7 +74,8 @@ function smplify.project(points, rotation, camera, crop)
 end
 
 ---@param settings table
----  layer Smpl body model; skeleton string joint set of the keypoints; prior table of pose_prior.fit;
+---  layer Smpl body model; skeleton string joint set of the keypoints; prior table of pose_prior.fit
+---  or pose_mixture.read;
 ---  bodies integer B; views integer V; learned KeypointOffsets?, the layer's, which the body stage learns for all
 ---  bodies together; and the weights of DEFAULTS
 function smplify.new(settings)
@@ -100,8 +103,7 @@ function smplify.new(settings)
   self.keypoints = mv.buffer("smplify.keypoints", mv.array { b, v, #joints, 3 })
   self.crop = mv.buffer("smplify.crop", mv.array { b, v, 3 })
   self.scale = mv.buffer("smplify.initial_scale", mv.array { b, v })
-  self.prior_mean = mv.buffer("smplify.prior_mean", self.prior.mean)
-  self.whitening = mv.buffer("smplify.whitening", self.prior.whitening)
+  self.prior_term = (self.prior.means and pose_mixture or pose_prior).term(self.prior)
   self.anchor = mv.array { #joints }
   for i, name in ipairs(joints) do
     for _, anchor in ipairs(ANCHORS) do
@@ -145,9 +147,7 @@ function Smplify:body_objective()
   local squared, confidence, body = self:residuals()
   local robust = squared * (SIGMA * SIGMA) / (squared + SIGMA * SIGMA)
   local data = (confidence:square() * robust):sum { 1, 2 }
-  local offset = self.theta:tensor():reshape { b, 138 } - self.prior_mean:tensor():reshape { 1, 138 }
-  local whitened = ops.matmul(offset, self.whitening:tensor(), { transpose_b = true })
-  local prior = whitened:square():sum { 1 } * (0.5 * self.prior_weight ^ 2)
+  local prior = self.prior_term:penalty(self.theta:tensor(), body) * self.prior_weight ^ 2
   local bending
   for _, hinge in ipairs(HINGES) do
     local sine = body:slice(1, hinge.joint - 1, 1):slice(2, hinge.row, 1):slice(3, hinge.column, 1):reshape { b }

@@ -5,6 +5,7 @@ local mv = require "mvgraph"
 package.path = "tests/support/?.lua;" .. package.path
 local body_fixture = require "body_fixture"
 local command = require "command"
+local numpy_file = require "mvgraph.weights.numpy_file"
 
 local root <const> = core.temporary_directory()
 local BODY <const>, MOVED <const> = root .. "/SMPL_NEUTRAL.pkl", root .. "/moved.pkl"
@@ -91,6 +92,29 @@ t.test("a run goes on and a model predicts with the same body, wherever it lies"
     "--out", root .. "/resumed", "--body", OTHER)
   run("run", "models/cmanet.lua", "--resume", "--out", root .. "/resumed")
   t.equal(read(root .. "/resumed/checkpoints/02-inter-view.safetensors"), last)
+end)
+
+t.test("a run with SMPLify's own prior goes on with the same one", function()
+  t.needs_device(core)
+  local path, eye, out = root .. "/gmm_08.npz", mv.array { 2, 69, 69 }, root .. "/mixture"
+  for m = 0, 1 do
+    for d = 0, 68 do eye:put(1, m, d, d) end
+  end
+  local function write(share)
+    local entries = {}
+    local shares = mv.array.from({ share, 1 }, { 2 })
+    for name, array in pairs { means = mv.array { 2, 69 }, covars = eye, weights = shares } do
+      entries[#entries + 1] = { name = name .. ".npy", bytes = numpy_file.encode(array) }
+    end
+    core.zip_write(path, entries)
+  end
+  write(0.5)
+  train(out, "--set", "smplify.prior=" .. path)
+  t.equal(json(out .. "/config.json").files["smplify.prior"].path, path)
+  core.file.remove(out .. "/metrics.json")
+  write(0.25)
+  refused("mixture, smplify.prior: .*gmm_08.npz is not the file of that name when the run began", "run",
+    "models/cmanet.lua", "--resume", "--out", out)
 end)
 
 t.test("another body, or none, is refused", function()
