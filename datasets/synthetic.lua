@@ -9,6 +9,8 @@
 ---
 --- `camera` f32 [count, N, 3] = f, ox, oy is what a crop is of its camera, with a guessed focal length: in units of
 --- half the crop's side, f is the focal length and (ox, oy) the way from the picture's middle to the crop's centre.
+--- `intrinsics` are the same with the true focal length, `extrinsics` take world points to the cameras, and samples
+--- with the same number in `rig` were seen by the same cameras: for methods that may know these.
 
 local mv = require "mvgraph"
 local cache = require "mvgraph.cache"
@@ -57,9 +59,10 @@ local function make_arrays(name, settings, random, report)
   local sample, sequence = 0, 0
   while sample < split.count do
     local own = random:fork("sequence"):fork(sequence)
+    local number = own:integer(1, plan.rigs)
     local state = {
-      body = body, size = settings.size, skeleton = skeleton, random = own,
-      place = places[own:integer(1, plan.rigs)], subject = subjects[own:integer(1, plan.subjects)],
+      body = body, size = settings.size, skeleton = skeleton, random = own, place = places[number], rig = number,
+      subject = subjects[own:integer(1, plan.subjects)],
       furniture = room.furniture(own:fork "furniture"),
     }
     local drawn = motion.draw(own:fork "motion", plan.kinds[sequence % #plan.kinds + 1])

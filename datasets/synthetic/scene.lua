@@ -132,7 +132,7 @@ local function find_visible(depth, names, places, depths, window)
   return visible
 end
 
-local function store_view(split, sample, view, window, found, places, visible)
+local function store_view(split, sample, view, focal, window, found, places, visible)
   local views, joints = split.crop.shape[2], #found
   local row = sample * views + view - 1
   local half = window[3] / 2
@@ -142,6 +142,8 @@ local function store_view(split, sample, view, window, found, places, visible)
   split.camera[3 * row + 1] = rig.GUESSED_FOCAL * rig.FRAME / half
   split.camera[3 * row + 2] = (window[1] - rig.FRAME / 2) / half
   split.camera[3 * row + 3] = (window[2] - rig.FRAME / 2) / half
+  split.intrinsics[3 * row + 1] = focal / half
+  split.intrinsics[3 * row + 2], split.intrinsics[3 * row + 3] = split.camera[3 * row + 2], split.camera[3 * row + 3]
   local oracle = split.oracle
   for j, point in ipairs(found) do
     local base = row * joints + j - 1
@@ -156,12 +158,22 @@ local function store_view(split, sample, view, window, found, places, visible)
   end
 end
 
+-- Points of a sample into an array [count, J, 3].
+local function store_points(into, sample, points)
+  for j, point in ipairs(points) do
+    for d = 1, 3 do
+      into[(sample * #points + j - 1) * 3 + d] = point[d]
+    end
+  end
+end
+
 ---@class Scene
 ---@field body Body
 ---@field size integer side of a crop, pixels
 ---@field skeleton Skeleton that the detector finds
 ---@field random generator
 ---@field place Place
+---@field rig integer? number of the place among the split's; 0
 ---@field subject Subject
 ---@field furniture table mesh
 
@@ -185,18 +197,20 @@ function scene.add(state, split, sample, rotations, x, z, lift)
     local found = detector.detect(state.random, places, visible, rough[3], rig.FRAME, state.skeleton)
     local window = detector.window(found) or rough
     split.images:row(sample):row(view - 1):copy_(draw_view(state, view, vertices, window))
-    store_view(split, sample, view, window, found, places, visible)
+    store_view(split, sample, view, camera.focal, window, found, places, visible)
   end
-  for j, point in ipairs(state.subject.shaped:points(vertices, positions, split.reference_joints)) do
-    for d = 1, 3 do
-      split.reference[(sample * #split.reference_joints + j - 1) * 3 + d] = point[d]
-    end
-  end
+  store_points(split.oracle.points, sample, points)
+  store_points(split.reference, sample, state.subject.shaped:points(vertices, positions, split.reference_joints))
   for view, camera in ipairs(state.place.cameras) do
+    local row = sample * #state.place.cameras + view - 1
     for d = 1, 9 do
-      split.reference_rotation[(sample * #state.place.cameras + view - 1) * 9 + d] = camera.rotation[d]
+      split.reference_rotation[row * 9 + d] = camera.rotation[d]
+    end
+    for d = 1, 12 do
+      split.extrinsics[row * 12 + d] = camera.transform[d]
     end
   end
+  split.rig[sample + 1] = state.rig or 0
   for j = 2, 24 do
     for d, value in ipairs(mv.rotations.host.matrix_to_rotation_6d(rotations[j])) do
       split.oracle.theta[(sample * 23 + j - 2) * 6 + d] = value
@@ -219,8 +233,12 @@ function scene.arrays(count, views, joints, size)
     keypoints = mv.array { count, views, joints, 3 },
     crop = mv.array { count, views, 3 },
     camera = mv.array { count, views, 3 },
+    intrinsics = mv.array { count, views, 3 },
+    extrinsics = mv.array { count, views, 3, 4 },
+    rig = mv.array({ count }, "i32"),
     reference = mv.array { count, #mv.skeletons.get(REFERENCE).joints, 3 },
     reference_rotation = mv.array { count, views, 3, 3 }, -- world to camera, for evaluation alone
+    ["oracle.points"] = mv.array { count, joints, 3 },
     ["oracle.keypoints"] = mv.array { count, views, joints, 2 },
     ["oracle.visible"] = mv.array { count, views, joints },
     ["oracle.theta"] = mv.array { count, 23, 6 },

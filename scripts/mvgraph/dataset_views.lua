@@ -6,7 +6,7 @@ local options = require "mvgraph.core.options"
 local dataset_views = {}
 
 local VISIBLE <const> = 0.3 -- least confidence of a visible keypoint
-local PER_VIEW <const> = { "images", "keypoints", "crop", "camera" }
+local PER_VIEW <const> = { "images", "keypoints", "crop", "camera", "intrinsics", "extrinsics" }
 
 -- Visible keypoints of every view, in the order of samples and views.
 local function count_visible(keypoints)
@@ -62,7 +62,7 @@ end
 
 local function choose_views(split, choose)
   local rows, own = chosen_rows(split.keypoints, choose), {}
-  for _, name in ipairs(PER_VIEW) do own[name] = pick(split[name], rows) end
+  for _, name in ipairs(PER_VIEW) do own[name] = split[name] and pick(split[name], rows) end
   return derive(split, own, function(rotation) return pick(rotation, rows) end)
 end
 

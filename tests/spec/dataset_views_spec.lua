@@ -10,10 +10,11 @@ local VISIBLE <const> = { { 5, 3, 0, 4 }, { 2, 2, 2, 2 }, { 0, 5, 4, 5 } } -- ke
 local function split()
   local made = { count = N, frame_ids = { "a", "b", "c" }, images = mv.array({ N, V, S, S, 3 }, "u8"),
     keypoints = mv.array { N, V, K, 3 }, crop = mv.array { N, V, 3 }, camera = mv.array { N, V, 3 },
-    reference = mv.array { N, 2, 3 }, reference_rotation = mv.array { N, V, 3, 3 } }
+    extrinsics = mv.array { N, V, 3, 4 }, reference = mv.array { N, 2, 3 },
+    reference_rotation = mv.array { N, V, 3, 3 } }
   for i = 0, N - 1 do
     for v = 0, V - 1 do
-      for _, name in ipairs { "images", "crop", "camera", "reference_rotation" } do
+      for _, name in ipairs { "images", "crop", "camera", "extrinsics", "reference_rotation" } do
         made[name]:row(i):row(v):fill(10 * i + v)
       end
       for k = 0, K - 1 do made.keypoints:put(k < VISIBLE[i + 1][v + 1] and 0.3 or 0.29, i, v, k, 2) end
@@ -37,7 +38,7 @@ for choice, expected in pairs { min_max = { 0, 2, 0, 3, 0, 3 }, min_2 = { 1, 2, 
     local seen = dataset_views.apply(dataset(), { view_choice = choice })
     t.equal({ seen.views, seen.name }, { 2, "four" })
     for _, name in ipairs { "train", "test" } do
-      for _, field in ipairs { "images", "crop", "camera", "reference_rotation" } do
+      for _, field in ipairs { "images", "crop", "camera", "extrinsics", "reference_rotation" } do
         t.equal(views_of(seen[name][field]), expected)
       end
       t.equal(seen[name].keypoints.shape, { N, 2, K, 3 })

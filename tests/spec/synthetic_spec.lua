@@ -46,6 +46,30 @@ t.test("splits keep the dataset contract", function()
   end
 end)
 
+t.test("true joints, intrinsics and extrinsics give the true places in the crops", function()
+  local split, joints = ds.train, #ds.skeleton.joints
+  local rigs = {}
+  for i = 0, split.count - 1, 7 do
+    local points = split.oracle.points:row(i):totable()
+    for v = 0, 3 do
+      local e, k = split.extrinsics:row(i):row(v):totable(), split.intrinsics:row(i):row(v):totable()
+      for j = 0, joints - 1, 3 do
+        local p = {}
+        for r = 0, 2 do
+          p[r + 1] = e[4 * r + 1] * points[3 * j + 1] + e[4 * r + 2] * points[3 * j + 2]
+            + e[4 * r + 3] * points[3 * j + 3] + e[4 * r + 4]
+        end
+        t.near({ k[1] * p[1] / p[3] - k[2], k[1] * p[2] / p[3] - k[3] },
+          { split.oracle.keypoints:at(i, v, j, 0), split.oracle.keypoints:at(i, v, j, 1) }, 1e-4)
+      end
+      local number = split.rig[i + 1]
+      rigs[number] = rigs[number] or {}
+      rigs[number][v] = rigs[number][v] or e
+      t.near(e, rigs[number][v], 0)
+    end
+  end
+end)
+
 t.test("other skeletons of the detector", function()
   t.equal(open(1, 2, 2, "coco17").train.keypoints.shape, { 2, 4, 17, 3 })
 end)
