@@ -9,7 +9,7 @@ local nn = {
 
 for _, file in ipairs {
   "linear", "layer_norm", "conv", "pool", "batch_norm", "multihead_attention", "dropout", "embedding", "activation",
-  "container", "swin", "resnet",
+  "container", "swin", "resnet", "pose_resnet",
 } do
   for name, class in pairs(require("mvgraph.nn." .. file)) do nn[name] = class end
 end
