@@ -162,7 +162,8 @@ local function occlude(random, picture, strength)
     if random:uniform(0, 1) < 0.5 then
       mv.image.disc(picture, x, y, width / 2, color)
     else
-      mv.image.rect(picture, x - width / 2, y - height / 2, width, height, color)
+      mv.image.rect(picture, math.floor(x - width / 2), math.floor(y - height / 2), math.ceil(width),
+        math.ceil(height), color)
     end
   end
 end

@@ -38,15 +38,17 @@ local function cost(t, a, b, c, d, f, g)
   return t * t / (1 + f * f * t * t) + q * q / (p * p + g * g * q * q)
 end
 
--- Six times over, t with a stationary cost: t (p^2 + g^2 q^2)^2 - (a d - b c) (1 + f^2 t^2)^2 p q = 0.
-local function stationary(a, b, c, d, f, g)
+-- Up to six times t with a stationary cost: t (p^2 + g^2 q^2)^2 - (a d - b c) (1 + f^2 t^2)^2 p q = 0; none beyond
+-- where the first view's share of the cost alone is more than all of it at t = 0.
+local function stationary(a, b, c, d, f, g, most)
   local p, q, line = { b, a }, { d, c }, { 1, 0, f * f }
   local pp, qq, sum = multiply(p, p), multiply(q, q), {}
   for i = 1, 3 do sum[i] = pp[i] + g * g * qq[i] end
   local left, right = multiply({ 0, 1 }, multiply(sum, sum)), multiply(multiply(line, line), multiply(p, q))
   local k = a * d - b * c
   for i = 1, 7 do left[i] = (left[i] or 0) - k * right[i] end
-  return polynomial.real_roots(left)
+  local reach = most * f * f < 1 and math.sqrt(most / (1 - most * f * f)) or math.huge
+  return polynomial.real_roots(left, -reach, reach)
 end
 
 -- The line's point nearest to the origin, turned back by (cosine, sine) and moved back to (x, y).
@@ -72,7 +74,7 @@ function optimal_match.corrector(f)
     local a, b = -sb * u1 + cb * u2, -sb * w1 + cb * w2
     local c, d = xb * u1 + yb * u2 + u3, xb * w1 + yb * w2 + w3
     local best, least = math.huge, cost(math.huge, a, b, c, d, fa, fb)
-    for _, t in ipairs(stationary(a, b, c, d, fa, fb)) do
+    for _, t in ipairs(stationary(a, b, c, d, fa, fb, cost(0, a, b, c, d, fa, fb))) do
       local value = cost(t, a, b, c, d, fa, fb)
       if value < least then best, least = t, value end
     end

@@ -51,16 +51,20 @@ end
 --- Real roots in ascending order; where a polynomial touches zero without crossing it may be left out. Between two
 --- neighbours of its slope's roots it has one root at most, which halving brackets.
 ---@param given number[] coefficients from the constant term up
+---@param from number? least root wanted; default: any
+---@param to number? largest
 ---@return number[]
-function polynomial.real_roots(given)
+function polynomial.real_roots(given, from, to)
   local c = without_leading_zeros(given)
   if #c < 2 then return {} end
-  if #c == 2 then return { -c[1] / c[2] } end
-  local slope, reach = {}, bound(c)
+  local reach = bound(c)
+  local low, last = math.max(from or -reach, -reach), math.min(to or reach, reach)
+  if low > last then return {} end
+  local slope, stops, roots = {}, {}, {}
   for i = 2, #c do slope[i - 1] = (i - 1) * c[i] end
-  local stops, roots = polynomial.real_roots(slope), {}
-  stops[#stops + 1] = reach
-  local low, at_low = -reach, polynomial.evaluate(c, -reach)
+  if #c > 2 then stops = polynomial.real_roots(slope, low, last) end
+  stops[#stops + 1] = last
+  local at_low = polynomial.evaluate(c, low)
   for _, high in ipairs(stops) do
     local at_high = polynomial.evaluate(c, high)
     if at_low == 0 then

@@ -26,8 +26,11 @@ local MAX_FOCAL_CHANGE <const> = 2 -- factor beyond which the guess is trusted m
 ---@field sigma number outlier distance in ray coordinates
 ---@field count integer points
 
--- Keypoints [count, N, J, 3] and cameras [count, N, 3] of a split as rays. Point (i, j) has the index i J + j + 1.
-local function read_observations(split, settings)
+--- Keypoints of samples as rays of their views. Point j of sample i, both zero-based, has the index i J + j + 1.
+---@param split table keypoints [count, N, J, 3], camera [count, N, 3] as in datasets/capture.lua
+---@param settings { min_confidence: number, outlier: number } of reconstruct
+---@return Observations
+function sfm.observe(split, settings)
   local shape, n = split.keypoints.shape, 0
   local count, views, joints = shape[1], shape[2], shape[3]
   local seen = { x = {}, y = {}, w = {}, count = count * joints }
@@ -53,7 +56,7 @@ local function read_observations(split, settings)
 end
 
 -- Points to work with first: an even choice among those that at least two views see.
-local function thin(seen, limit)
+function sfm.thin(seen, limit)
   local usable = {}
   for p = 1, seen.count do
     local views = 0
@@ -153,9 +156,9 @@ end
 function sfm.reconstruct(split, given)
   local mv = require "mvgraph"
   local settings = options.read("sfm.reconstruct", given, DEFAULTS)
-  local seen = read_observations(split, settings)
-  local part = thin(seen, settings.max_points)
-  local problem, cost = refine(best_placement(thin(seen, START_POINTS)), part, settings)
+  local seen = sfm.observe(split, settings)
+  local part = sfm.thin(seen, settings.max_points)
+  local problem, cost = refine(best_placement(sfm.thin(seen, START_POINTS)), part, settings)
   local views, total = problem.views, 0
   for v = 1, #views do
     for p = 1, part.count do

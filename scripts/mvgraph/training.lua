@@ -15,10 +15,20 @@ function training.epochs(wanted, steps)
   return wanted.epochs > 0 and wanted.epochs or math.max(1, math.ceil(wanted.steps / steps))
 end
 
----The rate of a step, from 0: constant, or a short warm-up and half a cosine.
----@param schedule "constant"|"cosine"
-function training.learning_rate(schedule, lr, step, total)
+---The rate of a step, from 0: constant, a tenth after each milestone, or a short warm-up and half a cosine.
+---@param schedule "constant"|"milestones"|"cosine"
+---@param lr number
+---@param step integer
+---@param total integer
+---@param milestones number[]? shares of all steps
+function training.learning_rate(schedule, lr, step, total, milestones)
   if schedule == "constant" then
+    return lr
+  end
+  if schedule == "milestones" then
+    for _, share in ipairs(milestones) do
+      lr = step >= share * total and lr / 10 or lr
+    end
     return lr
   end
   local warmup = math.max(1, WARMUP_SHARE * total)

@@ -1,5 +1,5 @@
--- CMANet at paper scale against PyTorch with torchvision's Swin-T: ten steps of both stages from the same weights on
--- the same inputs. tools/make_training.py makes the numbers.
+-- Whole trainings against PyTorch from the same weights on the same inputs: ten steps of both stages of CMANet at paper
+-- scale with torchvision's Swin-T, twenty of EpipolarPose's 3D branch. tools/make_training.py makes the numbers.
 local t = require "spec"
 local mv = require "mvgraph"
 package.path = "models/?.lua;" .. package.path
@@ -8,26 +8,25 @@ local ops = mv.ops
 local LOSS <const> = 1e-3 -- relative
 local GRADIENT <const> = 1e-3
 
-local path = "tests/golden/training/cmanet.json"
-local golden = mv.json.decode(mv.file.read(path), path)
+local MODELS <const> = { "cmanet", "epipolarpose" }
 
 -- The case as a process of its own would make it: its inputs come from a generator that a module holds.
-local function make_case(name)
+local function make_case(name, batch)
   for loaded in pairs(package.loaded) do
     if loaded:find("tests.bench", 1, true) then package.loaded[loaded] = nil end
   end
   mv.nn.manual_seed(1)
-  return require("tests.bench.cases." .. name)(1)
+  return require("tests.bench.cases." .. name)(batch)
 end
 
 local function norm(x)
   return ops.sqrt(x:square():sum()):reshape { 1 }
 end
 
-for _, expected in ipairs(golden.cases) do
+local function test_case(expected)
   t.test(expected.case .. " takes PyTorch's steps", function()
     t.needs_device(mv.core)
-    local case, specs, norms = make_case(expected.case), {}, nil
+    local case, specs, norms = make_case(expected.case, expected.batch or 1), {}, nil
     for name, array in pairs(case.inputs) do specs[name] = { shape = array.shape } end
     local program = mv.program("train", specs, function(given)
       local loss, of = case.loss(given), {}
@@ -53,4 +52,9 @@ for _, expected in ipairs(golden.cases) do
     for _ in pairs(expected.gradients) do checked = checked - 1 end
     t.equal(checked, 0)
   end)
+end
+
+for _, model in ipairs(MODELS) do
+  local path = ("tests/golden/training/%s.json"):format(model)
+  for _, expected in ipairs(mv.json.decode(mv.file.read(path), path).cases) do test_case(expected) end
 end

@@ -137,6 +137,8 @@ t.test("real roots of polynomials, leading zeros and multiple roots among them",
   t.near(polynomial.real_roots { 0, 0, -1, 1 }, { 0, 1 }, 1e-7) -- t^2 (t - 1)
   t.equal(polynomial.real_roots { 1, 0, 1 }, {})
   t.equal(polynomial.real_roots { 3 }, {})
+  t.near(polynomial.real_roots({ -6, 11, -6, 1 }, 1.5, 2.5), { 2 }, 1e-12)
+  t.equal(polynomial.real_roots({ 6, -5, 1 }, 4, 9), {})
 end)
 
 t.test("a corrected match lies on its epipolar line, and a match that does so stays", function()

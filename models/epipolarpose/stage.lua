@@ -1,0 +1,122 @@
+-- What both branches' stages do alike: pictures of all views, augmented; the loss; poses in metres.
+
+local mv = require "mvgraph"
+local augment = require "mvgraph.augment"
+local camera_space = require "epipolarpose.camera_space"
+local training = require "mvgraph.training"
+local F, ops = mv.F, mv.ops
+
+local stage = {}
+
+---@class EpipolarPoseStage: TrainingStage
+---@field branch Module that is trained and predicts
+---@field targets Array of the training split, see camera_space.to_target, [n, N, K, 4]
+local Stage = training.class "epipolarpose"
+
+---What a split's cameras are known to be: its guess where it does not tell more.
+---@param split table of a dataset
+---@return Array [n, N, 3]
+function stage.intrinsics(split)
+  return split.intrinsics or split.camera
+end
+
+---Epochs and rates of a stage with the configuration key `key`.
+---@param key string
+---@return fun(config: table, steps: integer): integer epochs
+---@return fun(config: table, step: integer, total: integer): number lr
+function stage.schedule(key)
+  local function epochs(config, steps)
+    return training.epochs(config[key], steps)
+  end
+  local function lr(config, step, total)
+    return training.learning_rate(config.schedule, config[key].lr, step, total, config.milestones)
+  end
+  return epochs, lr
+end
+
+---The shape of a batch's pictures.
+function stage.pictures(self)
+  local side = self.config.image
+  return { images = { self.config.batch, self.data.views, 3, side, side } }
+end
+
+---@param class table of training.class
+---@param ctx Context
+---@param branch Module of the model that is trained and predicts
+---@param lr number
+function stage.new(class, ctx, branch, lr)
+  local self = setmetatable({ branch = branch, trained = branch }, class)
+  self.ctx, self.model, self.config, self.data = ctx, ctx.model, ctx.config, ctx.dataset
+  self.anatomy = ctx.model.anatomy
+  self.joints = self.anatomy.joints -- names of the predicted joints, for the runner
+  local config, images = self.config, stage.pictures(self).images
+  local b, n = images[1], images[2]
+  if not ctx.is_predicting then
+    self.targets = mv.array { self.data.train.count, n, #self.joints, 4 } -- none, until train_begin makes them
+    local optimizer = mv.optim.Adam(branch:parameters(), { lr = lr, weight_decay = config.weight_decay })
+    self:compile_step(optimizer, { images = images, targets = { b, n, #self.joints, 4 } }, { seed = config.seed })
+  end
+  self:compile_prediction { images = images, intrinsics = { b, n, 3 } }
+  return self
+end
+
+---The branch's V of pictures.
+---@param images Tensor [B, N, 3, S, S]
+---@return Tensor [B * N, K, 3]
+function Stage:volume(images)
+  local shape = images.shape
+  return self.branch(images:reshape { shape[1] * shape[2], 3, shape[4], shape[5] })
+end
+
+---Smooth L1, eq. (2), of V beside its target, over the joints that have one.
+---@param volume Tensor V, [n, K, 3]
+---@param targets Tensor [B, N, K, 4]
+---@param axes integer 3, or 2: x and y alone
+---@return Tensor
+function stage.loss(volume, targets, axes)
+  local target, weights = camera_space.to_volume(targets:reshape { volume.shape[1], volume.shape[2], 4 })
+  local distance = F.smooth_l1_loss(volume:slice(2, 0, axes), target:slice(2, 0, axes), { reduction = "none" })
+  return (distance * weights):sum() / (axes * ops.maximum(weights:sum(), 1))
+end
+
+---@param volume Tensor V, [B * N, K, 3]
+---@param given table images [B, N, 3, S, S], intrinsics [B, N, 3]
+---@return table joints beside the root [B, N, K, 3], translation of the root [B, N, 3], reprojection [B, N, K, 2]
+function Stage:to_camera(volume, given)
+  local b, n, k = given.images.shape[1], given.images.shape[2], volume.shape[2]
+  local joints, root = camera_space.to_metres(volume, given.intrinsics:reshape { b * n, 3 }, self.anatomy)
+  return {
+    joints = joints:reshape { b, n, k, 3 }, translation = root:reshape { b, n, 3 },
+    reprojection = (2 * volume:slice(2, 0, 2)):reshape { b, n, k, 2 },
+  }
+end
+
+function Stage:estimate(given)
+  return self:to_camera(self:volume(given.images), given)
+end
+
+---What a step sees of these samples: their views, augmented, and targets that moved along.
+function Stage:batch(indices, overall)
+  local train, config = self.data.train, self.config
+  local batch = { images = train.images:gather(indices), targets = self.targets:gather(indices),
+    crop = stage.intrinsics(train):gather(indices) }
+  if not augment.is_off(config.augment) then
+    local random = self.ctx:generator(("augment/%s/%d"):format(self.name, overall))
+    augment.apply(random, config.augment, batch, self.data.skeleton)
+  end
+  return { images = mv.image.normalize_views(batch.images), targets = batch.targets }
+end
+
+---Raw estimates of samples.
+function Stage:predict(split, indices)
+  local rows = self.predict_program {
+    images = mv.image.normalize_views(split.images:gather(indices)),
+    intrinsics = stage.intrinsics(split):gather(indices),
+  }
+  if self.data.skeleton.name ~= self.model.skeleton then rows.reprojection = nil end -- of other keypoints
+  return rows
+end
+
+stage.Stage = Stage
+
+return stage
