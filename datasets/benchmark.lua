@@ -27,6 +27,7 @@ benchmark.defaults = {
   test_subjects = 10,
   test_motions = "", -- names with commas between; empty: the last third by name
   up = "auto", -- the axis of the files that points up: x, y, z, -x ...; auto: as the rest pose stands
+  seed = 0, -- of people, rooms and samples: a benchmark stays the same whatever seed a network learns with
   amc_rate = 120, -- frames a second of AMC files, which do not tell it
 }
 
@@ -86,7 +87,7 @@ local function check_counts(keys)
 end
 
 --- Generates the benchmark, or takes it from the cache.
----@param given { path: string, seed: integer?, views: integer?, image: integer?, data: table?, report: function? }
+---@param given { path: string, views: integer?, image: integer?, data: table?, report: function? }
 ---  path is the folder of motions; the others are as datasets/synthetic.lua has them
 ---@return table dataset see the dataset contract
 function benchmark.open(given)
@@ -95,16 +96,16 @@ function benchmark.open(given)
   end
   local keys = options.read("benchmark", given.data, benchmark.defaults)
   check_counts(keys)
-  local views, seed = given.views or 4, given.seed or 0
+  local views = given.views or 4
   local parts = share_out(given.path, mv.mocap.list((given.path:gsub("(.)/+$", "%1"))), keys.test_motions)
   local function split(name)
     local settings = {
       count = keys[name .. "_count"], views = views, size = given.image or 64, skeleton = keys.skeleton,
       subjects = keys[name .. "_subjects"], reading = { up = keys.up, amc_rate = keys.amc_rate },
     }
-    local values = { "benchmark", name, config.format(settings), tostring(seed), fingerprint(parts[name]) }
+    local values = { "benchmark", name, config.format(settings), tostring(keys.seed), fingerprint(parts[name]) }
     local arrays = cache.arrays("synthetic", "datasets.synthetic", values, function()
-      local random = mv.generator(seed):fork "benchmark"
+      local random = mv.generator(keys.seed):fork "benchmark"
       return stage.arrays(settings, parts[name], stage.studio(random:fork "studio", views), random:fork(name),
         function(done) if given.report then given.report(name, done, settings.count) end end)
     end)
