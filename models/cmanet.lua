@@ -17,6 +17,7 @@ M.config = {
   batch = 8, -- samples of `views` images
   skeleton = "", -- empty: the dataset's own
   body = "", -- a file in SMPL's format; empty: the generated body
+  regressor = "", -- a matrix that gives the joints results are judged by, J_regressor_h36m.npy; empty: the skeleton's
   encoder = { patch_size = 4, embed_dim = 96, depths = { 2, 2, 6, 2 }, num_heads = { 3, 6, 12, 24 }, window_size = 8,
     mlp_ratio = 4 },
   encoder_weights = "", -- a file with torchvision's names that the encoder starts from; empty: random weights
@@ -135,7 +136,7 @@ function M.initialise(model, config)
   end
 end
 
-M.files = { "body", "smplify.prior" }
+M.files = { "body", "regressor", "smplify.prior" }
 M.stages = { require("cmanet.intra_view").stage, require("cmanet.inter_view").stage }
 M.baselines = { (require "cmanet.mean_pose") }
 

@@ -22,10 +22,10 @@ return {
       local theta = ops.constant(shared.mean.theta:reshape { 1, 24, 6 })
       local rotation = mv.rotations.rotation_6d_to_matrix(theta)
       local beta = ops.constant(mv.array { 1, 10 })
-      return { points = shared.layer:keypoints(beta, rotation, shared.skeleton) }
+      return { points = shared.layer:keypoints(beta, rotation, shared.regressor or shared.skeleton) }
     end)
     return setmetatable({
-      joints = mv.skeletons.get(shared.skeleton).joints,
+      joints = shared.joints,
       views = ctx.dataset.views,
       points = posed({}).points:row(0),
     }, MeanPose)

@@ -4,10 +4,17 @@ local mv = require "mvgraph"
 
 local pose = {}
 
+-- The joints that results are judged by: the skeleton's points as they are, or those of a joint regressor.
+local function judged_points(shared, beta, body, global, turned)
+  if not shared.regressor then return turned end
+  return mv.smplify.turn(shared.layer:body_keypoints(beta, body, shared.regressor), global)
+end
+
 ---Estimates of IRV for every view: keypoints of each view's own body, projected by its own camera.
 ---@param out table IRV's outputs
 ---@param crop Tensor [B, N, 3]
----@return table rotation [B, N, 24, 3, 3], points [B, N, K, 3] in camera orientation, projected [B, N, K, 2]
+---@return table rotation [B, N, 24, 3, 3], points [B, N, J, 3] of shared.joints in camera orientation, projected
+---  [B, N, K, 2]
 function pose.views(model, out, crop)
   local b, n = out.theta.shape[1], out.theta.shape[2]
   local rotation = mv.rotations.rotation_6d_to_matrix(out.theta)
@@ -19,9 +26,10 @@ function pose.views(model, out, crop)
   local global = single(rotation:slice(2, 0, 1), 3, 3)
   local projected, turned = mv.smplify.project(points, global, single(out.camera, 3), single(crop, 3))
   local k = points.shape[2]
+  local judged = judged_points(model.shared, out.beta:reshape { b * n, 10 }, body, global, turned)
   return {
     rotation = rotation,
-    points = turned:reshape { b, n, k, 3 },
+    points = judged:reshape { b, n, judged.shape[3], 3 },
     projected = projected:reshape { b, n, k, 2 },
   }
 end
@@ -32,7 +40,8 @@ function pose.body(model, out, crop)
   local global = mv.rotations.rotation_6d_to_matrix(out.global)
   local points = model.shared.layer:body_keypoints(out.beta, body, model.shared.skeleton)
   local projected, turned = mv.smplify.project(points, global, out.camera, crop)
-  return { body = body, global = global, points = turned, projected = projected }
+  local judged = judged_points(model.shared, out.beta, body, global, turned)
+  return { body = body, global = global, points = judged, projected = projected }
 end
 
 return pose

@@ -8,10 +8,12 @@ local detector = require "cmanet.detector"
 local fits = require "cmanet.fits"
 local losses = require "cmanet.losses"
 local motion = require "datasets.synthetic.motion"
+local regressor = require "mvgraph.body.regressor"
 local training = require "mvgraph.training"
 
 local stage = {}
 
+local REGRESSOR <const> = "regressor"
 local PRIOR_POSES <const> = 1000
 -- Bodies, projections and losses need f32: 16 bits are steps of several millimetres.
 local HALVES <const> = { "irv.encoder", "irv.reduce", "iev.layer", "iev.norm", "iev.reduce" }
@@ -19,6 +21,8 @@ local HALVES <const> = { "irv.encoder", "irv.reduce", "iev.layer", "iev.norm", "
 ---@class Shared what all stages need of a run
 ---@field layer Smpl
 ---@field skeleton string
+---@field joints string[] names of the predicted joints
+---@field regressor string? name in `layer` of the regressor that gives them; nil: they are the skeleton's
 ---@field prior table of mv.pose_prior.fit or mv.pose_mixture.read
 ---@field mean table theta [24, 6], beta [10], camera [3]
 
@@ -33,9 +37,17 @@ function stage.shared(config, dataset)
     theta[d] = value
   end
   theta:narrow(1, 23):copy_(fitted.mean:reshape { 23, 6 })
+  local layer = mv.smpl.layer(mv.body.open(config.body))
+  local skeleton = config.skeleton ~= "" and config.skeleton or dataset.skeleton.name
+  local given = config.regressor ~= "" and regressor.read(config.regressor, layer.body)
+  if given then
+    layer:add_regressor(REGRESSOR, given.rows)
+  end
   return {
-    layer = mv.smpl.layer(mv.body.open(config.body)),
-    skeleton = config.skeleton ~= "" and config.skeleton or dataset.skeleton.name,
+    layer = layer,
+    skeleton = skeleton,
+    joints = given and given.joints or mv.skeletons.get(skeleton).joints,
+    regressor = given and REGRESSOR or nil,
     prior = config.smplify.prior ~= "" and mv.pose_mixture.read(config.smplify.prior) or fitted,
     mean = { theta = theta, beta = mv.array { 10 }, camera = mv.array.from({ 0.9, 0, 0 }, { 3 }) },
   }
@@ -60,7 +72,8 @@ end
 
 ---Shapes of what every program sees of a batch.
 function stage.seen(self)
-  local b, n, k = self.config.batch, self.data.views, #self.joints
+  local b, n = self.config.batch, self.data.views
+  local k = #mv.skeletons.get(self.shared.skeleton).joints
   return { keypoints = { b, n, k, 3 }, crop = { b, n, 3 } }
 end
 
@@ -102,7 +115,7 @@ function stage.new(class, ctx, settings)
   local self = setmetatable(settings, class)
   self.ctx, self.model, self.config, self.data = ctx, ctx.model, ctx.config, ctx.dataset
   self.shared = ctx.model.shared
-  self.joints = mv.skeletons.get(self.shared.skeleton).joints -- names of the predicted joints, for the runner
+  self.joints = self.shared.joints -- for the runner
   if ctx.is_predicting then
     self:compile_prediction(stage.inputs(self))
     return self

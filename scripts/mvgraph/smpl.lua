@@ -4,6 +4,7 @@
 local mv = require "mvgraph"
 local ops = mv.ops
 local chain = require "mvgraph.body.chain"
+local selection = require "mvgraph.body.selection"
 local skeletons = require "mvgraph.skeletons"
 
 local smpl = {}
@@ -14,107 +15,11 @@ local smpl = {}
 local Layer = {}
 Layer.__index = Layer
 
--- Every quantity that is linear in the shape comes from one product with beta. Its columns: offsets of the joints from
--- their parents [24, 3] (zero for the pelvis), rest joints [24, 3], homogeneous rest points [4, S].
-local OFFSETS <const>, JOINTS <const>, POINTS <const> = 0, 72, 144
-
--- Writes what the sparse row of vertices says, in axis d, into a column of the basis.
-local function write_column(basis, body, column, row, d)
-  local sum = 0
-  for _, entry in ipairs(row) do
-    local base = 3 * entry[1] + d
-    sum = sum + entry[2] * body.v_template[base]
-    for k = 1, 10 do
-      local at = (k - 1) * basis.width + column
-      basis.directions[at] = basis.directions[at] + entry[2] * body.shapedirs[(base - 1) * 10 + k]
-    end
-  end
-  basis.template[column] = sum
-end
-
--- Offsets from the parents as sparse rows.
-local function offset_rows(body)
-  local rows = {}
-  for j, row in ipairs(body.J_regressor) do
-    rows[j] = {}
-    if body.parents[j] >= 0 then
-      table.move(row, 1, #row, 1, rows[j])
-      for _, entry in ipairs(body.J_regressor[body.parents[j] + 1]) do
-        rows[j][#rows[j] + 1] = { entry[1], -entry[2] }
-      end
-    end
-  end
-  return rows
-end
-
-local function shape_basis(body, rows)
-  local count, offsets = #rows, offset_rows(body)
-  local width = POINTS + 4 * count
-  local basis = { width = width, template = mv.array { 1, width }, directions = mv.array { 10, width } }
-  for j, row in ipairs(body.J_regressor) do
-    for d = 1, 3 do
-      write_column(basis, body, OFFSETS + 3 * (j - 1) + d, offsets[j], d)
-      write_column(basis, body, JOINTS + 3 * (j - 1) + d, row, d)
-    end
-  end
-  for i, row in ipairs(rows) do
-    for d = 1, 3 do
-      write_column(basis, body, POINTS + (d - 1) * count + i, row, d)
-    end
-    basis.template[POINTS + 3 * count + i] = 1
-  end
-  return basis
-end
-
--- Pose directions of points, [207, 4 S], or nil where no pose moves them.
-local function pose_basis(body, rows)
-  local count, is_corrected = #rows, false
-  local directions = mv.array { 207, 4 * count }
-  for i, row in ipairs(rows) do
-    for _, entry in ipairs(row) do
-      for d = 0, 2 do
-        for k = 1, 207 do
-          local value = body.posedirs[(3 * entry[1] + d) * 207 + k]
-          if value ~= 0 then
-            local at = (k - 1) * 4 * count + d * count + i
-            directions[at] = directions[at] + entry[2] * value
-            is_corrected = true
-          end
-        end
-      end
-    end
-  end
-  return is_corrected and directions or nil
-end
-
----@class PointSelection points that are weighted sums of vertices with equal skinning weights
----@field count integer S
----@field basis table see shape_basis
----@field weights Array [S, 24]
----@field directions Array? pose directions, [207, 4 S]
-
----@param body Body
----@param rows { [1]: integer, [2]: number }[][] zero-based vertex and share
----@return PointSelection
-local function select_points(body, rows)
-  local weights = mv.array { math.max(#rows, 1), 24 }
-  for i, row in ipairs(rows) do
-    for j = 1, 24 do
-      weights[(i - 1) * 24 + j] = body.weights[24 * row[1][1] + j]
-    end
-  end
-  return {
-    count = #rows,
-    basis = shape_basis(body, rows),
-    weights = weights,
-    directions = #rows > 0 and pose_basis(body, rows) or nil,
-  }
-end
-
 ---@param body Body
 ---@return Smpl
 function smpl.layer(body)
-  return setmetatable({ body = body, vertex_count = body.vertex_count, selections = {}, offsets = {} }, Layer)
+  return setmetatable({ body = body, vertex_count = body.vertex_count, selections = {}, regressors = {},
+    offsets = {} }, Layer)
 end
 
 -- Skins the selection's points: A = [R | t - R J] of every joint, blended by the weights, [B, 3, S].
@@ -136,92 +41,46 @@ local function correct(points, rotations, directions)
 end
 
 -- Transforms of all joints with the pelvis at the origin, and the selection's posed points.
----@param selection PointSelection
+---@param selected PointSelection
 ---@param beta Tensor [B, 10]
 ---@param rotations Tensor [B, 24, 3, 3]
 ---@return Tensor positions of the joints, [B, 3, 24]
 ---@return Tensor? points [B, 3, S]
 ---@return Tensor rest joints, [B, 24, 3]
 ---@return Tensor transforms of the joints, [B, 24, 3, 4]
-local function pose(selection, beta, rotations)
-  local b, count = beta.shape[1], selection.count
-  local shaped = ops.matmul(beta, selection.basis.directions) + selection.basis.template
-  local offsets = shaped:slice(1, OFFSETS, 72):reshape { b, 24, 3 }
-  local joints = shaped:slice(1, JOINTS, 72):reshape { b, 24, 3 }
+local function pose(selected, beta, rotations)
+  local b, count = beta.shape[1], selected.count
+  local shaped = ops.matmul(beta, selected.basis.directions) + selected.basis.template
+  local offsets = shaped:slice(1, selection.OFFSETS, 72):reshape { b, 24, 3 }
+  local joints = shaped:slice(1, selection.JOINTS, 72):reshape { b, 24, 3 }
   local transforms = chain.kinematic_chain(rotations, offsets)
   local positions = transforms:select(3, 3):permute { 0, 2, 1 }
   if count == 0 then return positions, nil, joints, transforms end
-  local points = shaped:slice(1, POINTS, 4 * count):reshape { b, 4, count }
-  if selection.directions then points = correct(points, rotations, selection.directions) end
-  return positions, skin(points, selection.weights, transforms, joints), joints, transforms
+  local points = shaped:slice(1, selection.POINTS, 4 * count):reshape { b, 4, count }
+  if selected.directions then points = correct(points, rotations, selected.directions) end
+  return positions, skin(points, selected.weights, transforms, joints), joints, transforms
 end
 
--- Splits a keypoint's vertices into groups of equal skinning weights, which can be averaged before they are posed.
-local function rigid_groups(body, vertices)
-  local groups, by_key = {}, {}
-  for _, entry in ipairs(vertices) do
-    local parts = {}
-    for j = 1, 24 do
-      parts[j] = ("%.7g"):format(body.weights[24 * entry[1] + j])
-    end
-    local key = table.concat(parts, " ")
-    local group = by_key[key]
-    if not group then
-      group = { share = 0, row = {} }
-      by_key[key] = group
-      groups[#groups + 1] = group
-    end
-    group.share = group.share + entry[2]
-    group.row[#group.row + 1] = entry
-  end
-  for _, group in ipairs(groups) do
-    for i, entry in ipairs(group.row) do
-      group.row[i] = { entry[1], entry[2] / group.share }
-    end
-  end
-  return groups
-end
-
--- How much of each joint's rotation turns what lies around each keypoint, [K, 24].
-local function carriers(mix, weights)
-  local count, width = mix.shape[1], mix.shape[2]
-  local shares = mv.array { count, 24 }
-  for k = 0, count - 1 do
-    for j = 1, 24 do
-      local sum = mix[k * width + j]
-      for column = 25, width do
-        sum = sum + mix[k * width + column] * weights[(column - 25) * 24 + j]
-      end
-      shares[k * 24 + j] = sum
-    end
-  end
-  return shares
-end
-
--- A skeleton's points as a matrix over [24 joints, surface points], and the surface points to pose.
+-- A skeleton's or a regressor's points as a matrix over [24 joints, surface points], and the surface points to pose.
 function Layer:select_skeleton(name)
   if self.selections[name] then return self.selections[name] end
-  local names, rows, shares = skeletons.get(name).joints, {}, {}
-  for k, joint in ipairs(names) do
-    local point = self.body.keypoints[joint]
-    shares[k] = {}
-    for _, entry in ipairs(point.joints or {}) do
-      shares[k][entry[1] + 1] = entry[2]
-    end
-    for _, group in ipairs(point.vertices and rigid_groups(self.body, point.vertices) or {}) do
-      rows[#rows + 1] = group.row
-      shares[k][24 + #rows] = group.share
-    end
+  local named = self.regressors[name]
+  if not named then
+    named = {}
+    for k, joint in ipairs(skeletons.get(name).joints) do named[k] = self.body.keypoints[joint] end
   end
-  local mix, width = mv.array { #names, 24 + #rows }, 24 + #rows
-  for k, share in ipairs(shares) do
-    for column, value in pairs(share) do
-      mix[(k - 1) * width + column] = value
-    end
-  end
-  local points = select_points(self.body, rows)
-  self.selections[name] = { mix = mix, points = points, carriers = carriers(mix, points.weights) }
+  self.selections[name] = selection.of_points(self.body, named)
   return self.selections[name]
+end
+
+---Points that `keypoints` then knows under a name as it knows a skeleton's: J = R v.
+---@param name string
+---@param rows { [1]: integer, [2]: number }[][] of a joint regressor, zero-based vertex and weight
+function Layer:add_regressor(name, rows)
+  self.regressors[name] = {}
+  for k, row in ipairs(rows) do
+    self.regressors[name][k] = { vertices = row }
+  end
 end
 
 ---Puts a skeleton's points beside the body's own, where a detector sees them.
@@ -242,14 +101,14 @@ end
 ---Named points, the pelvis at the origin: translation is the camera's business.
 ---@param beta Tensor shape, [B, 10]
 ---@param rotations Tensor the global orientation, then the 23 body joints, [B, 24, 3, 3]
----@param skeleton string
+---@param skeleton string or a regressor's name
 ---@return Tensor metres, [B, K, 3]
 function Layer:keypoints(beta, rotations, skeleton)
-  local selection = self:select_skeleton(skeleton)
-  local positions, points, _, transforms = pose(selection.points, beta, rotations)
+  local selected = self:select_skeleton(skeleton)
+  local positions, points, _, transforms = pose(selected.points, beta, rotations)
   local all = points and ops.concat({ positions, points }, 2) or positions
-  local named, offsets = ops.matmul(all, selection.mix, { transpose_b = true }), self.offsets[skeleton]
-  if offsets then named = named + turn_offsets(offsets:tensor(), transforms, selection.carriers) end
+  local named, offsets = ops.matmul(all, selected.mix, { transpose_b = true }), self.offsets[skeleton]
+  if offsets then named = named + turn_offsets(offsets:tensor(), transforms, selected.carriers) end
   return named:permute { 0, 2, 1 }
 end
 
@@ -269,11 +128,9 @@ end
 ---@param vertices integer[]|boolean|nil zero-based vertices to pose; true: all; nil: none
 ---@return { joints: Tensor, vertices: Tensor? } metres, [B, 24, 3] and [B, V, 3]
 function Layer:forward(beta, rotations, vertices)
-  local rows, wanted = {}, type(vertices) == "table" and vertices or {}
-  for i = 1, vertices == true and self.vertex_count or #wanted do
-    rows[i] = { { wanted[i] or i - 1, 1 } }
-  end
-  local positions, points, rest = pose(select_points(self.body, rows), beta, rotations)
+  local wanted = type(vertices) == "table" and vertices or {}
+  for i = 1, vertices == true and self.vertex_count or 0 do wanted[i] = i - 1 end
+  local positions, points, rest = pose(selection.of_vertices(self.body, wanted), beta, rotations)
   local root = rest:slice(1, 0, 1)
   return {
     joints = positions:permute { 0, 2, 1 } + root,

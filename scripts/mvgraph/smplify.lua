@@ -53,6 +53,16 @@ function smplify.translation(camera, crop)
     column(crop, 0) / scale
 end
 
+---Points of bodies as cameras see them turned.
+---@param points Tensor in the body frame, [B, K, 3]
+---@param rotation Tensor global orientations, [B, V, 3, 3]
+---@return Tensor [B, V, K, 3]
+function smplify.turn(points, rotation)
+  local b, v, k = rotation.shape[1], rotation.shape[2], points.shape[2]
+  -- [B, V, K, 3] = sum over c of points [B, 1, K, 1, c] * rotation [B, V, 1, 3, c]
+  return (points:reshape { b, 1, k, 1, 3 } * rotation:reshape { b, v, 1, 3, 3 }):sum { 4 }
+end
+
 ---Perspective projection of body-frame points through per-view orientation and the network camera.
 ---@param points Tensor root-relative keypoints in the body frame, metres, [B, K, 3]
 ---@param rotation Tensor global orientations, [B, V, 3, 3]
@@ -63,8 +73,7 @@ end
 function smplify.project(points, rotation, camera, crop)
   local b, v = rotation.shape[1], rotation.shape[2]
   local k = points.shape[2]
-  -- [B, V, K, 3] = sum over c of points [B, 1, K, 1, c] * rotation [B, V, 1, 3, c]
-  local turned = (points:reshape { b, 1, k, 1, 3 } * rotation:reshape { b, v, 1, 3, 3 }):sum { 4 }
+  local turned = smplify.turn(points, rotation)
   local focal, ox, oy = column(crop, 0), column(crop, 1), column(crop, 2)
   local tx, ty, tz = smplify.translation(camera, crop)
   local depth = ops.maximum(turned:slice(3, 2, 1):reshape { b, v, k } + tz, 0.1)

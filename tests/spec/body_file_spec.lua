@@ -3,7 +3,9 @@ local t = require "spec"
 local mv = require "mvgraph"
 package.path = "tests/support/?.lua;" .. package.path
 local body_fixture = require "body_fixture"
+local numpy_file = require "mvgraph.weights.numpy_file"
 local posing = require "mvgraph.body.pose"
+local regressor = require "mvgraph.body.regressor"
 
 local folder <const> = mv.core.temporary_directory()
 local arrays <const> = body_fixture.arrays()
@@ -99,4 +101,37 @@ t.test("refused: an array of a class that is not read, and no body at all", func
   t.error_matches(function() mv.body.open(path) end,
     "'v_template' is a chumpy.reordering.Select, which is not read; save it as a NumPy array")
   t.error_matches(function() mv.body.open(folder .. "/none.pkl") end, "none.pkl: no such file")
+end)
+
+-- ---- joint regressors ----
+
+local H36M <const> = mv.skeletons.get("h36m17").joints
+
+local function save_rows(name, rows)
+  local path = ("%s/%s.npy"):format(folder, name)
+  mv.file.write(path, numpy_file.encode(body_fixture.dense(rows)))
+  return path
+end
+
+t.test("Human3.6M's regressor with either leg first, and SPIN's additional joints", function()
+  local body = mv.body.open(changed("plain", {}))
+  local rows = body_fixture.regressor(body, H36M)
+  local found = regressor.read(save_rows("right_first", rows), body)
+  t.equal(found.joints, H36M)
+  t.near({ found.rows[5][1][2], #found.rows[5] }, { 1 / 32, 32 }, 1e-7)
+  local turned = table.move(rows, 5, 7, 2, table.move(rows, 1, 17, 1, {}))
+  table.move(rows, 2, 4, 5, turned)
+  local names = regressor.read(save_rows("left_first", turned), body).joints
+  t.equal({ names[2], names[7], names[8], names[12] }, { "left_hip", "right_ankle", "spine", "left_shoulder" })
+  local spin = body_fixture.regressor(body, { "right_hip", "left_hip", "upper_neck", "head_top", "pelvis", "thorax",
+    "spine", "nose", "head" })
+  t.equal(regressor.read(save_rows("extra", spin), body).joints[8], "jaw")
+  t.error_matches(function() regressor.read(save_rows("reverse", table.move(rows, 9, 17, 1, {})), body) end,
+    "reverse.npy: no joint regressor: row 0 is right_hip, and lies 0.%d+ m from the body's; its rows, or the body's "
+    .. "vertices, are in an order that is not known")
+  t.error_matches(function() regressor.read(save_rows("few", { rows[1], rows[2] }), body) end,
+    "few.npy: no joint regressor: it has 2 rows; names are known of 17, Human3.6M's, and 9")
+  t.error_matches(function() regressor.read(save_rows("other", rows), generated) end,
+    "it is %[17, 6890%], and the body has 1190 vertices; %-%-body FILE names another body")
+  t.error_matches(function() regressor.read(changed("several", {}), body) end, "it holds 7 arrays, not one")
 end)

@@ -6,6 +6,8 @@ package.path = "tests/support/?.lua;" .. package.path
 local body_fixture = require "body_fixture"
 local command = require "command"
 local numpy_file = require "mvgraph.weights.numpy_file"
+local posing = require "mvgraph.body.pose"
+local predicted = require "mvgraph.body.predicted"
 
 local root <const> = core.temporary_directory()
 local BODY <const>, MOVED <const> = root .. "/SMPL_NEUTRAL.pkl", root .. "/moved.pkl"
@@ -92,6 +94,42 @@ t.test("a run goes on and a model predicts with the same body, wherever it lies"
     "--out", root .. "/resumed", "--body", OTHER)
   run("run", "models/cmanet.lua", "--resume", "--out", root .. "/resumed")
   t.equal(read(root .. "/resumed/checkpoints/02-inter-view.safetensors"), last)
+end)
+
+-- Joints of a sample as a camera sees them: J = R v of the surface that its predictions say.
+local function regressed(predictions, rows, sample, view)
+  local rotations = { predicted.orientation(predictions, sample, view),
+    table.unpack(predicted.pose(predictions, sample, view)) }
+  local shaped = posing.shape(mv.body.open(BODY), predicted.shape(predictions, sample, view))
+  local vertices, flat = shaped:pose(rotations, { 0, 0, 0 }), {}
+  for _, row in ipairs(rows) do
+    local p = { 0, 0, 0 }
+    for _, entry in ipairs(row) do
+      for d = 1, 3 do p[d] = p[d] + entry[2] * vertices[3 * entry[1] + d] end
+    end
+    table.move(p, 1, 3, #flat + 1, flat)
+  end
+  return flat
+end
+
+t.test("with a joint regressor results are judged by its joints", function()
+  trained()
+  local names, path, out = mv.skeletons.get("h36m17").joints, root .. "/J_regressor_h36m.npy", root .. "/regressed"
+  local rows = body_fixture.regressor(mv.body.open(BODY), names)
+  core.file.write(path, numpy_file.encode(body_fixture.dense(rows)))
+  train(out, "--body", BODY, "--set", "regressor=" .. path)
+  local predictions, metadata = mv.safetensors.load(out .. "/predictions.safetensors")
+  t.equal(mv.json.decode(metadata.joints), names)
+  t.equal(predictions.joints.shape, { 4, 2, 17, 3 })
+  for _, at in ipairs { { 0, 0 }, { 3, 1 } } do
+    local joints = predictions.joints:row(at[1]):row(at[2]):reshape { -1 }
+    t.near(joints, regressed(predictions, rows, at[1], at[2]), 1e-5)
+  end
+  local metrics = json(out .. "/metrics.json")
+  t.is_true(metrics.stages[2].mpjpe_mm > 0)
+  t.equal(metrics.baselines[1].identifier, metrics.stages[2].identifier)
+  run("predict", "models/cmanet.lua", "--checkpoint", out, "--body", BODY, "--out", root .. "/regressed-again")
+  t.equal(read(root .. "/regressed-again/predictions.safetensors"), read(out .. "/predictions.safetensors"))
 end)
 
 t.test("a run with SMPLify's own prior goes on with the same one", function()

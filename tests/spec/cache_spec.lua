@@ -163,7 +163,7 @@ end
 
 t.test("a first round of fits from the cache is the computed one, and needs no program", function()
   local dataset = open()
-  local shared = stage.shared({ skeleton = "", body = "", smplify = { prior = "" } }, dataset)
+  local shared = stage.shared({ skeleton = "", body = "", regressor = "", smplify = { prior = "" } }, dataset)
   local train, joints = dataset.train, #dataset.skeleton.joints
   local data = {
     keypoints = train.keypoints:reshape { 10, 1, joints, 3 }:narrow(0, 5),

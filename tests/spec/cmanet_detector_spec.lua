@@ -72,8 +72,9 @@ local N <const>, V <const> = 48, 4
 
 -- A stage as far as learning sees it: N generated poses seen by V cameras around, keypoints with these offsets.
 local function staged(offsets)
-  local config = { skeleton = SKELETON, body = "", lambda = 0.3, smplify = { prior = "", camera = 30, body = 100,
-    offsets = 600, weights = { prior = 4.78 }, inter_view_weights = { prior = 1, angle = 5, shape = 5 } } }
+  local config = { skeleton = SKELETON, body = "", regressor = "", lambda = 0.3, smplify = { prior = "",
+    camera = 30, body = 100, offsets = 600, weights = { prior = 4.78 },
+    inter_view_weights = { prior = 1, angle = 5, shape = 5 } } }
   local shared = stage.shared(config, { skeleton = skeleton })
   local layer = mv.smpl.layer(body)
   layer:offset_keypoints(SKELETON, offsets)

@@ -2,10 +2,11 @@
 -- of every parameter. tools/golden/networks.py makes the numbers and has their format.
 local t = require "spec"
 local mv = require "mvgraph"
+package.path = "tests/support/?.lua;" .. package.path
+local fill = require("noise").fill
 
 local OUTPUT <const> = 1e-4 -- relative
 local GRADIENT <const> = 1e-3
-local PERIOD <const> = 65521
 local SHIFT <const> = 0.01
 
 local path = "tests/golden/networks.json"
@@ -15,30 +16,6 @@ local function wave(shape, phase)
   local array = mv.array(shape)
   for i = 0, #array - 1 do array[i + 1] = math.sin(phase + 0.73 * i + 0.0031 * i * i) end
   return array
-end
-
--- Two periods of numbers in [-1, 1), so that every start has a whole period after it.
-local function make_noise()
-  local noise, x = mv.array { 2 * PERIOD }, 1
-  for i = 1, PERIOD do
-    x = (1664525 * x + 1013904223) % (1 << 32)
-    noise[i] = x / (1 << 31) - 1
-    noise[PERIOD + i] = noise[i]
-  end
-  return noise
-end
-
-local noise = make_noise()
-
----offset + amplitude noise[(start + i) % PERIOD]
-local function fill(shape, start, amplitude, offset)
-  local array = mv.array(shape)
-  local flat = array:reshape { -1 }
-  for first = 0, #flat - 1, PERIOD do
-    local count = math.min(PERIOD, #flat - first)
-    flat:narrow(first, count):copy_(noise:narrow(start, count))
-  end
-  return flat:scale_(amplitude, offset):reshape(shape)
 end
 
 ---Norm and `count` elements spread over the tensor, computed where the tensor is.

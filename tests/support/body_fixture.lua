@@ -2,6 +2,7 @@
 -- vertices, in an order that puts named points of the skin where SMPL has them. It moves as the generated body does.
 local mv = require "mvgraph"
 local numpy_file = require "mvgraph.weights.numpy_file"
+local posing = require "mvgraph.body.pose"
 local smpl_pickle = require "smpl_pickle"
 local tree = require "mvgraph.body.tree"
 
@@ -85,6 +86,28 @@ function body_fixture.arrays()
     arrays[name] = spread(body[name], sources, order)
   end
   return arrays
+end
+
+---Rows of a joint regressor that puts joints in the middle of the vertices closest to a body's own points.
+---@param body Body
+---@param names string[] of its keypoints
+---@return { [1]: integer, [2]: number }[][]
+function body_fixture.regressor(body, names)
+  local identity, rows = {}, {}
+  for j = 1, 24 do identity[j] = mv.geometry.IDENTITY end
+  local shaped = posing.shape(body, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 })
+  local vertices, positions = shaped:pose(identity, shaped.joints[1])
+  for r, p in ipairs(shaped:points(vertices, positions, names)) do
+    local order = {}
+    for v = 0, V - 1 do
+      local x, y, z = vertices[3 * v + 1] - p[1], vertices[3 * v + 2] - p[2], vertices[3 * v + 3] - p[3]
+      order[v + 1] = { v, x * x + y * y + z * z }
+    end
+    table.sort(order, function(a, b) return a[2] < b[2] or a[2] == b[2] and a[1] < b[1] end)
+    rows[r] = {}
+    for k = 1, 32 do rows[r][k] = { order[k][1], 1 / 32 } end
+  end
+  return rows
 end
 
 local function doubled(array)
