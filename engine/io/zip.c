@@ -12,7 +12,7 @@
 #define MAX_ENTRIES 1000000
 #define MAX_RATIO 64
 #define SMALL_BYTES                                                                                \
-  (256u << 20) // unpacked; a larger entry may not be packed tighter than MAX_RATIO
+  (256u << 20) // unpacked; a larger archive may not be packed tighter than MAX_RATIO
 
 struct mvg_zip {
   char *path;
@@ -29,6 +29,27 @@ static mvg_status open_failure(const char *path, int code) {
   return status;
 }
 
+static zip_stat_t get_stat(const mvg_zip *zip, size_t index) {
+  zip_stat_t stat;
+  zip_stat_init(&stat);
+  if (zip_stat_index(zip->archive, index, 0, &stat) != 0) zip_stat_init(&stat);
+  return stat;
+}
+
+// A small file must not fill the memory, be it that its entries lie over each other.
+static mvg_status check_size(const mvg_zip *zip, size_t file_bytes) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < zip->count; ++i) {
+    if (__builtin_add_overflow(total, get_stat(zip, i).size, &total)) total = UINT64_MAX;
+    if (total == UINT64_MAX) break;
+  }
+  if (total <= SMALL_BYTES || total / MAX_RATIO <= file_bytes) return NULL;
+  return MVG_ERROR(MVG_UNSUPPORTED,
+                   "%s: its %zu entries would unpack %zu bytes to %" PRIu64
+                   ": this is no archive of arrays",
+                   zip->path, zip->count, file_bytes, total);
+}
+
 static mvg_status open_archive(mvg_zip *zip, const char *path) {
   int descriptor, code = 0;
   size_t size;
@@ -42,7 +63,7 @@ static mvg_status open_archive(mvg_zip *zip, const char *path) {
                      (int64_t)count);
   }
   zip->count = (size_t)count;
-  return NULL;
+  return check_size(zip, size);
 }
 
 mvg_status mvg_zip_open(const char *path, mvg_zip **out_zip) {
@@ -75,24 +96,8 @@ const char *mvg_zip_get_name(const mvg_zip *zip, size_t index) {
   return name ? name : "";
 }
 
-static zip_stat_t get_stat(const mvg_zip *zip, size_t index) {
-  zip_stat_t stat;
-  zip_stat_init(&stat);
-  if (zip_stat_index(zip->archive, index, 0, &stat) != 0) zip_stat_init(&stat);
-  return stat;
-}
-
 uint64_t mvg_zip_get_size(const mvg_zip *zip, size_t index) {
   return get_stat(zip, index).size;
-}
-
-mvg_status mvg_zip_check_size(const mvg_zip *zip, size_t index) {
-  zip_stat_t stat = get_stat(zip, index);
-  if (stat.size <= SMALL_BYTES || stat.size / MAX_RATIO <= stat.comp_size) return NULL;
-  return MVG_ERROR(
-      MVG_UNSUPPORTED,
-      "%s: entry '%s' would unpack %" PRIu64 " bytes to %" PRIu64 ": this is no archive of arrays",
-      zip->path, mvg_zip_get_name(zip, index), (uint64_t)stat.comp_size, (uint64_t)stat.size);
 }
 
 mvg_status mvg_zip_read(mvg_zip *zip, size_t index, void *bytes) {

@@ -9,6 +9,7 @@
 
 typedef struct mvg_zip mvg_zip;
 
+// UNSUPPORTED when the archive announces far more bytes than its packed ones can be arrays of.
 mvg_status mvg_zip_open(const char *path, mvg_zip **out_zip) MVG_MUST_USE;
 void mvg_zip_close(mvg_zip *zip);
 
@@ -19,9 +20,5 @@ uint64_t mvg_zip_get_size(const mvg_zip *zip, size_t index);    // as announced,
 // Unpacks entry `index` into `bytes`, which has room for as many as were announced. Fails on a
 // wrong checksum, on an encrypted entry, and when there are fewer or more bytes.
 mvg_status mvg_zip_read(mvg_zip *zip, size_t index, void *bytes) MVG_MUST_USE;
-
-// UNSUPPORTED when entry `index` announces far more bytes than its packed ones can be arrays of: a
-// small file must not fill the memory.
-mvg_status mvg_zip_check_size(const mvg_zip *zip, size_t index) MVG_MUST_USE;
 
 #endif // MVGRAPH_IO_ZIP_H_

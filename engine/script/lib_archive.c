@@ -49,7 +49,6 @@ static int zip_read(lua_State *L) {
   mvg_zip *zip = get_zip(L);
   int64_t count = (int64_t)mvg_zip_get_count(zip);
   size_t index = (size_t)mvg_arg_integer(L, 2, 1, count, "an entry's number") - 1;
-  mvg_lua_check(L, mvg_zip_check_size(zip, index));
   uint64_t size = mvg_zip_get_size(zip, index);
   if (size > INT64_MAX) luaL_error(L, "an entry of the archive is too large");
   mvg_shape shape = {.rank = 1, .dims = {(int64_t)size}};

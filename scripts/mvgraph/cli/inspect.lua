@@ -28,7 +28,7 @@ end
 
 local function describe_call(call)
   local arguments = {}
-  for i = 1, type(call.arguments) == "table" and call.arguments.n or 0 do arguments[i] = describe(call.arguments[i]) end
+  for i = 1, call.arguments.n do arguments[i] = describe(call.arguments[i]) end
   return shorten(("%s(%s)"):format(tensors.class_of(call), table.concat(arguments, ", ")))
 end
 

@@ -20,16 +20,16 @@ local function opened(kind, arrays, names, values, unread)
   return { kind = kind, tensors = arrays, names = names, values = values or {}, unread = unread or {}, calls = {} }
 end
 
-local function from_tree(kind, path, tree, calls, storages)
-  local found = tensors.collect(tree, path, storages)
+local function from_tree(kind, path, size, tree, calls, storages)
+  local found = tensors.collect(tree, path, size, storages)
   found.kind, found.calls = kind, calls
   return found
 end
 
-local function open_zip(path)
+local function open_zip(path, size)
   local zip <close> = core.zip_open(path)
   if torch_file.is_archive(zip) then
-    return from_tree("PyTorch archive", path, torch_file.open_archive(zip, path))
+    return from_tree("PyTorch archive", path, size, torch_file.open_archive(zip, path))
   end
   local arrays, names, unread = numpy_file.read_archive(zip, path)
   return opened("NumPy archive", arrays, names, nil, unread)
@@ -46,9 +46,9 @@ end
 local function open_pickle(path, text)
   local tree, after, calls = pickle.read(text, path)
   if torch_file.is_stream(tree) then
-    return from_tree("PyTorch stream (before 1.6)", path, torch_file.open_stream(text, after, path))
+    return from_tree("PyTorch stream (before 1.6)", path, #text, torch_file.open_stream(text, after, path))
   end
-  return from_tree("pickle", path, tree, calls)
+  return from_tree("pickle", path, #text, tree, calls)
 end
 
 ---Reads a file of tensors.
@@ -56,7 +56,7 @@ end
 ---@return Opened
 function weights.open(path)
   local text = core.file.read(path)
-  if text:sub(1, 4) == "PK\3\4" or text:sub(1, 4) == "PK\5\6" then return open_zip(path) end
+  if text:sub(1, 4) == "PK\3\4" or text:sub(1, 4) == "PK\5\6" then return open_zip(path, #text) end
   if text:sub(1, #numpy_file.MAGIC) == numpy_file.MAGIC then
     local name = path:match "([^/]*)$":gsub("%.npy$", "")
     return opened("NumPy array", { [name] = numpy_file.read(text, path) }, { name })

@@ -1,5 +1,6 @@
 -- NumPy's files: one array (.npy) or a ZIP archive of them (.npz), read and written.
 local core = require "mvgraph.core"
+local elements = require "mvgraph.weights.elements"
 
 local numpy_file = {}
 
@@ -13,7 +14,7 @@ local function text_of(bytes, first, count)
   return core.text(bytes, math.min(first, #bytes), count)
 end
 
----Strides in elements where the first axis is the fastest; nil, which core.elements knows, where the last one is.
+---Strides in elements where the first axis is the fastest; nil, which `elements` knows, where the last one is.
 function numpy_file.strides_of(shape, is_fortran)
   if not is_fortran then return nil end
   local strides, stride = {}, 1
@@ -45,7 +46,7 @@ function numpy_file.read(bytes, file)
   for digits in dims:gmatch "%d+" do
     shape[#shape + 1] = math.tointeger(tonumber(digits)) or fail("a dimension of %s", digits)
   end
-  local is_read, array = pcall(core.elements, bytes, dtype, first + length, shape,
+  local is_read, array = pcall(elements, bytes, dtype, first + length, shape,
     numpy_file.strides_of(shape, order == "True"))
   if not is_read then fail("%s", array) end
   return array
@@ -81,12 +82,12 @@ end
 local ALIGNMENT <const> = 64 -- of the first element
 local DESCRIPTIONS <const> = { f32 = "<f4", f64 = "<f8", i32 = "<i4", u8 = "|u1" }
 
-local function with_header(description, shape, elements)
+local function with_header(description, shape, data)
   local dims = table.concat(shape, ", ") .. (#shape == 1 and "," or "")
   local header = ("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }"):format(description, dims)
   local padding = -(#MAGIC + 4 + #header + 1) % ALIGNMENT
   header = header .. (" "):rep(padding) .. "\n"
-  return MAGIC .. "\1\0" .. string.pack("<s2", header) .. elements
+  return MAGIC .. "\1\0" .. string.pack("<s2", header) .. data
 end
 
 ---The bytes of a .npy file, version 1.0.

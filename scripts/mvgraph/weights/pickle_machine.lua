@@ -107,6 +107,7 @@ end
 
 -- Here a program that trusts the file would run `callee`.
 function Machine:push_object(callee, arguments)
+  if type(arguments) ~= "table" or arguments.kind ~= "tuple" then self:fail("an object's arguments are no tuple") end
   local object = { kind = "object", callee = callee, arguments = arguments }
   self.calls[#self.calls + 1] = object
   self:push(object)

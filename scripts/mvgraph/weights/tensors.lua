@@ -1,13 +1,15 @@
 -- Tensors in the inert tree of a pickle: PyTorch's, NumPy's, chumpy's and SciPy's sparse matrices, known by the name
 -- of what would have made them. Everything else is told by its name and stays unread.
 local core = require "mvgraph.core"
+local elements = require "mvgraph.weights.elements"
 local numpy_file = require "mvgraph.weights.numpy_file"
 local pickle = require "mvgraph.weights.pickle"
 
 local tensors = {}
 
 local MAX_DEPTH <const> = 64
-local MAX_DENSE <const> = 1 << 26 -- elements of a sparse matrix
+local MAX_DENSE <const> = 1 << 24 -- elements of a sparse matrix
+local MAX_SHARING <const> = 16 -- values for a byte of the file: lists may hold a list twice, which holds another twice
 
 ---@class Collected
 ---@field tensors table<string, Array>
@@ -72,7 +74,7 @@ end
 
 local function read_ndarray(bytes, dtype, shape, is_fortran, fail)
   shape = read_integers(shape, fail)
-  return core.elements(read_bytes(bytes, fail), read_dtype(dtype, fail), 0, shape,
+  return elements(read_bytes(bytes, fail), read_dtype(dtype, fail), 0, shape,
     numpy_file.strides_of(shape, is_fortran))
 end
 
@@ -89,7 +91,7 @@ end
 
 local function scalar(object, fail)
   local a = object.arguments
-  return core.elements(read_bytes(a[2], fail), read_dtype(a[1], fail), 0, {})
+  return elements(read_bytes(a[2], fail), read_dtype(a[1], fail), 0, {})
 end
 
 -- ---- PyTorch ----
@@ -107,16 +109,17 @@ tensors.STORAGES = STORAGES
 
 local function rebuild_tensor(object, fail, storages)
   local a = object.arguments
-  if not is_node(a, "tuple") or a.n < 4 then fail "a tensor without its storage" end
+  if a.n < 4 then fail "a tensor without its storage" end
   if not storages then fail "a tensor whose storage is not in this file" end
   local storage = is_node(a[1], "persistent") and a[1].id
-  if not is_node(storage, "tuple") or storage.n < 5 or storage[1] ~= "storage" then fail "a storage of unknown kind" end
+  local is_storage = is_node(storage, "tuple") and storage.n >= 5 and storage[1] == "storage"
+  if not is_storage or not is_node(storage[2], "global") then fail "a storage of unknown kind" end
   local dtype = is_node(a[7], "global") and DTYPES[a[7].name] or STORAGES[storage[2].name]
   if not dtype then fail(("storages of type %s are not read"):format(global_name(storage[2]))) end
   local offset, width = a[2], tonumber(dtype:match "%d")
   if math.type(offset) ~= "integer" or offset < 0 or offset > 1 << 48 then fail "a tensor begins nowhere" end
   local bytes, order = storages(storage)
-  return core.elements(bytes, order .. dtype, offset * width, read_integers(a[3], fail), read_integers(a[4], fail))
+  return elements(bytes, order .. dtype, offset * width, read_integers(a[3], fail), read_integers(a[4], fail))
 end
 
 -- ---- chumpy and SciPy ----
@@ -130,21 +133,21 @@ end
 
 local read -- of any tensor
 
-local function read_sparse(object, is_by_column, fail)
+local function read_sparse(object, is_by_column, fail, depth)
   local parts = {}
   for _, key in ipairs { "data", "indices", "indptr" } do
-    parts[key] = read(get_field(object.state, key), fail)
+    parts[key] = read(get_field(object.state, key), fail, nil, depth)
     if not parts[key] or #parts[key].shape ~= 1 then fail(("a sparse matrix without its %s"):format(key)) end
   end
   local shape = read_integers(get_field(object.state, "_shape") or get_field(object.state, "shape"), fail)
-  if #shape ~= 2 or shape[1] < 0 or shape[2] < 0 or shape[1] * shape[2] > MAX_DENSE then
-    fail "a sparse matrix of no sensible shape"
-  end
+  local is_small = #shape == 2 and shape[1] >= 0 and shape[2] >= 0 and shape[1] <= MAX_DENSE and shape[2] <= MAX_DENSE
+  if not is_small or shape[1] * shape[2] > MAX_DENSE then fail "a sparse matrix of no sensible shape" end
   local majors, minors = shape[is_by_column and 2 or 1], shape[is_by_column and 1 or 2]
   local data, indices, starts = parts.data, parts.indices, parts.indptr
   local dense = core.array(shape)
   if #starts ~= majors + 1 or #indices ~= #data then fail "a sparse matrix whose parts do not fit" end
   for major = 0, majors - 1 do
+    if starts[major + 1] > starts[major + 2] then fail "a sparse matrix that runs backwards" end
     for i = starts[major + 1] + 1, starts[major + 2] do
       local minor = i >= 1 and i <= #data and indices[i] or -1
       if minor < 0 or minor >= minors then fail "a sparse matrix that points out of itself" end
@@ -161,16 +164,20 @@ local READERS <const> = {
   ["numpy.core.multiarray.scalar"] = scalar, ["numpy._core.multiarray.scalar"] = scalar,
   ["torch._utils._rebuild_tensor"] = rebuild_tensor, ["torch._utils._rebuild_tensor_v2"] = rebuild_tensor,
   ["torch._utils._rebuild_tensor_v3"] = rebuild_tensor,
-  ["torch._utils._rebuild_parameter"] = function(object, fail, storages)
-    return read(object.arguments[1], fail, storages)
+  ["torch._utils._rebuild_parameter"] = function(object, fail, storages, depth)
+    return read(object.arguments[1], fail, storages, depth)
   end,
 }
 
 local function find_reader(name)
   if READERS[name] then return READERS[name] end
   local layout = name:match "^scipy%.sparse%..*%.?(cs[cr])_matrix$"
-  if layout then return function(object, fail) return read_sparse(object, layout == "csc", fail) end end
-  if name:match "^chumpy%." then return function(object, fail) return read(get_field(object.state, "x"), fail) end end
+  if layout then
+    return function(object, fail, _, depth) return read_sparse(object, layout == "csc", fail, depth) end
+  end
+  if name:match "^chumpy%." then
+    return function(object, fail, _, depth) return read(get_field(object.state, "x"), fail, nil, depth) end
+  end
 end
 
 ---Whether objects of this class are read as arrays or containers.
@@ -179,10 +186,17 @@ function tensors.is_known(name)
     or name == "_codecs.encode"
 end
 
-function read(value, fail, storages)
+local function check_depth(depth, fail)
+  if depth > MAX_DEPTH then fail(("more than %d levels deep"):format(MAX_DEPTH)) end
+end
+
+-- `depth` counts the objects around this one that are read as the same tensor.
+function read(value, fail, storages, depth)
   if not is_node(value, "object") then return nil end
+  depth = (depth or 0) + 1
+  check_depth(depth, fail)
   local reader = find_reader(tensors.class_of(value))
-  return reader and reader(value, fail, storages)
+  return reader and reader(value, fail, storages, depth)
 end
 
 -- ---- the walk ----
@@ -190,7 +204,7 @@ end
 -- An ordered dictionary as a dict: by items, or by the pairs Python 2 writes.
 local function to_dict(object)
   if object.items then return object.items end
-  local pairs_of = is_node(object.arguments, "tuple") and object.arguments[1]
+  local pairs_of = object.arguments[1]
   local made = { kind = "dict", keys = {}, values = {} }
   for i = 1, is_node(pairs_of, "list") and pairs_of.n or 0 do
     local pair = pairs_of[i]
@@ -201,14 +215,21 @@ local function to_dict(object)
   return made
 end
 
+-- A key as names of tensors have it.
+local function label_of(key)
+  if type(key) == "number" then key = math.tointeger(key) or key end
+  return (type(key) == "string" or type(key) == "number") and tostring(key) or "?"
+end
+
 ---Every tensor below `root` by the path of keys that leads to it, joined with dots.
 ---@param root any of pickle.read
 ---@param file string for messages
+---@param size integer bytes of the file
 ---@param storages (fun(id: table): string|Array, string)? bytes of a PyTorch storage and their order, "<" or ">"
 ---@return Collected
-function tensors.collect(root, file, storages)
+function tensors.collect(root, file, size, storages)
   local found = { tensors = {}, names = {}, values = {}, unread = {} }
-  local active = {}
+  local active, left = {}, MAX_SHARING * size
   local function walk(value, name, depth)
     local function fail(message) error(("%s: '%s': %s"):format(file, name, message), 0) end
     if value == pickle.NONE or value == nil then return end
@@ -216,11 +237,13 @@ function tensors.collect(root, file, storages)
       found.values[name] = value
       return
     end
-    if depth > MAX_DEPTH then fail(("more than %d levels deep"):format(MAX_DEPTH)) end
+    check_depth(depth, fail)
+    left = left - 1
+    if left < 0 then fail "its parts hold each other so often that no memory is enough for them" end
     if active[value] then fail "it contains itself" end
     active[value] = true
     local function enter(key, inner)
-      local label = type(key) == "string" and key or type(key) == "number" and ("%d"):format(key // 1) or "?"
+      local label = label_of(key)
       walk(inner, name == "" and label or name .. "." .. label, depth + 1)
     end
     local is_ordered = value.kind == "object" and tensors.class_of(value) == "collections.OrderedDict"

@@ -54,7 +54,7 @@ end
 local function storage_types(calls)
   local types = {}
   for _, call in ipairs(calls) do
-    local storage = type(call.arguments) == "table" and call.arguments[1]
+    local storage = call.arguments[1]
     local id = type(storage) == "table" and storage.kind == "persistent" and storage.id
     local is_storage = type(id) == "table" and id.n and id.n >= 5 and type(id[2]) == "table"
     if is_storage then types[tostring(id[3])] = id[2].name end
