@@ -13,6 +13,7 @@ local detections = {}
 
 local FRAME_FORMATS <const> = { openpose, alphapose, mmpose } -- of a file a frame, the first that knows the file
 local FILE_FORMATS <const> = { mmpose, alphapose, coco } -- of a file a camera, likewise
+local MOST_FRAMES <const> = 1000000 -- of a video: five hours at 50 a second
 
 local function decode(path)
   local text = mv.file.read(path)
@@ -74,6 +75,14 @@ local function read_folder(result, folder)
   end
 end
 
+local function check_span(result, path)
+  local first, last = result.numbers[1], result.numbers[#result.numbers]
+  if first < 0 or last - (result.is_complete and first or 0) >= MOST_FRAMES then
+    fail(path, nil, ("frames %d to %d are not those of one video"):format(first, last),
+      ("number the images of a camera from 0 or 1 on; at most %d frames are read"):format(MOST_FRAMES))
+  end
+end
+
 --- Reads everything the detector wrote for one camera.
 ---@param path string folder of one JSON a frame, or one JSON file
 ---@return CameraDetections
@@ -89,6 +98,7 @@ function detections.read(path)
       "check the detector on this camera's video, or take the camera out of the capture")
   end
   table.sort(result.numbers)
+  check_span(result, path)
   result.known = nil
   return result
 end

@@ -94,10 +94,13 @@ end
 function checkpoint.load(path)
   local tensors, metadata = mv.safetensors.load(path)
   if metadata.format ~= FORMAT then error(path .. ": not a checkpoint of this program", 0) end
+  local function count(key, least)
+    local value = math.tointeger(tonumber(metadata[key]))
+    if not value or value < least then error(("%s: its %s is no number from %d up"):format(path, key, least), 0) end
+    return value
+  end
   return { path = path, tensors = tensors, metadata = metadata, position = {
-    stage = math.tointeger(tonumber(metadata.stage)),
-    epoch = math.tointeger(tonumber(metadata.epoch)),
-    step = math.tointeger(tonumber(metadata.step)),
+    stage = count("stage", 1), epoch = count("epoch", 1), step = count("step", 0),
     has_begun = metadata.has_begun == "true",
     is_final = metadata.is_final == "true",
   } }

@@ -21,19 +21,28 @@ local function join(prefix, key)
   return prefix == "" and tostring(key) or prefix .. "." .. tostring(key)
 end
 
+---Values of a configuration by dotted paths, sorted.
+---@param values table
+---@return { [1]: string, [2]: any }[] entries paths and values
+function config.entries(values)
+  local entries = {}
+  local function walk(group, prefix)
+    for key, value in pairs(group) do
+      local path = join(prefix, key)
+      if is_group(value) then walk(value, path) else entries[#entries + 1] = { path, value } end
+    end
+  end
+  walk(values, "")
+  table.sort(entries, function(a, b) return a[1] < b[1] end)
+  return entries
+end
+
 ---Keys of a configuration as dotted paths, sorted.
 ---@param values table
 ---@return string[] paths
 function config.paths(values)
   local paths = {}
-  local function walk(group, prefix)
-    for key, value in pairs(group) do
-      local path = join(prefix, key)
-      if is_group(value) then walk(value, path) else paths[#paths + 1] = path end
-    end
-  end
-  walk(values, "")
-  table.sort(paths)
+  for i, entry in ipairs(config.entries(values)) do paths[i] = entry[1] end
   return paths
 end
 

@@ -140,6 +140,9 @@ end
 ---@return table adapter datasets/<name>.lua
 local function load_adapter(name)
   local found, adapter = pcall(require, "datasets." .. name)
+  if found and (type(adapter) ~= "table" or type(adapter.open) ~= "function") then
+    error(("no dataset '%s': what datasets/%s.lua returns has no function `open`"):format(name, name), 0)
+  end
   if found then return adapter end
   if tostring(adapter):find("module 'datasets." .. name .. "' not found", 1, true) then
     error(("no dataset '%s': there is no datasets/%s.lua"):format(name, name), 0)
@@ -193,6 +196,21 @@ function Experiment:resolve(given, default_preset, base)
   return values, preset
 end
 
+---A run's configuration as it was stored, where no script tells what it may hold: what every run has and the dataset's
+---own keys are of their types.
+---@param values table
+---@param where string for messages
+---@return table values
+function experiment.check_stored(values, where)
+  local known = config.copy(COMMON)
+  local key, own = experiment.dataset_keys(values.dataset)
+  if key then known[key] = own end
+  for name, value in pairs(values) do
+    if known[name] == nil then known[name] = value end
+  end
+  return config.merge(known, values, where)
+end
+
 ---Opens the dataset that a configuration names.
 ---@param values table configuration
 ---@param preset string?
@@ -214,7 +232,7 @@ end
 
 -- The stored configuration of a run that is resumed; what the command line says must agree with it.
 local function stored_configuration(self, run, given)
-  local stored = run:read_json "config.json"
+  local stored = run:read_config()
   if stored.experiment ~= self.name then
     error(("%s: is a run of '%s', not of '%s'"):format(run.path, stored.experiment, self.name), 0)
   end
@@ -230,15 +248,19 @@ local function stored_configuration(self, run, given)
     error(("%s: was started with %s = %s, not %s; resume without it or start a new run"):format(run.path, key,
       config.format(was), config.format(now)), 0)
   end
-  outside_files.check_all(run.path, self.files, stored.files or {}, values)
+  outside_files.check_all(run.path, self.files, stored.files, values)
   return values, stored.preset
 end
 
-local function restore(run, values, warn)
+local function restore(self, run, values, warn)
   local saved = checkpoint.load_newest(run.checkpoints, warn)
   if not saved then return nil end
   if saved.metadata.config ~= checkpoint.encode_config(values) then
     error(("%s: its configuration is not that of %s/config.json; start a new run"):format(saved.path, run.path), 0)
+  end
+  if not self.stages[saved.position.stage] then
+    error(("%s: ends in stage %d, '%s' has %d; start a new run"):format(saved.path, saved.position.stage, self.name,
+      #self.stages), 0)
   end
   return saved
 end
@@ -338,7 +360,7 @@ function Experiment:finished(given)
   if not mv.file.exists(given.out .. "/metrics.json") then return nil end
   local run = run_directory.open(given.out)
   local values, preset = stored_configuration(self, run, given)
-  local final, rows = run:read_json "metrics.json", {}
+  local final, rows = run:read_metrics(), {}
   for _, list in ipairs { final.baselines, final.stages } do table.move(list, 1, #list, #rows + 1, rows) end
   if given.shared then shared_stages.remember_run(given.shared, run, self.stages) end
   return { run = run, values = values, preset = preset, is_finished = true, rows = rows }
@@ -356,7 +378,7 @@ function Experiment:run(given)
   if given.resume then
     run = run_directory.find(given.runs, self.name, given.out)
     values, preset = stored_configuration(self, run, given)
-    saved = restore(run, values, function(message) bar:line("warning: " .. message) end)
+    saved = restore(self, run, values, function(message) bar:line("warning: " .. message) end)
   else
     values, preset = self:resolve(given, given.default_preset)
   end
@@ -395,7 +417,7 @@ function Experiment:run(given)
     baselines = { table.unpack(result.rows) }, stages = {}, seconds = 0 }
   for i, stage in ipairs(self.stages) do
     local row = runner.evaluations[stage.name]
-    final.stages[i], final.seconds = row, final.seconds + row.seconds
+    final.stages[i], final.seconds = row, final.seconds + (row.seconds or 0)
     result.rows[#result.rows + 1] = row
   end
   result.session_seconds = mv.clock() - started

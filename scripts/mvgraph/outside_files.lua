@@ -58,7 +58,7 @@ end
 ---@param run RunDirectory
 ---@return table<string, OutsideFile>
 function outside_files.of_run(run)
-  return run:read_json("config.json").files or {}
+  return run:read_config().files
 end
 
 ---What names a run's files on a command line again, as scripts may read only what is named there.

@@ -6,6 +6,7 @@ local experiment = require "mvgraph.experiment"
 local mv = require "mvgraph"
 local outside_files = require "mvgraph.outside_files"
 local run_directory = require "mvgraph.run_directory"
+local run_files = require "mvgraph.run_files"
 local stages = require "mvgraph.stages"
 
 local prediction = {}
@@ -24,10 +25,12 @@ local function stored_values(made, saved)
       tostring(saved.metadata.experiment), made.name), 0)
   end
   local is_read, stored = pcall(mv.json.decode, saved.metadata.config, saved.path)
-  if not is_read or type(stored) ~= "table" then
+  if not is_read or type(stored) ~= "table" or type(stored.dataset) ~= "string" then
     error(saved.path .. ": its configuration cannot be read; another version of this program wrote it: train again", 0)
   end
-  return config.merge(made:resolve({ set = { "dataset=" .. tostring(stored.dataset) } }, ""), stored, saved.path)
+  local is_known, defaults = pcall(made.resolve, made, { set = { "dataset=" .. stored.dataset } }, "")
+  if not is_known then error(("%s: %s"):format(saved.path, defaults), 0) end
+  return config.merge(defaults, stored, saved.path)
 end
 
 -- What the model was trained with, on other footage: keys of the dataset are its defaults, and no view is taken away.
@@ -41,21 +44,13 @@ local function with_footage(made, values, given)
   return config.resolve(values, {}, nil, given.set, made.variants)
 end
 
-local function load_weights(model, saved)
-  local is_loaded, problem = pcall(model.load_state_dict, model, stages.weights(saved))
-  if not is_loaded then
-    error(("%s: does not fit the model: %s; leave the model's configuration keys as they were"):format(saved.path,
-      tostring(problem)), 0)
-  end
-end
-
 local function open_runner(made, saved, values, given)
-  local files = saved.metadata.files and mv.json.decode(saved.metadata.files, saved.path) or {}
+  local files = run_files.outside(mv.json.decode(saved.metadata.files or "{}", saved.path), saved.path)
   outside_files.check_all(saved.path, made.files, files, values)
   local dataset = experiment.open_dataset(values, nil, given.progress)
   mv.nn.manual_seed(values.seed)
   local model = made.build(values, dataset)
-  load_weights(model, saved)
+  stages.load_weights(model, saved)
   local run = run_directory.create(given.runs, made.name .. "-predict", given.out)
   run:write_json("config.json", { experiment = made.name, script = given.script, config = values,
     checkpoint = saved.path, files = outside_files.record(made.files, values) })

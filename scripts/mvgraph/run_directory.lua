@@ -4,6 +4,7 @@
 local checkpoint = require "mvgraph.checkpoint"
 local event_file = require "mvgraph.event_file"
 local mv = require "mvgraph"
+local run_files = require "mvgraph.run_files"
 local run_log = require "mvgraph.run_log"
 
 local run_directory = {}
@@ -113,21 +114,43 @@ function RunDirectory:write_json(name, value)
   mv.file.write(self.path .. "/" .. name, mv.json.encode(value, { indent = true }) .. "\n")
 end
 
-function RunDirectory:read_json(name)
-  local path = self.path .. "/" .. name
+local function read_json(path)
   return mv.json.decode(mv.file.read(path), path)
 end
 
+---@return { experiment: string, preset: string?, config: table }
+function RunDirectory:read_config()
+  local path = self.path .. "/config.json"
+  return run_files.config(read_json(path), path)
+end
+
+---@return { baselines: table[], stages: table[] }? of a run that has finished
+function RunDirectory:read_metrics()
+  local path = self.path .. "/metrics.json"
+  return mv.file.exists(path) and run_files.metrics(read_json(path), path) or nil
+end
+
+---@class RunPredictions
+---@field arrays table<string, Array> of every test sample
+---@field frame_ids string[]
+---@field joints string[] names of arrays.joints
+---@field stage string? whose predictions these are
+---@field root string? joint that MPJPE aligned, where the script named one
+---@field rate number? samples a second
+
 ---What the last stage that has finished predicts for every test sample.
----@return table<string, Array> predictions
----@return table<string, string> metadata
+---@return RunPredictions
 function RunDirectory:load_predictions()
   local path = self.path .. "/predictions.safetensors"
   if not mv.file.exists(path) then
     error(("%s: there are no predictions yet; let the run finish a stage: mvgraph run ... --resume --out %s"):format(
       path, self.path), 0)
   end
-  return mv.safetensors.load(path)
+  local arrays, metadata = mv.safetensors.load(path)
+  local ids, joints = run_files.predictions(arrays, metadata, path)
+  local rate = tonumber(metadata.rate)
+  return { arrays = arrays, frame_ids = ids, joints = joints, stage = metadata.stage, root = metadata.root,
+    rate = rate and rate > 0 and rate < math.huge and rate or nil }
 end
 
 ---Adds a line to metrics.jsonl, and the same to the events.
@@ -142,12 +165,13 @@ end
 ---Records of metrics.jsonl. A last line that was cut by a kill is left out.
 ---@return table[]
 function RunDirectory:read_log()
-  local records = {}
+  local records, number = {}, 0
   local path = self.path .. LOG
   if not mv.file.exists(path) then return records end
   for line in mv.file.read(path):gmatch "([^\n]*)\n" do
+    number = number + 1
     local is_whole, record = pcall(mv.json.decode, line, path)
-    if is_whole then records[#records + 1] = record end
+    if is_whole then records[#records + 1] = run_files.record(record, path, number) end
   end
   return records
 end

@@ -17,23 +17,10 @@ local run_results = {}
 ---@field dataset table
 ---@field split table its test split
 
--- config.json as `run` wrote it.
-local function read_config(run)
-  local stored = run:read_json "config.json"
-  if type(stored) ~= "table" or type(stored.config) ~= "table" or type(stored.experiment) ~= "string" then
-    error(run.path .. "/config.json: not the configuration of a run; it has no `experiment` or no `config`", 0)
-  end
-  return stored
-end
-
 local function add_predictions(results)
-  local path = results.run.path .. "/predictions.safetensors"
-  local predictions, metadata = results.run:load_predictions()
-  if not predictions.joints or not metadata.joints or not metadata.frame_ids then
-    error(path .. ": not the predictions of a run; they have joints, and names of joints and frames", 0)
-  end
-  results.predictions, results.stage, results.root = predictions, metadata.stage, metadata.root
-  results.joints, results.frame_ids = mv.json.decode(metadata.joints, path), mv.json.decode(metadata.frame_ids, path)
+  local loaded = results.run:load_predictions()
+  results.predictions, results.stage, results.root = loaded.arrays, loaded.stage, loaded.root
+  results.joints, results.frame_ids = loaded.joints, loaded.frame_ids
 end
 
 -- The dataset as the run had it; an adapter that came with the script is found among the run's scripts.
@@ -41,9 +28,25 @@ local function open_dataset(run, stored, data)
   if data then stored.config.path = data end
   local search = package.path
   package.path = search .. ";" .. run.path .. "/scripts/?.lua"
+  stored.config = experiment.check_stored(stored.config, run.path .. "/config.json")
   local dataset = experiment.open_dataset(stored.config, stored.preset, progress.on_terminal())
   package.path = search
   return dataset
+end
+
+-- Predictions are rows of the split, of its views and keypoints.
+local function check_sizes(run, predictions, split)
+  local count, views = predictions.joints.shape[1], #predictions.joints.shape == 4 and predictions.joints.shape[2]
+  if split.count ~= count then
+    error(("%s: has predictions of %d samples, the dataset now has %d; name the one it was trained on with --data")
+      :format(run.path, count, split.count), 0)
+  end
+  local own_views, keypoints = split.keypoints.shape[2], split.keypoints.shape[3]
+  local reprojection = predictions.reprojection and predictions.reprojection.shape
+  if views and views ~= own_views or reprojection and (reprojection[2] ~= own_views or reprojection[3] ~= keypoints) then
+    error(("%s/predictions.safetensors: of other views or keypoints than the dataset, which has %d of %d; name the one "
+      .. "it was trained on with --data"):format(run.path, own_views, keypoints), 0)
+  end
 end
 
 ---@param run RunDirectory
@@ -51,16 +54,12 @@ end
 ---  moved, or the dataset itself; whether a run without predictions will do, which has no more than its configuration
 ---@return RunResults
 function run_results.read(run, given)
-  local results = { run = run, stored = read_config(run) }
+  local results = { run = run, stored = run:read_config() }
   if given.is_partial and not mv.file.exists(run.path .. "/predictions.safetensors") then return results end
   add_predictions(results)
   results.dataset = given.dataset or open_dataset(run, results.stored, given.data)
   results.split = results.dataset.test
-  local count = results.predictions.joints.shape[1]
-  if results.split.count ~= count then
-    error(("%s: has predictions of %d samples, the dataset now has %d; name the one it was trained on with --data")
-      :format(run.path, count, results.split.count), 0)
-  end
+  check_sizes(run, results.predictions, results.split)
   return results
 end
 

@@ -96,11 +96,20 @@ local function without_prefix(tensors, prefix)
   return own
 end
 
----The model's arrays in a checkpoint.
+-- Calls object:load(arrays); what it refuses is told of the checkpoint.
+local function load_into(object, load, arrays, saved)
+  local is_loaded, problem = pcall(load, object, arrays)
+  if not is_loaded then
+    error(("%s: does not fit the model: %s; leave the model's configuration keys as they were"):format(saved.path,
+      tostring(problem)), 0)
+  end
+end
+
+---Takes the model's arrays from a checkpoint.
+---@param model table
 ---@param saved Checkpoint
----@return table<string, Array> as load_state_dict takes them
-function stages.weights(saved)
-  return without_prefix(saved.tensors, MODEL)
+function stages.load_weights(model, saved)
+  load_into(model, model.load_state_dict, without_prefix(saved.tensors, MODEL), saved)
 end
 
 local function check_finite(tensors, place)
@@ -135,17 +144,16 @@ function Runner:take_over(entry, index, stage)
     seconds = entry.row.seconds, key = self.sharing[index].key, trained_by = entry.run.path }
   self.evaluations[stage.name] = entry.row
   self.progress:line(("%s: as %s trained it, everything it depends on is the same"):format(stage.name, entry.run.path))
-  return { position = position, tensors = tensors }
+  return { path = entry.path, position = position, tensors = tensors }
 end
 
 -- Makes the stage's object, with the state of a checkpoint where there is one.
 function Runner:prepare(stage, saved)
-  local weights = saved and stages.weights(saved)
-  if weights then self.model:load_state_dict(weights) end
+  if saved then stages.load_weights(self.model, saved) end
   local object = stage.setup(self:context(stage))
   if saved then
-    self.model:load_state_dict(weights)
-    if object.load_state then object:load_state(without_prefix(saved.tensors, STAGE)) end
+    stages.load_weights(self.model, saved)
+    if object.load_state then load_into(object, object.load_state, without_prefix(saved.tensors, STAGE), saved) end
   end
   return object
 end
@@ -310,7 +318,7 @@ function Runner:run_all()
       self:evaluate(stage, object, { batch = plan.batch, seconds = seconds, overall = plan.epochs * plan.steps }, key)
       if key then shared_stages.remember(self.shared, key, self.run, k, stage.name, self.evaluations[stage.name]) end
     else
-      self.model:load_state_dict(stages.weights(saved))
+      stages.load_weights(self.model, saved)
     end
     saved = nil
   end

@@ -15,10 +15,16 @@ Model.__index = Model
 
 function Model:state_dict() return { weight = self.weight, bias = self.bias } end
 
-function Model:load_state_dict(state)
-  self.weight:copy_(state.weight)
-  self.bias:copy_(state.bias)
+local function copy_into(own, state)
+  for name, array in pairs(own) do
+    local given = state[name]
+    local is_same = given and given.dtype == array.dtype and #given == #array and given.shape[1] == array.shape[1]
+    if not is_same then error(("'%s' is missing or of another shape"):format(name), 0) end
+    array:copy_(given)
+  end
 end
+
+function Model:load_state_dict(state) copy_into(self:state_dict(), state) end
 
 function M.build(config)
   local model = setmetatable({ weight = mv.array { 3, 4 }, bias = mv.array { 3 } }, Model)
@@ -75,10 +81,7 @@ end
 
 function Trainer:state() return { moment = self.moment, store = self.store } end
 
-function Trainer:load_state(state)
-  self.moment:copy_(state.moment)
-  self.store:copy_(state.store)
-end
+function Trainer:load_state(state) copy_into(self:state(), state) end
 
 local function setup(ctx)
   return setmetatable({ ctx = ctx, moment = mv.array { 3, 4 }, store = mv.array { 1 } }, Trainer)

@@ -17,6 +17,7 @@ function predicted.has_body(predictions)
   local theta, beta, global = predictions.theta, predictions.beta, predictions.global
   if not theta or not beta then return false end
   local shape = theta.shape
+  if beta.shape[#beta.shape] ~= 10 then return false end
   if #shape == 4 then return shape[3] == 24 and shape[4] == 6 and #beta.shape == 3 end
   return #shape == 3 and shape[2] == 23 and shape[3] == 6 and #beta.shape == 2 and global ~= nil and #global.shape == 3
 end

@@ -4,7 +4,6 @@ local linear = require "mvgraph.linear"
 local mv = require "mvgraph"
 local pose = require "mvgraph.body.pose"
 local predicted = require "mvgraph.body.predicted"
-local tensor = require "mvgraph.tensor"
 
 local motion = {}
 
@@ -46,41 +45,24 @@ local function choose(ids, prefix, k, path)
   return { rows[k] }
 end
 
--- Names of the frames and joints; raises unless the arrays are of as many.
-local function read_names(predictions, metadata, path)
-  local function fail(what)
-    error(("%s/predictions.safetensors: %s; no run writes such a file"):format(path, what), 0)
-  end
-  local joints = predictions.joints
-  if not joints or not metadata.frame_ids or not metadata.joints then fail "holds no joints with names" end
-  local ids, names = mv.json.decode(metadata.frame_ids, "frame_ids"), mv.json.decode(metadata.joints, "joints")
-  local shape = joints.shape
-  if #shape < 3 or #shape > 4 or shape[#shape] ~= 3 or shape[#shape - 1] ~= #names then
-    fail(("its joints have shape %s, not [%d, V, %d, 3]"):format(tensor.format_shape(shape), #ids, #names))
-  end
-  for name, array in pairs(predictions) do
-    if array.shape[1] ~= #ids then fail(("'%s' is not of %d frames"):format(name, #ids)) end
-  end
-  return ids, names
-end
-
 ---@param run RunDirectory
 ---@param given {view: integer?, frame: integer?, only: string?, rate: number?, body: string?} view and frame counted
 ---  from 1; `only` is what names of frames begin with; `body` where the body's file lies now
 ---@return RunMotion
 function motion.read(run, given)
-  local predictions, metadata = run:load_predictions()
-  local ids, names = read_names(predictions, metadata, run.path)
-  local joints, place = predictions.joints, predictions.translation
+  local loaded = run:load_predictions()
+  local predictions, ids = loaded.arrays, loaded.frame_ids
+  local joints = predictions.joints
   local is_seen = #joints.shape == 4
   check_number("view", given.view or 1, is_seen and joints.shape[2] or 1, run.path)
   local rows = choose(ids, given.only or "", given.frame, run.path)
-  local known = given.rate or tonumber(metadata.rate)
+  local known = given.rate or loaded.rate
   local self = setmetatable({
-    name = run.path:match "[^/]*$", run = run, body_path = given.body, predictions = predictions, joint_names = names,
+    name = run.path:match "[^/]*$", run = run, body_path = given.body, predictions = predictions,
+    joint_names = loaded.joints,
     view = is_seen and (given.view or 1) - 1 or nil, rows = rows, count = #rows, ids = {},
     is_single = given.frame ~= nil, rate = known or DEFAULT_RATE, is_rate_known = known ~= nil,
-    has_body = is_seen and predicted.has_body(predictions), has_place = is_seen and place ~= nil and #place.shape == 3,
+    has_body = is_seen and predicted.has_body(predictions), has_place = is_seen and predictions.translation ~= nil,
   }, Motion)
   for i, row in ipairs(rows) do self.ids[i] = ids[row + 1] end
   return self

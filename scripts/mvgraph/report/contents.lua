@@ -15,21 +15,16 @@ local MESH_UNIT <const> = 1e-4 -- metres
 
 local function flat_config(values)
   local rows = {}
-  for i, path in ipairs(config.paths(values)) do
-    local value = values
-    for key in path:gmatch "[^.]+" do value = value[tonumber(key) or key] end
-    rows[i] = { path, config.format(value) }
-  end
+  for i, entry in ipairs(config.entries(values)) do rows[i] = { entry[1], config.format(entry[2]) } end
   return rows
 end
 
 -- Baselines and stages of a finished run; of an unfinished one the stages that were evaluated.
 local function metric_rows(run, records)
-  local rows = {}
-  if mv.file.exists(run.path .. "/metrics.json") then
-    local final = run:read_json "metrics.json"
+  local rows, final = {}, run:read_metrics()
+  if final then
     for _, kind in ipairs { "baselines", "stages" } do
-      for _, row in ipairs(final[kind] or {}) do rows[#rows + 1] = row end
+      for _, row in ipairs(final[kind]) do rows[#rows + 1] = row end
     end
     return rows, true
   end
