@@ -6,10 +6,12 @@ local asf = require "mvgraph.mocap.asf"
 local bvh = require "mvgraph.mocap.bvh"
 local detections = require "datasets.capture.detections"
 local evaluation = require "datasets.capture.evaluation"
+local graph_file = require "mvgraph.graph_file"
 local mv = require "mvgraph"
 local opencv = require "datasets.capture.calibration.opencv"
 local panoptic = require "datasets.capture.calibration.panoptic"
 local qualisys = require "datasets.capture.calibration.qualisys"
+local runs = require "tests.fuzz.runs"
 local weights = require "mvgraph.weights"
 
 local FRAMES <const> = 2 -- of the videos that detections belong to
@@ -28,6 +30,13 @@ local function read_people(path)
   return detections.align(detections.read(path), FRAMES)
 end
 
+local function read_graphs(path)
+  for _, program in ipairs(graph_file.open(path) or {}) do
+    local passes = mv.core.passes()
+    local _, _ = program:graph_text(), program:graph_text(passes[#passes])
+  end
+end
+
 local function read_video(path)
   local video <close> = mv.video.open(path)
   repeat until not video:read()
@@ -43,6 +52,7 @@ end
 ---@field read fun(path: string, folder: string) of a file; reads all that it holds
 ---@field prepare fun(folder: string)? once before, what the reader needs beside it
 
+-- To add a reader, add its entry, and files that it reads to a folder of its name in tests/fuzz/corpus/.
 ---@type table<string, FuzzedReader>
 local entries = {
   ["array.npy"] = { read = read_weights },
@@ -53,12 +63,18 @@ local entries = {
   ["calibration.yml"] = { read = function(path) opencv.read { path } end },
   ["calibration_room.json"] = { read = function(path) panoptic.read { path } end },
   ["camera_000001_keypoints.json"] = { read = function(_, folder) read_people(folder) end },
+  ["checkpoint.safetensors"] = { read = runs.predict, prepare = runs.train },
   ["clip.mp4"] = { read = read_video },
+  ["config.json"] = { read = runs.read, prepare = runs.train },
   ["frames.amc"] = { read = function(path)
     follow(amc.read(path, asf.read "tests/fuzz/corpus/bones.asf/leg.asf", 120))
   end },
+  ["graph.txt"] = { read = read_graphs },
   ["keypoints.json"] = { read = read_people },
+  ["metrics.json"] = { read = runs.read, prepare = runs.train },
+  ["metrics.jsonl"] = { read = runs.read, prepare = runs.train },
   ["picture.png"] = { read = mv.image.read },
+  ["predictions.safetensors"] = { read = runs.read, prepare = runs.train },
   ["reference3d.json"] = { read = function(_, folder) evaluation.read_reference(folder, 1) end },
   ["room.qca.txt"] = { read = function(path) qualisys.read { path } end },
   ["tree.bvh"] = { read = function(path) follow(bvh.read(path, 0.01)) end },
@@ -70,9 +86,9 @@ local readers = { names = {} }
 for name in pairs(entries) do readers.names[#readers.names + 1] = name end
 table.sort(readers.names)
 
--- What Lua says itself; the library says it in words of its own.
-local FAULTS <const> = { "mvgraph/[%w_/]+%.lua:%d", "datasets/[%w_/]+%.lua:%d", "attempt to ", "bad argument ",
-  "stack overflow", "not enough memory" }
+-- What Lua says itself, nearly all of it behind a line of the library's; the library says it in words of its own.
+local FAULTS <const> = { "mvgraph/[%w_/]+%.lua:%d", "datasets/[%w_/]+%.lua:%d", "bad argument #%d",
+  "^not enough memory", ": not enough memory$" }
 
 local function fault_of(message, name, folder)
   if type(message) ~= "string" then return "the error is no text" end
