@@ -297,7 +297,11 @@ end
 
 function Fits:load_state(state, prefix)
   for _, name in ipairs(FIELDS) do
-    self[name]:copy_(state[prefix .. "." .. name])
+    local key = prefix .. "." .. name
+    if not state[key] then
+      error(("fits: '%s' is missing"):format(key), 0)
+    end
+    self[name]:copy_(state[key])
   end
 end
 

@@ -137,15 +137,17 @@ function Experiment:check()
 end
 
 ---@param name string
+---@param where string? the file that has the name, for messages
 ---@return table adapter datasets/<name>.lua
-local function load_adapter(name)
+local function load_adapter(name, where)
+  where = where and where .. ": " or ""
   local found, adapter = pcall(require, "datasets." .. name)
   if found and (type(adapter) ~= "table" or type(adapter.open) ~= "function") then
-    error(("no dataset '%s': what datasets/%s.lua returns has no function `open`"):format(name, name), 0)
+    error(("%sno dataset '%s': what datasets/%s.lua returns has no function `open`"):format(where, name, name), 0)
   end
   if found then return adapter end
   if tostring(adapter):find("module 'datasets." .. name .. "' not found", 1, true) then
-    error(("no dataset '%s': there is no datasets/%s.lua"):format(name, name), 0)
+    error(("%sno dataset '%s': there is no datasets/%s.lua"):format(where, name, name), 0)
   end
   error(adapter, 0)
 end
@@ -159,10 +161,11 @@ end
 
 ---The group of a configuration that holds a dataset's own keys.
 ---@param name string of the dataset
+---@param where string? the file that has the name, for messages
 ---@return string? key nil where it has none
 ---@return table? defaults
-function experiment.dataset_keys(name)
-  local adapter = load_adapter(name)
+function experiment.dataset_keys(name, where)
+  local adapter = load_adapter(name, where)
   if adapter.defaults then return adapter.config_key or name, adapter.defaults end
 end
 
@@ -203,7 +206,7 @@ end
 ---@return table values
 function experiment.check_stored(values, where)
   local known = config.copy(COMMON)
-  local key, own = experiment.dataset_keys(values.dataset)
+  local key, own = experiment.dataset_keys(values.dataset, where)
   if key then known[key] = own end
   for name, value in pairs(values) do
     if known[name] == nil then known[name] = value end
@@ -232,7 +235,8 @@ end
 
 -- The stored configuration of a run that is resumed; what the command line says must agree with it.
 local function stored_configuration(self, run, given)
-  local stored = run:read_config()
+  local stored, path = run:read_config(), run.path .. "/config.json"
+  load_adapter(stored.config.dataset, path)
   if stored.experiment ~= self.name then
     error(("%s: is a run of '%s', not of '%s'"):format(run.path, stored.experiment, self.name), 0)
   end
@@ -242,7 +246,7 @@ local function stored_configuration(self, run, given)
     error(("%s: was started with preset '%s', not '%s'; resume without --preset or start a new run"):format(
       run.path, tostring(stored.preset), given.preset), 0)
   end
-  local values = config.merge(self:resolve(unasked, ""), stored.config, run.path .. "/config.json")
+  local values = config.merge(self:resolve(unasked, ""), stored.config, path)
   local key, was, now = config.difference(values, self:resolve(asked, "", values))
   if key then
     error(("%s: was started with %s = %s, not %s; resume without it or start a new run"):format(run.path, key,

@@ -28,9 +28,8 @@ local function stored_values(made, saved)
   if not is_read or type(stored) ~= "table" or type(stored.dataset) ~= "string" then
     error(saved.path .. ": its configuration cannot be read; another version of this program wrote it: train again", 0)
   end
-  local is_known, defaults = pcall(made.resolve, made, { set = { "dataset=" .. stored.dataset } }, "")
-  if not is_known then error(("%s: %s"):format(saved.path, defaults), 0) end
-  return config.merge(defaults, stored, saved.path)
+  experiment.dataset_keys(stored.dataset, saved.path)
+  return config.merge(made:resolve({ set = { "dataset=" .. stored.dataset } }, ""), stored, saved.path)
 end
 
 -- What the model was trained with, on other footage: keys of the dataset are its defaults, and no view is taken away.

@@ -46,7 +46,7 @@ function METHODS:write(array)
   local given = array.shape
   if tensor.format_shape(given) ~= tensor.format_shape(self.shape) then
     error(("%s is %s, the array written to it %s"):format(self:path(), tensor.format_shape(self.shape),
-      tensor.format_shape(given)), 2)
+      tensor.format_shape(given)), 0)
   end
   self.handle:write(array)
 end
