@@ -43,7 +43,8 @@ local function check_sizes(run, predictions, split)
   end
   local own_views, keypoints = split.keypoints.shape[2], split.keypoints.shape[3]
   local reprojection = predictions.reprojection and predictions.reprojection.shape
-  if views and views ~= own_views or reprojection and (reprojection[2] ~= own_views or reprojection[3] ~= keypoints) then
+  local is_other = reprojection and (reprojection[2] ~= own_views or reprojection[3] ~= keypoints)
+  if is_other or views and views ~= own_views then
     error(("%s/predictions.safetensors: of other views or keypoints than the dataset, which has %d of %d; name the "
       .. "one it was trained on with --data"):format(run.path, own_views, keypoints), 0)
   end

@@ -10,6 +10,7 @@ local graph_file = require "mvgraph.graph_file"
 local mv = require "mvgraph"
 local opencv = require "datasets.capture.calibration.opencv"
 local panoptic = require "datasets.capture.calibration.panoptic"
+local pose_mixture = require "mvgraph.pose_mixture"
 local qualisys = require "datasets.capture.calibration.qualisys"
 local runs = require "tests.fuzz.runs"
 local weights = require "mvgraph.weights"
@@ -74,6 +75,7 @@ local entries = {
   ["metrics.json"] = { read = runs.read, prepare = runs.train },
   ["metrics.jsonl"] = { read = runs.read, prepare = runs.train },
   ["picture.png"] = { read = mv.image.read },
+  ["pose_prior.npz"] = { read = pose_mixture.read },
   ["predictions.safetensors"] = { read = runs.read, prepare = runs.train },
   ["reference3d.json"] = { read = function(_, folder) evaluation.read_reference(folder, 1) end },
   ["room.qca.txt"] = { read = function(path) qualisys.read { path } end },

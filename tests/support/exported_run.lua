@@ -54,7 +54,8 @@ function exported_run.make(change)
     joints = mv.json.encode(exported_run.JOINTS) }
   if change then change(arrays, metadata) end
   mv.file.make_directory(path)
-  mv.file.write(path .. "/config.json", "{}")
+  mv.file.write(path .. "/config.json", mv.json.encode {
+    experiment = "lifted", config = { dataset = "none", path = "", seed = 0 } })
   mv.safetensors.save(path .. "/predictions.safetensors", arrays, metadata)
   return path, arrays, truth
 end
