@@ -121,7 +121,10 @@ static int graph_read(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length), *file = luaL_checkstring(L, 2);
   mvg_text_source source = {.file = file, .first_line = (uint32_t)luaL_optinteger(L, 3, 1)};
-  if (strlen(text) != length) return luaL_error(L, "%s: this is no text: it has a zero byte", file);
+  if (strlen(text) != length) {
+    mvg_lua_check(L,
+                  MVG_ERROR(MVG_INVALID_ARGUMENT, "%s: this is no text: it has a zero byte", file));
+  }
   lua_settop(L, 4);
   mvg_lua_graph *handle = mvg_lua_push_graph_handle(L);
   operator_list list = {0};

@@ -37,10 +37,12 @@ local function read_lines(text, path)
     if open and rest:find "^[%a_][%w_.-]*%s*:" then
       refuse_open()
     elseif open then
-      open.text = open.text .. " " .. rest
-      open = not rest:find "%]$" and open or nil
+      open.parts[#open.parts + 1] = rest
+      if rest:find "%]$" then
+        open.text, open = table.concat(open.parts, " "), nil
+      end
     elseif rest ~= "" and not rest:find "^[%%#]" and rest ~= "---" and rest ~= "..." then
-      local line = { number = number, indent = #indent, text = rest }
+      local line = { number = number, indent = #indent, text = rest, parts = { rest } }
       lines[#lines + 1] = line
       open = rest:find "^[^\"']*%[" and not rest:find "%]$" and line or nil
     end

@@ -8,7 +8,7 @@
 local camera = require "datasets.capture.calibration.camera"
 local fail = require "datasets.capture.fail"
 local file_storage = require "datasets.capture.calibration.file_storage"
-local mv = require "mvgraph"
+local read_text = require "datasets.capture.calibration.text"
 
 local opencv = {}
 
@@ -85,7 +85,7 @@ end
 function opencv.read(paths)
   local cameras, shared = {}, nil
   for _, path in ipairs(paths) do
-    local values = file_storage.parse(mv.file.read(path), path)
+    local values = file_storage.parse(read_text(path), path)
     local stem = path:match "([^/]+)%.[^./]*$"
     if stem == "intri" or stem == "extri" then
       shared = shared or {}

@@ -4,32 +4,39 @@
 
 local camera = require "datasets.capture.calibration.camera"
 local fail = require "datasets.capture.fail"
-local mv = require "mvgraph"
+local read_text = require "datasets.capture.calibration.text"
 
 local toml = {}
 
 -- The tables of a text, values as they are written: { [table] = { [key] = text } }, and the tables' names in order.
 -- Tables, keys, and values that end where their brackets close.
 local function read_tables(text, path)
-  local tables, order, current, key, number = {}, {}, {}, nil, 0
+  local tables, order, number = { [""] = {} }, {}, 0
+  local current = tables[""] -- until the first header
+  local key, parts, open -- of the value that is being read: its name, its lines and how many brackets are open
   for line in text:gmatch "([^\r\n]*)\r?\n?" do
     number = number + 1
     line = line:gsub("^%s+", ""):gsub("%s*#[^\"']*$", ""):gsub("%s+$", "")
     local header = line:match "^%[([^%[%]]+)%]$"
     local name, value = line:match "^([%w_%-]+)%s*=%s*(.+)$"
     if key then
-      current[key] = current[key] .. " " .. line
+      parts[#parts + 1] = line
     elseif header then
       current = {}
       order[#order + 1], tables[header] = header, current
     elseif name then
-      key, current[name] = name, value
+      key, parts, open = name, { value }, 0
     elseif line ~= "" then
       fail(path, "line " .. number, "neither a table nor a key", "write [camera] and rotation = [x, y, z]")
     end
-    local _, opened = (key and current[key] or ""):gsub("%[", "")
-    local _, closed = (key and current[key] or ""):gsub("%]", "")
-    key = opened > closed and key or nil
+    if key then
+      open = open + select(2, parts[#parts]:gsub("%[", "")) - select(2, parts[#parts]:gsub("%]", ""))
+      current[key] = open <= 0 and table.concat(parts, " ") or nil
+      key = open > 0 and key or nil
+    end
+  end
+  if key then
+    fail(path, nil, ("the brackets of '%s' are never closed"):format(key), "export the calibration again")
   end
   return tables, order
 end
@@ -50,7 +57,7 @@ end
 ---@return CalibratedCamera[]
 function toml.read(paths)
   local path, cameras = paths[1], {}
-  local tables, order = read_tables(mv.file.read(path), path)
+  local tables, order = read_tables(read_text(path), path)
   for _, header in ipairs(order) do
     local values = tables[header]
     if values.rotation then

@@ -39,7 +39,7 @@ function numpy_file.read(bytes, file)
   if #header < length then fail "the file ends within its header" end
   local dtype = header:match "'descr':%s*'([^']*)'"
   local order, dims = header:match "'fortran_order':%s*(%a+)", header:match "'shape':%s*%(([%d,%s]*)%)"
-  if not dtype then fail("its elements are records: %s", header:match "'descr':[^}]*" or "no descr") end
+  if not dtype then fail("its elements are records: %s", (header:match "'descr':[^}]*" or "no descr"):sub(1, 60)) end
   if dtype:find "O" then fail "it holds Python objects, which are never made" end
   if not dims or (order ~= "True" and order ~= "False") then fail "its header has no shape or order" end
   local shape = {}
