@@ -77,13 +77,12 @@ end
 ---@param path string? where its file lies now, when it has moved
 ---@return Body
 function body.of_run(run, path)
-  local key = "body"
-  local recorded = outside_files.of_run(run)[key]
+  local recorded = outside_files.of_run(run).body
   if not recorded and path then
     error(run.path .. ": its bodies are generated ones; leave --body out", 0)
   end
   if not recorded then return body.generate() end
-  outside_files.check(run.path, key, recorded, path or recorded.path)
+  outside_files.check(run.path, "body", recorded, path or recorded.path)
   return file.read(path or recorded.path)
 end
 

@@ -35,8 +35,8 @@ end
 ---@param path string where it lies now
 function outside_files.check(whose, key, was, path)
   if read_digest(key, path, whose) ~= was.digest then
-    error(("%s, %s: %s is not the file of that name when the run began%s; name that one"):format(whose, key, path,
-      path ~= was.path and ", " .. was.path or ""), 0)
+    error(("%s, %s: %s does not hold what %s held when the run began; name that file, or put it back"):format(whose,
+      key, path, path ~= was.path and was.path or "it"), 0)
   end
 end
 

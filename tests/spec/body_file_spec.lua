@@ -3,6 +3,7 @@ local t = require "spec"
 local mv = require "mvgraph"
 package.path = "tests/support/?.lua;" .. package.path
 local body_fixture = require "body_fixture"
+local command = require "command"
 local numpy_file = require "mvgraph.weights.numpy_file"
 local posing = require "mvgraph.body.pose"
 local regressor = require "mvgraph.body.regressor"
@@ -31,10 +32,19 @@ local function points_of(body, names)
   return shaped:points(vertices, positions, names)
 end
 
-for _, kind in ipairs { "pickle", "python_3", "npz" } do
+-- What `mvgraph import` makes of a pickle.
+local function import(path)
+  local out = path:gsub("%.pkl$", ".safetensors")
+  local _, code, problem = command.run("import", path, "--out", out)
+  t.equal({ problem, code }, { nil, 0 })
+  return out
+end
+
+for _, kind in ipairs { "pickle", "python_3", "npz", "safetensors" } do
   t.test("a body from a file moves as the one it was made of: " .. kind, function()
     local path = ("%s/%s.%s"):format(folder, kind, kind == "npz" and "npz" or "pkl")
     body_fixture.write(path, arrays, kind)
+    if kind == "safetensors" then path = import(path) end
     local body = mv.body.open(path)
     t.equal({ body.vertex_count, body.face_count, body.parents }, { 6890, 13776, generated.parents })
     local wanted = points_of(generated, NAMES)

@@ -151,16 +151,17 @@ t.test("a run with SMPLify's own prior goes on with the same one", function()
   t.equal(json(out .. "/config.json").files["smplify.prior"].path, path)
   core.file.remove(out .. "/metrics.json")
   write(0.25)
-  refused("mixture, smplify.prior: .*gmm_08.npz is not the file of that name when the run began", "run",
+  refused("mixture, smplify.prior: .*gmm_08.npz does not hold what it held when the run began", "run",
     "models/cmanet.lua", "--resume", "--out", out)
 end)
 
 t.test("another body, or none, is refused", function()
   local folder = trained()
-  local another = "run, body: .*other.npz is not the file of that name when the run began, .*SMPL_NEUTRAL.pkl"
+  local another = "run, body: .*other.npz does not hold what .*SMPL_NEUTRAL.pkl held when the run began"
   refused(another, "report", folder, "--body", OTHER)
   refused(another, "export", folder, "--format", "glb", "--body", OTHER, "--out", root .. "/x.glb")
-  refused("02%-inter%-view.safetensors, body: .*other.npz is not the file of that name when the run began", "predict",
+  refused("02%-inter%-view.safetensors, body: .*other.npz does not hold what "
+    .. ".*SMPL_NEUTRAL.pkl held when the run began", "predict",
     "models/cmanet.lua", "--checkpoint", folder, "--body", OTHER)
   refused("02%-inter%-view.safetensors: body was .*SMPL_NEUTRAL.pkl; name it again", "predict", "models/cmanet.lua",
     "--checkpoint", folder, "--set", "body=")
@@ -177,6 +178,6 @@ t.test("another body, or none, is refused", function()
     root .. "/x.glb")
   core.file.write(BODY, "no body")
   core.file.remove(folder .. "/metrics.json")
-  refused("run, body: .*SMPL_NEUTRAL.pkl is not the file of that name when the run began; name that one", "run",
+  refused("run, body: .*SMPL_NEUTRAL.pkl does not hold what it held when the run began; name that file", "run",
     "models/cmanet.lua", "--resume", "--out", folder)
 end)
