@@ -14,6 +14,8 @@ local COLUMNS <const> = { -- field, name, unit, format; group and name in a pape
   { "pa_pck150", "PA-PCK@150", "%", "%.1f", "Rigid alignment", "PCK $\\uparrow$" },
   { "pa_auc", "PA-AUC", "%", "%.1f", "Rigid alignment", "AUC $\\uparrow$" },
   { "pa_mpjpe_mm", "PA-MPJPE", "mm", "%.1f", "Rigid alignment", "MPJPE $\\downarrow$" },
+  { "pss50", "PSS@50", "%", "%.1f", "Structure", "PSS@50 $\\uparrow$" },
+  { "pss100", "PSS@100", "%", "%.1f", "Structure", "PSS@100 $\\uparrow$" },
   { "seconds", "time", "s", "%.0f", "Training", "seconds" },
 }
 

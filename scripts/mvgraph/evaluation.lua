@@ -1,6 +1,7 @@
 -- From predictions to numbers: matches joints by name, asks mvgraph.metrics. References are read here and nowhere else
 -- in a run.
 local mv = require "mvgraph"
+local pose_structure = require "mvgraph.pose_structure"
 
 local evaluation = {}
 
@@ -151,12 +152,59 @@ function evaluation.score(predictions, joint_names, split, root)
   return row, errors, each.joints
 end
 
+-- Poses of a split's reference as the views see them, [n V, J, 3].
+local function seen_reference(split, columns, is_per_view)
+  local reference = select(split.reference, columns)
+  if not is_per_view then return reference end
+  return expand_views(reference, split.reference_rotation, split.keypoints.shape[2])
+end
+
+local known_clusters = setmetatable({}, { __mode = "k" }) -- by split
+
+local function clusters_of(split, k, columns, is_per_view, root)
+  local own = known_clusters[split] or {}
+  known_clusters[split] = own
+  local key = ("%d/%s/%s"):format(k, is_per_view, table.concat(columns, ","))
+  own[key] = own[key] or pose_structure.clusters(seen_reference(split, columns, is_per_view), k, root)
+  return own[key]
+end
+
+---Pose Structure Scores, on clusters of the reference poses of training where it has any, else of the split itself.
+---@param predictions table<string, Array> as of score
+---@param joint_names string[] of predictions.joints
+---@param split table of a dataset
+---@param training table its training split
+---@param counts integer[] numbers of clusters K
+---@return table<string, number> percent by "pssK"; none where the split has no reference that views can be turned to
+function evaluation.structure(predictions, joint_names, split, training, counts)
+  local scores, is_per_view = {}, #predictions.joints.shape == 4
+  if not split.reference or is_per_view and not split.reference_rotation then return scores end
+  local names, from, to = match(joint_names, split.reference_joints)
+  local root = {}
+  for i, name in ipairs(names) do
+    if name == "left_hip" or name == "right_hip" then root[#root + 1] = i - 1 end
+  end
+  if #root < 2 then return scores end
+  local clustered = training.reference and training or split
+  local shape = predictions.joints.shape
+  local joints = is_per_view and predictions.joints:reshape { shape[1] * shape[2], shape[3], 3 } or predictions.joints
+  local reference = seen_reference(split, to, is_per_view)
+  if is_per_view then skip_missing(reference, split.keypoints) end
+  for _, k in ipairs(counts) do
+    local centres = clusters_of(clustered, k, to, is_per_view, root)
+    scores["pss" .. k] = centres and pose_structure.score(select(joints, from), reference, centres, root)
+  end
+  return scores
+end
+
 ---How metrics are shown: field, name, unit, format.
 evaluation.COLUMNS = {
   { "mpjpe_mm", "MPJPE", "mm", "%.1f" },
   { "pa_mpjpe_mm", "PA-MPJPE", "mm", "%.1f" },
   { "pck150", "PCK@150", "%", "%.1f" },
   { "auc", "AUC", "%", "%.1f" },
+  { "pss50", "PSS@50", "%", "%.1f" },
+  { "pss100", "PSS@100", "%", "%.1f" },
   { "reprojection_px", "reprojection", "px", "%.2f" },
   { "seconds", "time", "s", "%.1f" },
 }

@@ -22,6 +22,7 @@
 --                                                          -- has `predict` and `joints` as a stage's
 --   M.joints = { "pelvis", ... }                           -- names of predicted joints; default: the object's
 --   M.root = "pelvis"                                      -- joint that MPJPE aligns
+--   M.pose_structure = { 50, 100 }                         -- clusters of Pose Structure Scores; default: none
 --   M.changes = "configuration"                            -- of an ablation: it changes nothing else of its model
 --   M.files = { "body" }                                   -- keys that name files from outside; a run goes on with the
 --                                                          -- same ones alone. Predicted bodies are those of `body`
@@ -73,7 +74,7 @@ local COMMON <const> = {
 }
 
 local FIELDS <const> = { "name", "config", "presets", "variants", "dataset", "build", "stages", "baselines", "joints",
-  "root", "changes", "initialise", "files" }
+  "root", "pose_structure", "changes", "initialise", "files" }
 local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
 ---@class Experiment
@@ -315,6 +316,8 @@ function experiment.evaluate_stage(runner, stage, object, trained, key)
     trained.batch)
   local names = joint_names(self, object)
   local row, errors = evaluation.score(predictions, names, split, self.root)
+  for field, percent in pairs(evaluation.structure(predictions, names, split, runner.dataset.train,
+    self.pose_structure or {})) do row[field] = percent end
   row.name, row.seconds = stage.name, trained.seconds
   if errors then predictions.error = mv.array.from(errors, { #errors }) end
   mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {

@@ -1,11 +1,15 @@
 // Tables: results of stages, errors of joints and actions, configurations.
 
-const LOWER_IS_BETTER = { mpjpe_mm: true, pa_mpjpe_mm: true, reprojection_px: true, pck150: false, auc: false };
+const LOWER_IS_BETTER = {
+  mpjpe_mm: true, pa_mpjpe_mm: true, reprojection_px: true, pck150: false, auc: false, pss50: false, pss100: false,
+};
 const DEFINITIONS = {
   mpjpe_mm: "mean distance of predicted and reference joints once their roots lie on each other; lower is better",
   pa_mpjpe_mm: "the same once the pose is moved, turned and scaled onto the reference (Procrustes); lower is better",
   pck150: "share of joints that are less than 150 mm off, roots on each other; higher is better",
   auc: "that share averaged over thresholds of 0, 5, ..., 150 mm; higher is better",
+  pss50: "share of poses in the same of 50 clusters of poses as the reference (Pose Structure Score); higher is better",
+  pss100: "the same with 100 clusters; higher is better",
   reprojection_px: "mean distance of reprojected and surely detected keypoints, pixels of the crop; lower is better",
 };
 
