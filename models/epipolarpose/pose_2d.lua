@@ -27,7 +27,7 @@ function Pose2D:train_begin()
 end
 
 function Pose2D:losses(given)
-  return { loss = stage.loss(self:volume(given.images), given.targets, 2) }
+  return { loss = stage.loss(self:volume(given.images), given.targets, 2, self.config.loss_scale) }
 end
 
 ---A flat pose: nobody has told this branch what depth is.
@@ -48,7 +48,7 @@ return {
     epochs = epochs,
     lr = lr,
     setup = function(ctx)
-      return stage.new(Pose2D, ctx, ctx.model.pose_2d, ctx.config.pose_2d.lr)
+      return stage.new(Pose2D, ctx, { branch = ctx.model.pose_2d, lr = ctx.config.pose_2d.lr })
     end,
   },
 }

@@ -72,7 +72,7 @@ function Pose3D:epoch_begin(epoch)
 end
 
 function Pose3D:losses(given)
-  return { loss = stage.loss(self:volume(given.images), given.targets, 3) }
+  return { loss = stage.loss(self:volume(given.images), given.targets, 3, self.config.loss_scale) }
 end
 
 local epochs, lr = stage.schedule "pose_3d"
@@ -85,7 +85,7 @@ return {
     epochs = epochs,
     lr = lr,
     setup = function(ctx)
-      return stage.new(Pose3D, ctx, ctx.model.pose_3d, ctx.config.pose_3d.lr)
+      return stage.new(Pose3D, ctx, { branch = ctx.model.pose_3d, lr = ctx.config.pose_3d.lr })
     end,
   },
 }

@@ -9,7 +9,7 @@ local F, ops = mv.F, mv.ops
 local stage = {}
 
 ---@class EpipolarPoseStage: TrainingStage
----@field branch Module that is trained and predicts
+---@field branch Module that predicts
 ---@field targets Array of the training split, see camera_space.to_target, [n, N, K, 4]
 local Stage = training.class "epipolarpose"
 
@@ -42,10 +42,10 @@ end
 
 ---@param class table of training.class
 ---@param ctx Context
----@param branch Module of the model that is trained and predicts
----@param lr number
-function stage.new(class, ctx, branch, lr)
-  local self = setmetatable({ branch = branch, trained = branch }, class)
+---@param settings table branch: of the model, which predicts; lr; trained: module, default the branch; sees: shapes of
+---  what its steps see besides targets, default pictures
+function stage.new(class, ctx, settings)
+  local self = setmetatable({ branch = settings.branch, trained = settings.trained or settings.branch }, class)
   self.ctx, self.model, self.config, self.data = ctx, ctx.model, ctx.config, ctx.dataset
   self.anatomy = ctx.model.anatomy
   self.joints = self.anatomy.joints -- names of the predicted joints, for the runner
@@ -53,8 +53,10 @@ function stage.new(class, ctx, branch, lr)
   local b, n = images[1], images[2]
   if not ctx.is_predicting then
     self.targets = mv.array { self.data.train.count, n, #self.joints, 4 } -- none, until train_begin makes them
-    local optimizer = mv.optim.Adam(branch:parameters(), { lr = lr, weight_decay = config.weight_decay })
-    self:compile_step(optimizer, { images = images, targets = { b, n, #self.joints, 4 } }, { seed = config.seed })
+    local optimizer = mv.optim.Adam(self.trained:parameters(), { lr = settings.lr, weight_decay = config.weight_decay })
+    local shapes = { targets = { b, n, #self.joints, 4 } }
+    for name, shape in pairs(settings.sees or { images = images }) do shapes[name] = shape end
+    self:compile_step(optimizer, shapes, { seed = config.seed })
   end
   self:compile_prediction { images = images, intrinsics = { b, n, 3 } }
   return self
@@ -72,10 +74,12 @@ end
 ---@param volume Tensor V, [n, K, 3]
 ---@param targets Tensor [B, N, K, 4]
 ---@param axes integer 3, or 2: x and y alone
+---@param scale number how many units a crop has: the loss is linear from one on
 ---@return Tensor
-function stage.loss(volume, targets, axes)
+function stage.loss(volume, targets, axes, scale)
   local target, weights = camera_space.to_volume(targets:reshape { volume.shape[1], volume.shape[2], 4 })
-  local distance = F.smooth_l1_loss(volume:slice(2, 0, axes), target:slice(2, 0, axes), { reduction = "none" })
+  local distance = F.smooth_l1_loss(volume:slice(2, 0, axes) * scale, target:slice(2, 0, axes) * scale,
+    { reduction = "none" })
   return (distance * weights):sum() / (axes * ops.maximum(weights:sum(), 1))
 end
 

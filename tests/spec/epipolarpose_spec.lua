@@ -181,9 +181,9 @@ end)
 
 t.test("the middle of a voxel is where its heatmap says", function()
   t.needs_device(core)
-  local config = M:resolve({ preset = "tiny", set = { "encoder.width=8", "deconvolutions=[8,8,8]" } }, "tiny")
+  local config = M:resolve({ preset = "tiny", set = { "encoder.width=8", "deconvolutions=[8,8]" } }, "tiny")
   local branch = PoseBranch(config, 2):eval()
-  local last = branch.head["9"]
+  local last = branch.head["6"]
   last.weight:write(mv.array(last.weight.shape))
   local bias = mv.array { 2 * 16 }
   bias[4], bias[16 + 16] = 60, 60 -- voxel 3 of the first joint, 15 of the second
@@ -200,10 +200,21 @@ t.test("the loss counts what is known and nothing else", function()
   local volume = mv.array.from({ 0.25, 0.125, 0.3, 0.4, 0.4, 0.4 }, { 1, 2, 3 })
   local out = mv.program("loss", {}, function()
     local given = mv.ops.constant(volume)
-    return { all = stage.loss(given, mv.ops.constant(targets), 3), flat = stage.loss(given, mv.ops.constant(targets),
-      2) }
+    local wanted = mv.ops.constant(targets)
+    return { all = stage.loss(given, wanted, 3, 1), flat = stage.loss(given, wanted, 2, 1),
+      linear = stage.loss(given, wanted, 3, 10) }
   end) {}
-  t.near({ out.all[1], out.flat[1] }, { 0.5 * 0.2 ^ 2 / 3, 0 }, 1e-6)
+  t.near({ out.all[1], out.flat[1], out.linear[1] }, { 0.5 * 0.2 ^ 2 / 3, 0, (2 - 0.5) / 3 }, 1e-6)
+end)
+
+t.test("the refinement unit begins with poses as they are", function()
+  t.needs_device(core)
+  local unit = require("epipolarpose.refinement").Unit({ hidden = 8, dropout = 0.1 }, 2):eval()
+  local volume = mv.array.from({ 0.1, -0.2, 0.3, 0.4, 0, -0.5 }, { 1, 2, 3 })
+  local out = mv.program("unit", { volume = { shape = { 1, 2, 3 } } }, function(given)
+    return { volume = unit(given.volume) }
+  end) { volume = volume }
+  t.equal(out.volume:totable(), volume:totable())
 end)
 
 -- ---- batches and weights ----
@@ -227,10 +238,10 @@ end)
 
 t.test("a ResNet's weights in a file are where the 2D branch begins", function()
   t.needs_device(core)
-  local set = { "encoder.width=8", "deconvolutions=[8,8,8]" }
+  local set = { "encoder.width=8", "deconvolutions=[8,8]" }
   local config = M:resolve({ preset = "tiny", set = set }, "tiny")
   local path = core.temporary_directory() .. "/resnet.safetensors"
-  local trained = mv.nn.ResNet("BasicBlock", { 1, 1, 1, 1 }, { width = 8, num_classes = 10 })
+  local trained = mv.nn.ResNet("BasicBlock", { 1, 1, 1, 1 }, { width = 8, num_classes = 10, pool = false })
   mv.safetensors.save(path, trained:state_dict())
   config.encoder_weights = path
   local model = M.build(config, { skeleton = SKELETON })

@@ -14,11 +14,13 @@ local options = require "mvgraph.core.options"
 local PoseResNet = module.class("PoseResNet")
 
 ---@param outputs integer maps C: joints, or joints times depths
----@param given table? block "Bottleneck", layers { 3, 4, 6, 3 }, width 64: of the ResNet, here ResNet-50's; channels
----  { 256, 256, 256 } of the transposed convolutions, each of which doubles the map's side
+---@param given table? block "Bottleneck", layers { 3, 4, 6, 3 }, width 64, pool true: of the ResNet, here ResNet-50's;
+---  channels { 256, 256, 256 } of the transposed convolutions, each of which doubles the map's side
 function PoseResNet:__init(outputs, given)
-  local chosen = options.read("PoseResNet", given, { block = "Bottleneck", width = 64 }, { "layers", "channels" })
-  self.body = ResNet(chosen.block, chosen.layers or { 3, 4, 6, 3 }, { num_classes = 0, width = chosen.width })
+  local chosen = options.read("PoseResNet", given, { block = "Bottleneck", width = 64, pool = true },
+    { "layers", "channels" })
+  self.body = ResNet(chosen.block, chosen.layers or { 3, 4, 6, 3 }, { num_classes = 0, width = chosen.width,
+    pool = chosen.pool })
   local layers, from = {}, self.body.out_channels
   for _, channels in ipairs(chosen.channels or { 256, 256, 256 }) do
     layers[#layers + 1] = conv.ConvTranspose2d(from, channels, 4, { stride = 2, padding = 1, bias = false })
@@ -31,7 +33,7 @@ function PoseResNet:__init(outputs, given)
 end
 
 ---@param images Tensor [B, 3, H, W]
----@return Tensor [B, C, H/4, W/4]
+---@return Tensor [B, C, H/4, W/4] with three transposed convolutions
 function PoseResNet:forward(images)
   return self.head(self.body:forward_features(images))
 end

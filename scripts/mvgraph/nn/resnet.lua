@@ -89,12 +89,14 @@ local ResNet = module.class("ResNet")
 
 local DEFAULTS <const> = {
   num_classes = 1000, zero_init_residual = false, groups = 1, width_per_group = 64, in_channels = 3, width = 64,
+  pool = true,
 }
 
 ---@param block "BasicBlock"|"Bottleneck"|table
 ---@param layers integer[] blocks in each of four stages
 ---@param given table? num_classes 1000 (0: no head), zero_init_residual false, groups 1, width_per_group 64,
----  replace_stride_with_dilation { false, false, false }, in_channels 3, width 64 of the first stage
+---  replace_stride_with_dilation { false, false, false }, in_channels 3, width 64 of the first stage, pool true: the
+---  first stage begins with max pooling; without it the maps of small pictures are twice as large
 function ResNet:__init(block, layers, given)
   local chosen = options.read("ResNet", given, DEFAULTS, { "replace_stride_with_dilation" })
   local class = type(block) == "string" and BLOCKS[block] or block
@@ -104,7 +106,7 @@ function ResNet:__init(block, layers, given)
   if #layers ~= 4 then error(("ResNet: layers should be four numbers, got %d"):format(#layers), 0) end
   local dilates = chosen.replace_stride_with_dilation or { false, false, false }
   self.block_options = { groups = chosen.groups, base_width = chosen.width_per_group }
-  self.in_planes, self.dilation = chosen.width, 1
+  self.in_planes, self.dilation, self.pool = chosen.width, 1, chosen.pool
   self.conv1 = conv(chosen.in_channels, chosen.width, 7, { stride = 2 })
   self.bn1 = BatchNorm2d(chosen.width)
   for i, count in ipairs(layers) do
@@ -146,10 +148,10 @@ function ResNet:zero_residuals()
 end
 
 ---@param images Tensor [B, 3, H, W]
----@return Tensor map of the last stage, [B, C, H/32, W/32]
+---@return Tensor map of the last stage, [B, C, H/32, W/32]; H/16, W/16 without pooling
 function ResNet:forward_features(images)
   local x = ops.relu(self.bn1(self.conv1(images))) -- [B, 64, H/2, W/2]
-  x = ops.max_pool2d(x, 3, { stride = 2, padding = 1 }) -- [B, 64, H/4, W/4]
+  if self.pool then x = ops.max_pool2d(x, 3, { stride = 2, padding = 1 }) end -- [B, 64, H/4, W/4]
   return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 end
 

@@ -4,7 +4,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock
 
 MEMORY_FORMAT = torch.channels_last
-JOINTS, DEPTH, WIDTH, METRES = 25, 16, 32, 2.0
+JOINTS, DEPTH, WIDTH, METRES, SCALE = 25, 16, 16, 2.0, 64
 
 
 def make_layer(inputs, outputs, stride):
@@ -19,20 +19,19 @@ class Body(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, WIDTH, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(WIDTH)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
         self.layer1 = make_layer(WIDTH, WIDTH, 1)
         self.layer2 = make_layer(WIDTH, 2 * WIDTH, 2)
         self.layer3 = make_layer(2 * WIDTH, 4 * WIDTH, 2)
         self.layer4 = make_layer(4 * WIDTH, 8 * WIDTH, 2)
 
     def forward(self, x):
-        x = self.maxpool(self.bn1(self.conv1(x)).relu())
+        x = self.bn1(self.conv1(x)).relu()
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
 
 def make_head():
     layers, width = [], 8 * WIDTH
-    for _ in range(3):
+    for _ in range(2):
         layers += [nn.ConvTranspose2d(width, 64, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
         width = 64
     return nn.Sequential(*layers, nn.Conv2d(width, JOINTS * DEPTH, 1))
@@ -59,7 +58,7 @@ class Network(nn.Module):
         targets = given["targets"].reshape(-1, JOINTS, 4)
         volume = targets[..., :3] / torch.tensor([2, 2, METRES])
         weights = targets[..., 3:] * (volume.abs().amax(2, keepdim=True) < 0.5)
-        distance = nn.functional.smooth_l1_loss(found, volume, reduction="none")
+        distance = nn.functional.smooth_l1_loss(found * SCALE, volume * SCALE, reduction="none")
         return (distance * weights).sum() / (3 * weights.sum().clamp(min=1))
 
 
