@@ -66,23 +66,53 @@ function detector.mean_length(points)
   return sum / count
 end
 
+-- Stores of fits to single views of samples, at most SAMPLES of them, and to all views, with the offsets.
+local function new_fits(self)
+  local wanted, shared, n = self.config.smplify, self.shared, self.data.views
+  local samples = spread_samples(self.data.train.count)
+  local offsets, layer = mv.keypoint_offsets.new(shared.skeleton), mv.smpl.layer(shared.layer.body)
+  layer:offset_keypoints(shared.skeleton, offsets)
+  local is_learning = wanted.offsets > 0
+  return samples, offsets, fits.configured(self.config, shared, #samples * n, 1, { batch = #samples * n }),
+    fits.configured(self.config, shared, #samples, n, {
+      layer = layer, batch = #samples, learned = is_learning and offsets or nil,
+      iterations = { camera = 0, body = is_learning and wanted.offsets or wanted.inter_view },
+    })
+end
+
+---Makes the programs of fit_together, for `mvgraph plan` to count.
+---@param self table a stage: data, config, shared
+function detector.make_programs(self)
+  local _, _, single, joint = new_fits(self)
+  single:fitter()
+  joint:fitter()
+end
+
+---@class TogetherFitted
+---@field samples integer[] zero-based
+---@field fits Fits of these samples to all of their views
+---@field offsets Array metres of the rest pose, [K, 3]
+
+---Fits bodies to all views of samples, and the offsets, where any are learnt, to all bodies.
+---@param self table a stage: data, config, shared
+---@param report fun(done: integer, total: integer)?
+---@return TogetherFitted
+function detector.fit_together(self, report)
+  local samples, offsets, single, joint = new_fits(self)
+  local train, n = self.data.train, self.data.views
+  local keypoints, crop = train.keypoints:gather(samples), train.camera:gather(samples)
+  local rows = #samples * n
+  single:round({ keypoints = keypoints:reshape { rows, 1, -1, 3 }, crop = crop:reshape { rows, 1, 3 } },
+    function(chosen) return single:facing_starts(chosen) end, report)
+  joint:round({ keypoints = keypoints, crop = crop }, function(chosen) return { single:join(chosen, n) } end, report)
+  return { samples = samples, fits = joint, offsets = offsets:read() }
+end
+
 ---@param self table a stage: data, config, shared
 ---@param report fun(done: integer, total: integer)?
 ---@return Array metres of the rest pose, [K, 3]
 function detector.learn_offsets(self, report)
-  local wanted, train, shared, n = self.config.smplify, self.data.train, self.shared, self.data.views
-  local indices = spread_samples(train.count)
-  local count, keypoints = #indices, train.keypoints:gather(indices)
-  local crop, k = train.camera:gather(indices), keypoints.shape[3]
-  local single = fits.configured(self.config, shared, count * n, 1, { batch = count * n })
-  single:round({ keypoints = keypoints:reshape { count * n, 1, k, 3 }, crop = crop:reshape { count * n, 1, 3 } },
-    function(chosen) return single:facing_starts(chosen) end, report)
-  local offsets, layer = mv.keypoint_offsets.new(shared.skeleton), mv.smpl.layer(shared.layer.body)
-  layer:offset_keypoints(shared.skeleton, offsets)
-  local joint = fits.configured(self.config, shared, count, n, { layer = layer, learned = offsets, batch = count,
-    iterations = { camera = 0, body = wanted.offsets } })
-  joint:round({ keypoints = keypoints, crop = crop }, function(chosen) return { single:join(chosen, n) } end, report)
-  return offsets:read()
+  return detector.fit_together(self, report).offsets
 end
 
 return detector

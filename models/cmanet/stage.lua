@@ -161,19 +161,24 @@ end
 
 ---What rounds of SMPLify run, for whoever wants to know its memory before.
 function Stage:make_programs()
+  if self:lacks_offsets() then
+    detector.make_programs(self)
+  end
   self.fits:fitter()
+end
+
+-- Whether the model does not know yet where its dataset's detector sees keypoints.
+function Stage:lacks_offsets()
+  local offsets = self.model.keypoint_offsets
+  return offsets and self.data.is_detected and self.data.views > 1 and detector.mean_length(offsets:read()) == 0
 end
 
 -- Where the detector sees keypoints, once, before the first fits.
 function Stage:learn_offsets()
-  local offsets = self.model.keypoint_offsets
-  if not offsets or not self.data.is_detected or self.data.views == 1 or detector.mean_length(offsets:read()) > 0 then
-    return
-  end
   local learned = detector.learn_offsets(self, function(done, total)
     self.ctx:report(self.name .. ": where the detector sees keypoints", done, total)
   end)
-  offsets:write(learned)
+  self.model.keypoint_offsets:write(learned)
   self.ctx:print("%s: the detector's keypoints lie %.0f mm beside the body's own", self.name,
     1000 * detector.mean_length(learned))
 end
@@ -183,7 +188,7 @@ function Stage:epoch_begin(epoch)
   if not self.config.fits then
     return false
   end
-  if epoch == 1 then
+  if epoch == 1 and self:lacks_offsets() then
     self:learn_offsets()
   end
   if (epoch - 1) % self.config.smplify.every ~= 0 then
