@@ -7,6 +7,7 @@ local IEV = require "cmanet.iev"
 local IRV = require "cmanet.irv"
 local detector = require "cmanet.detector"
 local pretrained = require "mvgraph.pretrained"
+local rendered = require "cmanet.rendered"
 local stage = require "cmanet.stage"
 
 local M = mv.experiment "cmanet"
@@ -50,6 +51,7 @@ M.config = {
   augment = { geometry = 0, colour = 0, mirror = 0, ring = false },
   irv = { epochs = 10, steps = 0, lr = 1e-5 }, -- epochs 0: as many as `steps` takes
   iev = { epochs = 20, steps = 0, lr = 1e-5 },
+  rendered = 0, -- training samples of a capture that are drawn in poses it lacks, see cmanet/rendered.lua
   keep_features = false, -- whether stage two computes frozen IRV's outputs once, without augmentation, not every step
   precision = "f32", -- "bf16" or "f16": how the encoder and the fusion layer store activations and their gradients
   products = "f32", -- "half" or "split": how shaders multiply matrices where the device has units for that
@@ -134,6 +136,11 @@ function M.initialise(model, config)
   if config.encoder_weights ~= "" then
     pretrained.load(model.irv.encoder, config.encoder_weights)
   end
+end
+
+---Training may see more than the footage.
+function M.training_split(model, config, dataset, report)
+  return config.rendered > 0 and rendered.extend(model, config, dataset, report) or dataset.train
 end
 
 M.files = { "body", "regressor", "smplify.prior" }

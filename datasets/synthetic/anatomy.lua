@@ -48,6 +48,26 @@ function anatomy.standing()
   return angles
 end
 
+-- Of legs and trunk half way from standing, of arms all that they can.
+local function draw_all(random, names, angles)
+  for _, name in ipairs(names) do
+    local limit = anatomy.LIMITS[name]
+    local drawn, is_arm = random:uniform(limit[1], limit[2]), name:find "^shoulder" or name:find "^elbow"
+    angles[name] = is_arm and drawn or (angles[name] + drawn) / 2
+  end
+end
+
+---Any pose that joints allow, likely or not.
+---@param random generator
+---@return Angles
+function anatomy.draw(random)
+  local angles = anatomy.standing()
+  draw_all(random, anatomy.TRUNK, angles)
+  draw_all(random, anatomy.LIMB, angles.left)
+  draw_all(random, anatomy.LIMB, angles.right)
+  return angles
+end
+
 local function clamp_all(angles, names)
   for _, name in ipairs(names) do
     local limit = anatomy.LIMITS[name]

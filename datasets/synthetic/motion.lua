@@ -288,23 +288,32 @@ function motion.at(drawn, time)
   return anatomy.rotations(angles), x, z, angles.lift
 end
 
+local function append_pose(poses, rotations)
+  for j = 2, 24 do
+    table.move(mv.rotations.host.matrix_to_rotation_6d(rotations[j]), 1, 6, #poses + 1, poses)
+  end
+end
+
 ---Poses of every training kind, for priors and mean parameters.
 ---@param seed integer
 ---@param count integer
 ---@return Array 6D rotations without the global one, [count, 23, 6]
 function motion.sample_poses(seed, count)
-  local random = mv.generator(seed):fork("poses")
-  local to_6d = mv.rotations.host.matrix_to_rotation_6d
-  local poses = {}
+  local random, poses = mv.generator(seed):fork("poses"), {}
   for i = 1, count do
     local drawn = motion.draw(random, motion.TRAIN_KINDS[(i - 1) % #motion.TRAIN_KINDS + 1])
-    local rotations = motion.at(drawn, random:uniform(0, 20))
-    for j = 2, 24 do
-      for _, value in ipairs(to_6d(rotations[j])) do
-        poses[#poses + 1] = value
-      end
-    end
+    append_pose(poses, (motion.at(drawn, random:uniform(0, 20))))
   end
+  return mv.array.from(poses, { count, 23, 6 })
+end
+
+---Any poses that joints allow, likely or not.
+---@param seed integer
+---@param count integer
+---@return Array as of sample_poses
+function motion.any_poses(seed, count)
+  local random, poses = mv.generator(seed):fork("any poses"), {}
+  for _ = 1, count do append_pose(poses, anatomy.rotations(anatomy.draw(random))) end
   return mv.array.from(poses, { count, 23, 6 })
 end
 

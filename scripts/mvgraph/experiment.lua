@@ -9,6 +9,8 @@
 --   M.dataset = "synthetic"                                -- datasets/<name>.lua; --data DIR makes it "capture"
 --   function M.build(config, dataset) return model end     -- has state_dict() and load_state_dict()
 --   function M.initialise(model, config) end               -- optional: weights that a new run starts from
+--   function M.training_split(model, config, dataset, report) return split end    -- optional: what training sees
+--                                                          -- instead of dataset.train; report(label, done, total)
 --   M.stages = { {
 --     name = "lifting",
 --     epochs = function(config, steps) return config.epochs end,  -- a number or a function; steps of an epoch
@@ -74,7 +76,7 @@ local COMMON <const> = {
 }
 
 local FIELDS <const> = { "name", "config", "presets", "variants", "dataset", "build", "stages", "baselines", "joints",
-  "root", "pose_structure", "changes", "initialise", "files" }
+  "root", "pose_structure", "changes", "initialise", "training_split", "files" }
 local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
 ---@class Experiment
@@ -215,6 +217,13 @@ function experiment.check_stored(values, where)
   return config.merge(known, values, where)
 end
 
+-- The dataset with what training sees of it.
+local function for_training(self, model, values, dataset, bar)
+  if not self.training_split then return dataset end
+  local split = self.training_split(model, values, dataset, function(...) bar:show(...) end)
+  return setmetatable({ train = split }, { __index = dataset })
+end
+
 ---Opens the dataset that a configuration names.
 ---@param values table configuration
 ---@param preset string?
@@ -225,9 +234,7 @@ function experiment.open_dataset(values, preset, bar)
   given.preset = preset
   if given.path == "" then given.path = nil end
   given.report = function(split, done, total)
-    local label = ("dataset %s, %s"):format(values.dataset, split)
-    if bar.label ~= label then bar:begin(label, total) end
-    bar:update(done)
+    bar:show(("dataset %s, %s"):format(values.dataset, split), done, total)
   end
   local dataset = adapter.open(given)
   bar:close()
@@ -394,6 +401,7 @@ function Experiment:run(given)
   mv.nn.manual_seed(values.seed)
   local model = self.build(values, dataset)
   if self.initialise and not given.resume then self.initialise(model, values) end
+  dataset = for_training(self, model, values, dataset, bar)
   run = run or run_directory.create(given.runs, self.name, given.out)
   local past_seconds, past_evaluations = self:read_past(run, saved)
   if not given.resume then

@@ -54,6 +54,16 @@ function Progress:begin(label, total, done, unit, per_step)
   if self.is_terminal then self.last_drawn = -math.huge end
 end
 
+---Shows how far a piece of work is, which begins or ends by it where it must; cheap enough to call often.
+---@param label string
+---@param done integer
+---@param total integer
+function Progress:show(label, done, total)
+  if self.label ~= label or self.total ~= total then self:begin(label, total) end
+  self:update(done)
+  if done == total then self:close() end
+end
+
 ---Seconds as "42s", "3m05s", "2h07m".
 function progress.duration(seconds)
   seconds = math.floor(seconds + 0.5)

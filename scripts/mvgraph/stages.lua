@@ -24,9 +24,7 @@ Context.__index = Context
 ---@param total integer
 function Context:report(label, done, total)
   local bar = self.progress
-  if bar.label ~= label or bar.total ~= total then bar:begin(label, total) end
-  bar:update(done)
-  if done == total then bar:close() end
+  bar:show(label, done, total)
   if not self.has_noted_interrupt and mv.core.interrupted() then
     self.has_noted_interrupt = true
     bar:line("interrupted: stopping after this preparation")
