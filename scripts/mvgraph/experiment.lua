@@ -128,6 +128,11 @@ function Experiment:check()
   if self.changes ~= nil and self.changes ~= "configuration" then
     error(('%s: `changes` may be "configuration", got %s'):format(what, config.format(self.changes)), 0)
   end
+  for _, key in ipairs(self.files or {}) do
+    if type(config.lookup(self.config, key)) ~= "string" then
+      error(("%s: `files` names '%s', which is no text of its configuration"):format(what, key), 0)
+    end
+  end
   local seen = {}
   for i, stage in ipairs(self.stages) do
     local where = ("%s, stage %d"):format(what, i)

@@ -400,6 +400,12 @@ t.test("the text of a script that changes the configuration alone does not count
     '`changes` may be "configuration", got "all"')
 end)
 
+t.test("keys that name files from outside are texts of the configuration", function()
+  local M = mv.experiment "files"
+  M.config, M.files, M.build, M.stages = { width = 3 }, { "width" }, function() end, { { name = "a" } }
+  t.error_matches(function() M:check() end, "experiment 'files': `files` names 'width', which is no text of its conf")
+end)
+
 t.test("a stage taken over counts as trained when the run is resumed", function()
   local root, shared = folder(), {}
   run_shared(shared, root .. "/first")

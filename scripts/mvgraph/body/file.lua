@@ -12,15 +12,16 @@ local file = {}
 local VERTICES <const>, JOINTS <const>, SHAPES <const> = 6890, 24, 10
 local SLACK <const> = 1e-3 -- of shares that sum to 1
 
--- Arrays by name; a number is an extent, false any, and of shape directions there may be more.
+-- Arrays by name, f32 where nothing else is said; a number is an extent, false any, and of shape directions there may
+-- be more.
 local FIELDS <const> = {
   { "v_template", { VERTICES, 3 } },
   { "shapedirs", { VERTICES, 3, SHAPES }, is_at_least = true },
   { "posedirs", { VERTICES, 3, 9 * (JOINTS - 1) } },
   { "J_regressor", { JOINTS, VERTICES } },
   { "weights", { VERTICES, JOINTS } },
-  { "kintree_table", { 2, JOINTS } },
-  { "f", { false, 3 } },
+  { "kintree_table", { 2, JOINTS }, dtype = "i32" },
+  { "f", { false, 3 }, dtype = "i32" },
 }
 
 local function fail(path, message, ...)
@@ -61,7 +62,7 @@ local function check_fields(path, opened)
       fail(path, "'%s' is %s, not %s; SMPL has %d vertices and %d joints, and points of its skin are known by their "
         .. "vertices: SMPL+H, SMPL-X and other bodies do not serve", name, tensor.format_shape(array.shape),
         format_wanted(field), VERTICES, JOINTS)
-    elseif array.dtype == "f32" and not array:is_finite() then
+    elseif not array:is_finite() then
       fail(path, "'%s' holds NaN or infinity", name)
     end
   end
@@ -121,13 +122,20 @@ function file.sparse_rows(matrix)
   return rows
 end
 
+local function as_type(array, dtype)
+  return array.dtype == dtype and array or mv.array(array.shape, dtype):copy_(array)
+end
+
 ---Of more than ten shape directions the first ten are taken.
 ---@param path string
 ---@return Body
 function file.read(path)
   local opened = weights.open(path)
   check_fields(path, opened)
-  local arrays = opened.tensors
+  local arrays = {}
+  for _, field in ipairs(FIELDS) do
+    arrays[field[1]] = as_type(opened.tensors[field[1]], field.dtype or "f32")
+  end
   check_tree(path, arrays.kintree_table)
   check_shares(path, "weights", arrays.weights)
   check_shares(path, "J_regressor", arrays.J_regressor)
@@ -139,7 +147,7 @@ function file.read(path)
     shapedirs = first_directions(arrays.shapedirs),
     posedirs = arrays.posedirs,
     weights = arrays.weights,
-    faces = mv.array(arrays.f.shape, "i32"):copy_(arrays.f),
+    faces = arrays.f,
     J_regressor = file.sparse_rows(arrays.J_regressor),
     joint_names = tree.JOINTS,
     parents = tree.PARENTS,
