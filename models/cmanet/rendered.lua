@@ -217,7 +217,9 @@ local function determinants(model, config, split)
   for _, name in ipairs { "rendered", "seed", "capture", "smplify" } do
     values[#values + 1] = ("%s = %s"):format(name, configuration.format(config[name]))
   end
-  return table.move({ split.images, split.crop }, 1, 2, #values + 1, values)
+  local body = model.shared.layer.body
+  local given = { split.images, split.crop, body.v_template, body.shapedirs, body.posedirs, body.weights, body.faces }
+  return table.move(given, 1, #given, #values + 1, values)
 end
 
 ---The training samples of a capture with `config.rendered` more.
