@@ -40,47 +40,11 @@ capture.defaults = {
   train = "", -- frames that are learnt from, counted from 0: "0-79"; empty: all
   test = "", -- frames that are predicted and judged: "80-99"; empty: all
   focal = 1.0, -- guessed focal length over the longer side of the picture
-  detector_size = "", -- "1088x1920": pixels that the detections are in; empty: the pictures' size, see detector_size()
+  detector_size = "", -- "1088x1920": pixels that the detections are in; empty: the pictures' size, see frames.lua
 }
-
-local CODING_BLOCK <const> = 16 -- pixels
 
 local function log(message, ...)
   mv.core.log("info", "capture: " .. message:format(...))
-end
-
--- Detections are in the pixels of the pictures. Where the cameras' pictures differ by less than a coding block, some
--- were cut or scaled by an encoder: then all detections are in the largest size.
-local function detector_size(sources, wanted)
-  if wanted ~= "" then
-    local width, height = tostring(wanted):match "^(%d+)x(%d+)$"
-    if not width then
-      error(("capture.detector_size: '%s' is no size; write WIDTHxHEIGHT: 1088x1920"):format(tostring(wanted)), 0)
-    end
-    width, height = tonumber(width), tonumber(height)
-    local sizes = {}
-    for i = 1, #sources do
-      sizes[i] = { width, height }
-    end
-    return sizes
-  end
-  local width, height = 0, 0
-  for _, source in ipairs(sources) do
-    width, height = math.max(width, source.width), math.max(height, source.height)
-  end
-  local sizes, is_one = {}, true
-  for i, source in ipairs(sources) do
-    sizes[i] = { source.width, source.height }
-    is_one = is_one and width - source.width < CODING_BLOCK and height - source.height < CODING_BLOCK
-  end
-  for i, source in ipairs(sources) do
-    if is_one and (source.width ~= width or source.height ~= height) then
-      log("%s is %dx%d, its detections are read as %dx%d like the other cameras'; set capture.detector_size to say"
-        .. " otherwise", source.camera.name, source.width, source.height, width, height)
-      sizes[i] = { width, height }
-    end
-  end
-  return sizes
 end
 
 local function describe_counts(sources, spans)
@@ -205,7 +169,7 @@ function capture.open(given)
   local aligned, count = align(path, sources, people, keys.frames)
   local skeleton, reason = joint_order.decide(people, keys.keypoints)
   log("keypoints are %s: %s", skeleton.name, reason)
-  local sizes = detector_size(sources, keys.detector_size)
+  local sizes = frames.detector_sizes(sources, keys.detector_size)
   local subject, boxes = subject_boxes(aligned, count, cameras)
   local keypoints, crop = crops.arrays(subject, boxes, count, views, #skeleton.joints)
   local used = table.move(sources, 1, views, 1, {})

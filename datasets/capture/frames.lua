@@ -7,6 +7,7 @@ local fail = require "datasets.capture.fail"
 local frames = {}
 
 local VERSION <const> = "capture crops 1" -- changes when the same input must give other pixels
+local CODING_BLOCK <const> = 16 -- pixels
 
 ---@class FrameSource
 ---@field camera CaptureCamera
@@ -33,6 +34,44 @@ function frames.inspect(camera)
   return source
 end
 
+--- Sizes that detections are in: the pixels of the pictures. Where the cameras' pictures differ by less than a coding
+--- block, some were cut or scaled by an encoder: then all detections are in the largest size.
+---@param sources FrameSource[]
+---@param wanted string "1088x1920" for all, or ""
+---@return number[][] {width, height} by camera
+function frames.detector_sizes(sources, wanted)
+  if wanted ~= "" then
+    local width, height = tostring(wanted):match "^(%d+)x(%d+)$"
+    if not width then
+      error(("capture.detector_size: '%s' is no size; write WIDTHxHEIGHT: 1088x1920"):format(tostring(wanted)), 0)
+    end
+    width, height = tonumber(width), tonumber(height)
+    local sizes = {}
+    for i = 1, #sources do
+      sizes[i] = { width, height }
+    end
+    return sizes
+  end
+  local width, height = 0, 0
+  for _, source in ipairs(sources) do
+    width, height = math.max(width, source.width), math.max(height, source.height)
+  end
+  local sizes, is_one = {}, true
+  for i, source in ipairs(sources) do
+    sizes[i] = { source.width, source.height }
+    is_one = is_one and width - source.width < CODING_BLOCK and height - source.height < CODING_BLOCK
+  end
+  for i, source in ipairs(sources) do
+    if is_one and (source.width ~= width or source.height ~= height) then
+      mv.core.log("info", ("capture: %s is %dx%d, its detections are read as %dx%d like the other cameras'; set"
+        .. " capture.detector_size to say otherwise"):format(source.camera.name, source.width, source.height, width,
+        height))
+      sizes[i] = { width, height }
+    end
+  end
+  return sizes
+end
+
 -- A function that returns the next picture each time it is called.
 local function open_reader(source)
   if source.camera.images then
@@ -53,6 +92,22 @@ local function open_reader(source)
     end
     return picture, path
   end
+end
+
+--- Single pictures of a camera.
+---@param source FrameSource
+---@param indices integer[] zero-based, ascending
+---@return Array[] u8 [h, w, 3]
+function frames.pictures(source, indices)
+  local read, at, pictures = open_reader(source), -1, {}
+  for i, index in ipairs(indices) do
+    local picture
+    while at < index do
+      picture, at = read(), at + 1
+    end
+    pictures[i] = picture
+  end
+  return pictures
 end
 
 -- Cuts one camera's crops into column `view` of `images` [count, N, size, size, 3].

@@ -10,7 +10,7 @@ local options = require "mvgraph.core.options"
 local cli = {}
 
 local VERBS <const> = {
-  "run", "predict", "show", "report", "export", "check", "ops", "graph", "plan", "profile", "tune", "import",
+  "run", "predict", "data", "show", "report", "export", "check", "ops", "graph", "plan", "profile", "tune", "import",
   "inspect", "devices", "test",
 }
 

@@ -204,7 +204,7 @@ end
 local function picture(camera, frame)
   local image = mv.image.new(fixture.HEIGHT, fixture.WIDTH)
   mv.image.rect(image, 0, 0, fixture.WIDTH, fixture.HEIGHT, { 30 * camera, 60, 90 })
-  mv.image.disc(image, 10 + 4 * frame, 64, 8, { 255, 200, 10 * frame })
+  mv.image.disc(image, 10 + 4 * frame, 64, 8, { 255, 200, 10 * frame % 256 })
   return image
 end
 
