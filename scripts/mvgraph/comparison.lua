@@ -72,9 +72,9 @@ function Comparison:rows()
   return rows
 end
 
--- Cells of all rows, in the columns that any of them has.
-local function cells_of(rows, join)
-  local used, lines = {}, {}
+-- Columns that any row has.
+local function columns_of(rows)
+  local used = {}
   for _, column in ipairs(COLUMNS) do
     for _, row in ipairs(rows) do
       if row.mean[column[1]] then
@@ -83,6 +83,12 @@ local function cells_of(rows, join)
       end
     end
   end
+  return used
+end
+
+-- Those, and the cells of all rows in them.
+local function cells_of(rows, join)
+  local used, lines = columns_of(rows), {}
   for i, row in ipairs(rows) do
     local cells = {}
     for c, column in ipairs(used) do
@@ -186,14 +192,15 @@ end
 
 ---@return string one line an experiment: mean and spread of every column, empty where there is none
 function Comparison:csv()
-  local lines = { { "experiment", "seeds" } }
-  for _, column in ipairs(COLUMNS) do
+  local rows, lines = self:rows(), { { "experiment", "seeds" } }
+  local used = columns_of(rows)
+  for _, column in ipairs(used) do
     table.insert(lines[1], column[1])
     table.insert(lines[1], column[1] .. "_spread")
   end
-  for _, row in ipairs(self:rows()) do
-    local cells = { row.name, row.seeds, n = 2 + 2 * #COLUMNS }
-    for c, column in ipairs(COLUMNS) do
+  for _, row in ipairs(rows) do
+    local cells = { row.name, row.seeds, n = 2 + 2 * #used }
+    for c, column in ipairs(used) do
       cells[2 * c + 1], cells[2 * c + 2] = row.mean[column[1]], row.spread[column[1]]
     end
     lines[#lines + 1] = cells
@@ -203,11 +210,11 @@ end
 
 ---@return string one line a run
 function Comparison:runs_csv()
-  local lines = { { "experiment", "seed", "folder" } }
-  for _, column in ipairs(COLUMNS) do table.insert(lines[1], column[1]) end
+  local used, lines = columns_of(self:rows()), { { "experiment", "seed", "folder" } }
+  for _, column in ipairs(used) do table.insert(lines[1], column[1]) end
   for _, run in ipairs(self.runs) do
-    local cells = { run.name, run.seed, run.path, n = 3 + #COLUMNS }
-    for c, column in ipairs(COLUMNS) do cells[3 + c] = run.row[column[1]] end
+    local cells = { run.name, run.seed, run.path, n = 3 + #used }
+    for c, column in ipairs(used) do cells[3 + c] = run.row[column[1]] end
     lines[#lines + 1] = cells
   end
   return csv.format(lines)
