@@ -1,5 +1,6 @@
 -- From predictions to numbers: matches joints by name, asks mvgraph.metrics. References are read here and nowhere else
 -- in a run.
+local joint_detection = require "mvgraph.joint_detection"
 local mv = require "mvgraph"
 local pose_structure = require "mvgraph.pose_structure"
 
@@ -68,7 +69,7 @@ local function skip_missing(seen, keypoints)
   return seen
 end
 
-local UNALIGNED <const> = { "mpjpe_mm", "pck150", "auc" }
+local UNALIGNED <const> = { "mpjpe_mm", "pck150", "auc", "n_mpjpe_mm", "n_pck150" }
 
 local function find_root(names, wanted)
   for _, root in ipairs(wanted and { wanted } or ROOTS) do
@@ -80,7 +81,7 @@ local function find_root(names, wanted)
 end
 
 ---Mean distance of reprojected from detected keypoints where a detection is sure, in pixels of the crop.
----@param reprojection Array [n, V, K, 2] in [-1, 1]
+---@param reprojection Array [n, V, K, 2] in [-1, 1], NaN where a model reprojects no such keypoint
 ---@param keypoints Array [n, V, K, 3]
 ---@param size integer crop side, pixels
 ---@return number? mean
@@ -91,8 +92,9 @@ function evaluation.reprojection_error(reprojection, keypoints, size)
   for i = 0, n - 1 do
     local sum, count = 0, 0
     for k = i * points, (i + 1) * points - 1 do
-      if keypoints[3 * k + 3] >= SURE then
-        local dx, dy = reprojection[2 * k + 1] - keypoints[3 * k + 1], reprojection[2 * k + 2] - keypoints[3 * k + 2]
+      local x, y = reprojection[2 * k + 1], reprojection[2 * k + 2]
+      if keypoints[3 * k + 3] >= SURE and x == x then -- NaN: the model does not say
+        local dx, dy = x - keypoints[3 * k + 1], y - keypoints[3 * k + 2]
         sum = sum + math.sqrt(dx * dx + dy * dy) * size / 2
         count = count + 1
       end
@@ -105,15 +107,22 @@ end
 
 ---@param predictions table<string, Array> joints in metres: [n, J, 3] in the reference's frame, or [n, V, J, 3] in each
 ---  camera's, which is judged against the reference turned by split.reference_rotation [n, V, 3, 3] (without it the
----  aligned metrics alone are given; views without a sure keypoint do not count); reprojection [n, V, K, 2] optional
+---  aligned metrics alone are given; views without a sure keypoint do not count); reprojection [n, V, K, 2] and refined
+---  detections [n, V, K, 2] optional
 ---@param joint_names string[] of predictions.joints
 ---@param split table of a dataset
----@param root string? joint that MPJPE aligns; default: the pelvis
----@return table row mpjpe_mm, pa_mpjpe_mm, pck150, auc, identifier, where there is a reference; reprojection_px
+---@param given { root: string?, metrics: string[]?, keypoints: string[]? }? root: joint that MPJPE aligns, default: the
+---  pelvis; metrics: as metrics.evaluate; keypoints: names of the K keypoints
+---@return table row the metrics and their identifier, where there is a reference; reprojection_px; jdr and others of
+---  joint_detection.rates where there are refined detections and true places
 ---@return number[]? errors what to rank samples by, of each sample
 ---@return table[]? joints the same metrics of each joint that both sides have: name, poses, mpjpe_mm, ...
-function evaluation.score(predictions, joint_names, split, root)
+function evaluation.score(predictions, joint_names, split, given)
+  given = given or {}
   local row, errors = { samples = split.count }, nil
+  if predictions.refined and split.oracle and given.keypoints then
+    for key, value in pairs(joint_detection.rates(predictions.refined, split, given.keypoints)) do row[key] = value end
+  end
   if predictions.reprojection then
     row.reprojection_px, errors = evaluation.reprojection_error(predictions.reprojection, split.keypoints,
       split.images.shape[3])
@@ -132,7 +141,7 @@ function evaluation.score(predictions, joint_names, split, root)
     joints = joints:reshape { joints.shape[1] * views, joints.shape[3], 3 }
     reference = skip_missing(expand_views(reference, split.reference_rotation, views), split.keypoints)
   end
-  local settings = { joints = names, root = find_root(names, root) }
+  local settings = { joints = names, root = find_root(names, given.root), metrics = given.metrics }
   local found, each = mv.metrics.evaluate(select(joints, from), reference, settings)
   for key, value in pairs(found) do row[key] = value end
   if is_per_view and not split.reference_rotation then
@@ -203,6 +212,12 @@ evaluation.COLUMNS = {
   { "pa_mpjpe_mm", "PA-MPJPE", "mm", "%.1f" },
   { "pck150", "PCK@150", "%", "%.1f" },
   { "auc", "AUC", "%", "%.1f" },
+  { "n_mpjpe_mm", "N-MPJPE", "mm", "%.1f" },
+  { "n_pck150", "N-PCK@150", "%", "%.1f" },
+  { "jdr_detected", "JDR detected", "%", "%.1f" },
+  { "jdr_refined", "JDR refined", "%", "%.1f" },
+  { "jdr_hidden_detected", "JDR hidden, detected", "%", "%.1f" },
+  { "jdr_hidden_refined", "JDR hidden, refined", "%", "%.1f" },
   { "pss50", "PSS@50", "%", "%.1f" },
   { "pss100", "PSS@100", "%", "%.1f" },
   { "reprojection_px", "reprojection", "px", "%.2f" },

@@ -24,6 +24,7 @@
 --                                                          -- has `predict` and `joints` as a stage's
 --   M.joints = { "pelvis", ... }                           -- names of predicted joints; default: the object's
 --   M.root = "pelvis"                                      -- joint that MPJPE aligns
+--   M.metrics = { "n_mpjpe_mm", ... }                      -- what it is measured by; default: metrics.DEFAULT
 --   M.pose_structure = { 50, 100 }                         -- clusters of Pose Structure Scores; default: none
 --   M.changes = "configuration"                            -- of an ablation: it changes nothing else of its model
 --   M.files = { "body" }                                   -- keys that name files from outside; a run goes on with the
@@ -42,7 +43,9 @@
 --   epoch_begin(self, epoch)           optional; true when it did so much that a checkpoint should follow at once
 --   make_programs(self)                optional; makes what it would make at a later need, for `mvgraph plan` to count
 --   predict(self, split, indices)      predictions of samples: table of arrays [#indices, ...]; `joints` [n, J, 3] in
---                                      metres is evaluated, `reprojection` [n, V, K, 2] in crop coordinates too;
+--                                      metres is evaluated, `reprojection` [n, V, K, 2] in crop coordinates too,
+--                                      NaN where there is none; `refined` [n, V, K, 2] likewise are detections that it
+--                                      mended, held against where the keypoints truly are;
 --                                      `mvgraph export` makes bodies of `theta`, `beta` and `global` as 6D rotations
 --                                      (export/motion.lua), placed by `translation` [n, V, 3], metres from each camera
 --   joints                             names of the J joints
@@ -76,7 +79,7 @@ local COMMON <const> = {
 }
 
 local FIELDS <const> = { "name", "config", "presets", "variants", "dataset", "build", "stages", "baselines", "joints",
-  "root", "pose_structure", "changes", "initialise", "training_split", "files" }
+  "root", "metrics", "pose_structure", "changes", "initialise", "training_split", "files" }
 local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
 ---@class Experiment
@@ -311,6 +314,10 @@ local function joint_names(self, object)
   return names
 end
 
+local function measure(self, dataset)
+  return { root = self.root, metrics = self.metrics, keypoints = dataset.skeleton and dataset.skeleton.joints }
+end
+
 local function encode_names(names)
   return mv.json.encode(mv.json.array and mv.json.array(names) or names)
 end
@@ -327,14 +334,15 @@ function experiment.evaluate_stage(runner, stage, object, trained, key)
   local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count,
     trained.batch)
   local names = joint_names(self, object)
-  local row, errors = evaluation.score(predictions, names, split, self.root)
+  local row, errors = evaluation.score(predictions, names, split, measure(self, runner.dataset))
   for field, percent in pairs(evaluation.structure(predictions, names, split, runner.dataset.train,
     self.pose_structure or {})) do row[field] = percent end
   row.name, row.seconds = stage.name, trained.seconds
   if errors then predictions.error = mv.array.from(errors, { #errors }) end
   mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
     stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names),
-    rate = split.rate and tostring(split.rate), root = self.root })
+    rate = split.rate and tostring(split.rate), root = self.root,
+    metrics = self.metrics and encode_names(self.metrics) })
   runner.run:log { event = "evaluation", stage = stage.name, overall = trained.overall, metrics = row,
     seconds = trained.seconds, key = key }
   runner.evaluations[stage.name] = row
@@ -347,7 +355,7 @@ local function baseline_rows(self, runner)
     local object = baseline.setup(runner:context(baseline))
     local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count,
       math.min(split.count, 64))
-    local row = evaluation.score(predictions, joint_names(self, object), split, self.root)
+    local row = evaluation.score(predictions, joint_names(self, object), split, measure(self, runner.dataset))
     row.name = baseline.name
     rows[#rows + 1] = row
   end

@@ -61,6 +61,19 @@ local function subtract_root(points, columns, root)
   return out
 end
 
+-- A pose times the number that brings it nearest to another in the sum of squares; both about their roots.
+local function scaled_onto(a, b)
+  local product, squared = 0, 0
+  for i = 1, #a do
+    product, squared = product + a[i] * b[i], squared + a[i] * a[i]
+  end
+  local scale, out = squared > 0 and product / squared or 1, {}
+  for i = 1, #a do
+    out[i] = scale * a[i]
+  end
+  return out
+end
+
 -- Adds a pose's distances to all and to those of its joints, and returns their mean. `columns` are as of read_pair.
 local function add_distances(into, columns, a, b)
   local sum = 0
@@ -103,12 +116,13 @@ local function correct_share(distances)
   return 100 * pck / count, 100 * area / (count * (AUC_STEPS + 1))
 end
 
-local function joint_rows(names, plain, aligned)
+local function joint_rows(names, plain, scaled, aligned)
   local rows = {}
   for j, distances in ipairs(aligned) do
     local row = { name = names and names[j] or ("joint %d"):format(j), poses = #distances }
     row.mpjpe_mm, row.pa_mpjpe_mm = 1000 * mean(plain[j]), 1000 * mean(distances)
     row.pck150, row.auc = correct_share(plain[j])
+    row.n_mpjpe_mm, row.n_pck150 = 1000 * mean(scaled[j]), (correct_share(scaled[j]))
     rows[j] = row
   end
   return rows
@@ -124,22 +138,54 @@ function metrics.identifier(name, joints, root, alignment, unit)
     alignment, unit)
 end
 
+-- Fields by how poses are brought together before they are compared.
+local GROUPS <const> = {
+  { fields = { "mpjpe_mm", "pck150", "auc" }, name = "MPJPE, PCK@150, AUC", alignment = "translation" },
+  { fields = { "n_mpjpe_mm", "n_pck150" }, name = "N-MPJPE, N-PCK@150",
+    alignment = "translation and least-squares scale" },
+  { fields = { "pa_mpjpe_mm", "pa_pck150", "pa_auc" }, name = "PA-MPJPE", alignment = "similarity", root = "none" },
+}
+
+---What an experiment is measured by that does not say.
+metrics.DEFAULT = { "mpjpe_mm", "pck150", "auc", "pa_mpjpe_mm", "pa_pck150", "pa_auc" }
+
+-- Takes the fields away that were not asked for, and names what the others measure.
+local function keep_wanted(row, each, wanted, joints, root_name)
+  local is_wanted, identifiers = {}, {}
+  for _, field in ipairs(wanted) do is_wanted[field] = true end
+  for _, group in ipairs(GROUPS) do
+    local is_used, has_share = false, false
+    for _, field in ipairs(group.fields) do
+      is_used, has_share = is_used or is_wanted[field], has_share or is_wanted[field] and not field:find "_mm$"
+      if not is_wanted[field] then
+        for _, one in ipairs { row, table.unpack(each.joints) } do one[field] = nil end
+      end
+    end
+    if is_used then
+      identifiers[#identifiers + 1] = metrics.identifier(group.name, joints, group.root or root_name, group.alignment,
+        has_share and not group.root and "mm, percent" or "mm")
+    end
+  end
+  row.identifier = table.concat(identifiers, " ")
+end
+
 ---Means over the poses where both sides are finite. Poses with fewer than three common joints do not count.
 ---@param predicted Array metres, [n, J, 3]
 ---@param reference Array metres, NaN where unknown, [n, J, 3]
----@param settings { joints: string[]?, root: string? } root: a joint's name; default: the middle of the hips
----@return table row mpjpe_mm, pa_mpjpe_mm, pck150, auc (root-aligned), pa_pck150, pa_auc (after Procrustes), poses,
----  identifier
+---@param settings { joints: string[]?, root: string?, metrics: string[]? } root: a joint's name; default: the middle of
+---  the hips; metrics: the fields that are wanted; default: metrics.DEFAULT
+---@return table row mpjpe_mm, pck150, auc (root-aligned), n_mpjpe_mm, n_pck150 (the root-aligned pose scaled, too),
+---  pa_mpjpe_mm, pa_pck150, pa_auc (after Procrustes) as wanted; poses, identifier
 ---@return { mpjpe_mm: number[], pa_mpjpe_mm: number[], joints: table[] } each of every pose, NaN where it does not
----  count, and of every joint: name, poses, mpjpe_mm, pa_mpjpe_mm, pck150, auc
+---  count, and of every joint: name, poses, and as wanted mpjpe_mm, n_mpjpe_mm, pa_mpjpe_mm, pck150, n_pck150, auc
 function metrics.evaluate(predicted, reference, settings)
   settings = settings or {}
   local shape = predicted.shape
   local n, joints = shape[1], shape[2]
   local root, root_name = root_joints(settings.joints, settings.root)
-  local plain, aligned = new_distances(joints), new_distances(joints)
+  local plain, scaled, aligned = new_distances(joints), new_distances(joints), new_distances(joints)
   local each = { mpjpe_mm = {}, pa_mpjpe_mm = {} }
-  local per_pose, per_pose_aligned = {}, {}
+  local per_pose, per_pose_scaled, per_pose_aligned = {}, {}, {}
   for i = 0, n - 1 do
     local a, b, columns = read_pair(predicted, reference, i, joints)
     local ar, br = subtract_root(a, columns, root), subtract_root(b, columns, root)
@@ -148,19 +194,19 @@ function metrics.evaluate(predicted, reference, settings)
       if ar and br then
         each.mpjpe_mm[i + 1] = 1000 * add_distances(plain, columns, ar, br)
         per_pose[#per_pose + 1] = each.mpjpe_mm[i + 1]
+        per_pose_scaled[#per_pose] = 1000 * add_distances(scaled, columns, scaled_onto(ar, br), br)
       end
       each.pa_mpjpe_mm[i + 1] = 1000 * add_distances(aligned, columns, geometry.procrustes(a, b), b)
       per_pose_aligned[#per_pose_aligned + 1] = each.pa_mpjpe_mm[i + 1]
     end
   end
-  local row = { poses = #per_pose_aligned, mpjpe_mm = mean(per_pose), pa_mpjpe_mm = mean(per_pose_aligned) }
+  local row = { poses = #per_pose_aligned, mpjpe_mm = mean(per_pose), n_mpjpe_mm = mean(per_pose_scaled),
+    pa_mpjpe_mm = mean(per_pose_aligned) }
   row.pck150, row.auc = correct_share(plain)
+  row.n_pck150 = correct_share(scaled)
   row.pa_pck150, row.pa_auc = correct_share(aligned)
-  each.joints = joint_rows(settings.joints, plain.joints, aligned.joints)
-  row.identifier = table.concat({
-    metrics.identifier("MPJPE, PCK@150, AUC", settings.joints, root_name, "translation", "mm, percent"),
-    metrics.identifier("PA-MPJPE", settings.joints, "none", "similarity", "mm"),
-  }, " ")
+  each.joints = joint_rows(settings.joints, plain.joints, scaled.joints, aligned.joints)
+  keep_wanted(row, each, settings.metrics or metrics.DEFAULT, settings.joints, root_name)
   return row, each
 end
 

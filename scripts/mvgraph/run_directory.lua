@@ -136,6 +136,7 @@ end
 ---@field joints string[] names of arrays.joints
 ---@field stage string? whose predictions these are
 ---@field root string? joint that MPJPE aligned, where the script named one
+---@field metrics string[]? what it was measured by, likewise
 ---@field rate number? samples a second
 
 ---What the last stage that has finished predicts for every test sample.
@@ -147,10 +148,10 @@ function RunDirectory:load_predictions()
       path, self.path), 0)
   end
   local arrays, metadata = mv.safetensors.load(path)
-  local ids, joints = run_files.predictions(arrays, metadata, path)
+  local ids, joints, metrics = run_files.predictions(arrays, metadata, path)
   local rate = tonumber(metadata.rate)
   return { arrays = arrays, frame_ids = ids, joints = joints, stage = metadata.stage, root = metadata.root,
-    rate = rate and rate > 0 and rate < math.huge and rate or nil }
+    metrics = metrics, rate = rate and rate > 0 and rate < math.huge and rate or nil }
 end
 
 ---Adds a line to metrics.jsonl, and the same to the events.

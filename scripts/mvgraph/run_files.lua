@@ -135,7 +135,7 @@ local SHAPES <const> = {
   joints = { { "n", "J", 3 }, { "n", "V", "J", 3 } },
   theta = { { "n", "*", "*" }, { "n", "V", "*", "*" } }, beta = { { "n", "*" }, { "n", "V", "*" } },
   global = { { "n", "V", 6 } }, translation = { { "n", "V", 3 } },
-  reprojection = { { "n", "V", "K", 2 } }, error = { { "n" } },
+  reprojection = { { "n", "V", "K", 2 } }, refined = { { "n", "V", "K", 2 } }, error = { { "n" } },
 }
 
 local function fits(shape, pattern, sizes)
@@ -173,6 +173,7 @@ end
 ---@param path string
 ---@return string[] frame_ids [n]
 ---@return string[] joints [J]
+---@return string[]? metrics that the run was measured by
 function run_files.predictions(arrays, metadata, path)
   if not arrays.joints or not metadata.joints or not metadata.frame_ids then
     error(path .. ": not the predictions of a run; they have joints, and names of joints and frames", 0)
@@ -185,7 +186,7 @@ function run_files.predictions(arrays, metadata, path)
   end
   local sizes = { n = #ids, J = #names, V = views, K = reprojection and reprojection[3], joints = shape }
   for name, array in pairs(arrays) do check_array(name, array, sizes, path) end
-  return ids, names
+  return ids, names, metadata.metrics and names_of(metadata, "metrics", path)
 end
 
 return run_files

@@ -13,6 +13,7 @@ local run_results = {}
 ---@field predictions table<string, Array> of every test sample
 ---@field joints string[] names of predictions.joints
 ---@field root string? joint that MPJPE aligned, where the script named one
+---@field metrics string[]? what it was measured by, likewise
 ---@field frame_ids string[] a sample each
 ---@field dataset table
 ---@field split table its test split
@@ -20,7 +21,7 @@ local run_results = {}
 local function add_predictions(results)
   local loaded = results.run:load_predictions()
   results.predictions, results.stage, results.root = loaded.arrays, loaded.stage, loaded.root
-  results.joints, results.frame_ids = loaded.joints, loaded.frame_ids
+  results.joints, results.frame_ids, results.metrics = loaded.joints, loaded.frame_ids, loaded.metrics
 end
 
 -- The dataset as the run had it; an adapter that came with the script is found among the run's scripts.

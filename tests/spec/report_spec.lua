@@ -95,7 +95,7 @@ t.test("the error of one joint is its own", function()
   local reference = mv.array.from({ 0, 0, 0, 1, 0, 0, 0, 1, 0 }, { 1, 3, 3 })
   local predicted = mv.array.from({ 1, 1, 1, 2, 1, 1, 1, 2.25, 1 }, { 1, 3, 3 })
   local split = { count = 1, reference = reference, reference_joints = names }
-  local _, _, joints = evaluation.score({ joints = predicted }, names, split, "pelvis")
+  local _, _, joints = evaluation.score({ joints = predicted }, names, split, { root = "pelvis" })
   local found = {}
   for i, joint in ipairs(joints) do found[i] = joint.mpjpe_mm end
   t.near(found, { 0, 0, 250 })

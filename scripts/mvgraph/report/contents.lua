@@ -54,6 +54,11 @@ local function pick(given, indices)
   return few
 end
 
+local function measure(results)
+  local skeleton = results.dataset.skeleton
+  return { root = results.root, metrics = results.metrics, keypoints = skeleton and skeleton.joints }
+end
+
 -- Rows of metrics by action, where frames' names tell one.
 local function action_rows(results)
   local members, names = {}, {}
@@ -68,14 +73,14 @@ local function action_rows(results)
   for i, name in ipairs(names) do
     local indices = members[name]
     rows[i] = evaluation.score(pick(results.predictions, indices), results.joints, pick(results.split, indices),
-      results.root)
+      measure(results))
     rows[i].name = name
   end
   return rows
 end
 
 local function joint_rows(results)
-  local _, _, joints = evaluation.score(results.predictions, results.joints, results.split, results.root)
+  local _, _, joints = evaluation.score(results.predictions, results.joints, results.split, measure(results))
   local rows = {}
   for _, row in ipairs(joints or {}) do
     if row.poses > 0 then rows[#rows + 1] = row end

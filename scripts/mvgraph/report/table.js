@@ -1,13 +1,21 @@
 // Tables: results of stages, errors of joints and actions, configurations.
 
 const LOWER_IS_BETTER = {
-  mpjpe_mm: true, pa_mpjpe_mm: true, reprojection_px: true, pck150: false, auc: false, pss50: false, pss100: false,
+  mpjpe_mm: true, n_mpjpe_mm: true, pa_mpjpe_mm: true, reprojection_px: true, pck150: false, n_pck150: false, auc: false,
+  jdr_detected: false, jdr_refined: false, jdr_hidden_detected: false, jdr_hidden_refined: false,
+  pss50: false, pss100: false,
 };
 const DEFINITIONS = {
   mpjpe_mm: "mean distance of predicted and reference joints once their roots lie on each other; lower is better",
   pa_mpjpe_mm: "the same once the pose is moved, turned and scaled onto the reference (Procrustes); lower is better",
   pck150: "share of joints that are less than 150 mm off, roots on each other; higher is better",
   auc: "that share averaged over thresholds of 0, 5, ..., 150 mm; higher is better",
+  n_mpjpe_mm: "the same as MPJPE once the pose is scaled onto the reference, too; lower is better",
+  n_pck150: "share of joints that are less than 150 mm off after that; higher is better",
+  jdr_detected: "share of detected joints less than half a head off their true places; higher is better",
+  jdr_refined: "the same of the joints after refinement; higher is better",
+  jdr_hidden_detected: "the same of detected joints that the view does not show; higher is better",
+  jdr_hidden_refined: "the same of those after refinement; higher is better",
   pss50: "share of poses in the same of 50 clusters of poses as the reference (Pose Structure Score); higher is better",
   pss100: "the same with 100 clusters; higher is better",
   reprojection_px: "mean distance of reprojected and surely detected keypoints, pixels of the crop; lower is better",
