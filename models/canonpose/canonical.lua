@@ -1,5 +1,5 @@
--- From a detector's keypoints to what a lifting network sees, and back: the joints it lifts, and canonical space, in
--- which 2D poses are centred on the root and of unit norm, so that only rotations are between views (CVSF, section 3.1).
+-- From a detector's keypoints to what a lifting network sees: the joints it lifts, and canonical space, in which poses
+-- are centred on the root and of unit norm, so that nothing but rotations is between views (CVSF, section 3.1).
 
 local mv = require "mvgraph"
 local posing = require "mvgraph.body.pose"

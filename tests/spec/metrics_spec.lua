@@ -62,3 +62,51 @@ t.test("a root that is not among the joints is an error", function()
     mv.metrics.evaluate(pose(table.unpack(REFERENCE)), pose(table.unpack(REFERENCE)), { joints = NAMES, root = "neck" })
   end, "root joint 'neck'")
 end)
+
+t.test("size does not count in N-MPJPE, orientation does", function()
+  local larger = pose(1, 0, 0, 1.2, 0, 0, 0.8, 0, 0, 1, 1.2, 0)
+  local wanted = { joints = NAMES, root = "pelvis", metrics = { "n_mpjpe_mm", "n_pck150" } }
+  local row = mv.metrics.evaluate(larger, pose(table.unpack(REFERENCE)), wanted)
+  t.near({ row.n_mpjpe_mm, row.n_pck150 }, { 0, 100 }, 1e-3)
+  t.equal({ row.mpjpe_mm, row.pa_mpjpe_mm, row.auc }, {})
+  t.is_true(row.identifier:find "^N%-MPJPE, N%-PCK@150%[4 joints; root: pelvis; .*least%-squares scale; mm, percent%]$")
+  -- the head to the side: the best scale is (0.02) / (0.02 + 0.36)
+  local turned = pose(0, 0, 0, 0.1, 0, 0, -0.1, 0, 0, 0.6, 0, 0)
+  row = mv.metrics.evaluate(turned, pose(table.unpack(REFERENCE)), wanted)
+  local scale = 0.02 / 0.38
+  t.near(row.n_mpjpe_mm, 1000 * (2 * 0.1 * (1 - scale) + 0.6 * math.sqrt(1 + scale * scale)) / 4, 1e-3)
+  t.near(row.n_pck150, 75, 1e-9)
+end)
+
+local joint_detection = require "mvgraph.joint_detection"
+
+-- Two views of a head 0.4 high and of six pairs of joints in one place, the left hip found and the left knee refined off.
+local function detections(hip, knee)
+  local names = { "upper_neck", "head_top" }
+  for _, joint in ipairs { "hip", "knee", "ankle", "shoulder", "elbow", "wrist" } do
+    names[#names + 1], names[#names + 2] = "left_" .. joint, "right_" .. joint
+  end
+  local truth, found = mv.array { 1, 2, 14, 2 }, mv.array { 1, 2, 14, 3 }
+  local refined, visible = mv.array { 1, 2, 14, 2 }, mv.array { 1, 2, 14 }
+  visible:fill(1)
+  for view = 0, 1 do truth:put(0.4, 0, view, 1, 1) end
+  found:put(hip, 0, 1, 2, 0)
+  refined:put(knee, 0, 1, 5, 1)
+  visible:put(0, 0, 1, 2)
+  refined:put(0 / 0, 0, 0, 13, 0)
+  return refined, { keypoints = found, oracle = { keypoints = truth, visible = visible } }, names
+end
+
+t.test("JDR counts joints within half a head, hidden ones apart", function()
+  local row = joint_detection.rates(detections(0.21, 0.19))
+  -- 24 joints: one detection is too far off, one refined joint is not there
+  t.near({ row.jdr_detected, row.jdr_refined }, { 100 * 23 / 24, 100 * 23 / 24 }, 1e-9)
+  t.equal({ row.jdr_hidden_detected, row.jdr_hidden_refined }, { 0.0, 100.0 })
+  local hip = row.jdr_joints[1]
+  t.equal({ hip.name, hip.jdr_detected, hip.jdr_refined }, { "hip", 75.0, 100.0 })
+  t.equal({ row.jdr_joints[6].name, row.jdr_joints[6].jdr_refined }, { "wrist", 75.0 })
+  t.equal(row.jdr_joints[6].jdr_hidden_detected, nil)
+  row = joint_detection.rates(detections(0.19, 0.21))
+  t.near({ row.jdr_detected, row.jdr_refined }, { 100, 100 * 22 / 24 }, 1e-9)
+  t.equal(joint_detection.rates(mv.array { 1, 1, 1, 2 }, {}, { "nose" }), {})
+end)

@@ -42,13 +42,14 @@ function contents.action_of(id)
 end
 
 local PER_SAMPLE <const> = { reference = true, reference_rotation = true, keypoints = true, joints = true,
-  reprojection = true }
+  reprojection = true, refined = true, visible = true }
 
 -- What metrics look at of a split or of predictions, for a few samples.
+---@param given table with arrays, and what is known of an oracle in a table of its own
 local function pick(given, indices)
   local few = {}
   for key, value in pairs(given) do
-    few[key] = PER_SAMPLE[key] and value:gather(indices) or value
+    few[key] = PER_SAMPLE[key] and value:gather(indices) or key == "oracle" and pick(value, indices) or value
   end
   few.count = #indices
   return few

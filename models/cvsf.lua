@@ -1,0 +1,57 @@
+-- Cross-View Self-Fusion for self-supervised 3D human pose estimation in the wild (Kim et al., ACCV 2022): CanonPose's
+-- lifting network, trained on 2D poses that a fusion module refines with the other views' detections and the rotations
+-- that the network itself predicts. One view is enough once it is trained.
+
+local mv = require "mvgraph"
+local CanonPose = require "canonpose.model"
+local CSM = require "cvsf.csm"
+local Fusion = require "cvsf.fusion"
+local Lifting = require "canonpose.lifting"
+
+local M = mv.experiment "cvsf"
+
+M.config = {
+  views = 4,
+  image = 64, -- crop side, pixels; pictures are shown, not learnt from
+  batch = 64, -- samples of `views` poses
+  hidden = 1024, -- width of the lifting network
+  steps = 2, -- 0: the baseline, L_rep alone; 1: losses of refined poses, S1; 2: those are lifted, too, S1+S2
+  weights = { first = { 1, 0.01 }, second = { 0.01, 1 } }, -- w1 and w2 of eq. (7) before and after convergence
+  -- CanonPose's camera consistency, of cameras that stand still: what keeps a pose and its mirror image apart
+  camera = 0.1,
+  -- of the loss: its running mean changes by less than `tolerance` in an epoch, or `latest` of all epochs are over
+  convergence = { tolerance = 1e-3, momentum = 0.99, latest = 0.5 },
+  -- heatmaps of size^2, sigmas in pixels; joints of higher confidence than the threshold stay, and those of `keep`
+  csm = { size = 64, joint_sigma = 3, line_sigma = 2, threshold = 0.85,
+    keep = { "pelvis", "thorax", "nose", "head_top" } },
+  lifting = { epochs = 100, steps = 0, lr = 1e-4 }, -- epochs 0: as many as `steps` takes
+  milestones = { 0.3, 0.6, 0.9 }, -- shares of all steps after which the rate is a tenth
+  weight_decay = 1e-5,
+  clip = 0, -- largest common norm of the gradients; 0: any
+  data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default
+  capture = require("datasets.capture").defaults, -- of a capture given with --data
+}
+
+M.presets = {
+  paper = {},
+  tiny = {
+    batch = 32,
+    hidden = 256,
+    csm = { size = 32, joint_sigma = 1.5, line_sigma = 1,
+      threshold = 0.65 }, -- what the synthetic detector sees has 0.7 and more
+    lifting = { epochs = 0, steps = 1500, lr = 1e-3 },
+    data = { train_count = 3000 },
+  },
+}
+
+M.metrics = { "n_mpjpe_mm", "pa_mpjpe_mm", "n_pck150" }
+
+function M.build(config, dataset)
+  local model = CanonPose(config, dataset.skeleton)
+  model.csm = CSM(config.csm, model.joints.names)
+  return model
+end
+
+M.stages = { Lifting.stage(Fusion) }
+
+return M

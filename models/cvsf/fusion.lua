@@ -1,0 +1,87 @@
+-- The stage that trains with cross-view self-fusion (section 3.4): first the poses that were detected rule, then, once
+-- the loss has converged, those that were refined. The baseline and step 1 leave parts out.
+
+local Convergence = require "cvsf.convergence"
+local Lifting = require "canonpose.lifting"
+local losses = require "cvsf.losses"
+local reprojection = require "canonpose.losses"
+local training = require "mvgraph.training"
+
+local Fusion = training.class("fusion", Lifting)
+
+---What a step sees besides keypoints: w1 and w2 of eq. (7).
+function Fusion:step_shapes(shapes)
+  self.convergence = Convergence.new(self.config.convergence)
+  shapes.w1, shapes.w2 = {}, {}
+  return shapes
+end
+
+function Fusion:losses(given)
+  local config, lifter = self.config, self.model.lifter
+  local seen = self.model:see(given.keypoints)
+  local poses, confidences = seen.poses, seen.confidences
+  local first = lifter(poses, confidences)
+  self.model:watch(first.poses)
+  local projected = reprojection.reprojections(first.poses, first.rotations)
+  local terms = { rep = losses.reprojection(poses, projected, confidences) }
+  terms.loss = terms.rep * given.w1
+  if config.camera > 0 then
+    local shuffled = reprojection.shuffled_reprojections(first.poses, first.rotations)
+    terms.camera = losses.reprojection(poses, shuffled, confidences)
+    terms.loss = terms.loss + terms.camera * config.camera
+  end
+  if config.steps >= 1 then
+    local refined = self.model.csm(poses, confidences, first.rotations)
+    terms.ref = losses.refinement(poses, refined, confidences)
+    terms.ref_rep = losses.reprojection(refined, projected, confidences)
+    terms.loss = terms.loss + terms.ref * given.w1 + terms.ref_rep * given.w2
+    if config.steps >= 2 then
+      terms.consistency = losses.consistency(lifter(refined, confidences).poses)
+      terms.loss = terms.loss + terms.consistency * given.w2
+    end
+  end
+  return terms
+end
+
+---Detections that the other views mend, besides what one view says.
+function Fusion:add_estimates(found, seen, lifted)
+  found.refined = self:in_crop(self.model.csm(seen.poses, seen.confidences, lifted.rotations), seen)
+  return found
+end
+
+function Fusion:batch(indices)
+  local batch = Lifting.batch(self, indices)
+  local weights = self.convergence:phase() == 1 and self.config.weights.first or self.config.weights.second
+  batch.w1, batch.w2 = weights[1], weights[2]
+  return batch
+end
+
+function Fusion:step(indices, lr, overall)
+  local wait = Lifting.step(self, indices, lr, overall)
+  return function()
+    local terms = wait()
+    self.convergence:add(terms.loss)
+    return terms
+  end
+end
+
+function Fusion:epoch_begin(epoch)
+  local config = self.config
+  local epochs = training.epochs(config.lifting, math.max(self.data.train.count // config.batch, 1))
+  if config.steps >= 1 and self.convergence:begin_epoch(epoch, epochs) then
+    self.ctx:print("%s: refined poses rule from epoch %d on", self.name, epoch)
+  end
+end
+
+function Fusion:state()
+  local state = Lifting.state(self)
+  state.convergence = self.convergence.seen
+  return state
+end
+
+function Fusion:load_state(state)
+  Lifting.load_state(self, state)
+  self.convergence.seen:copy_(state.convergence)
+end
+
+return Fusion
