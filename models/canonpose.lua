@@ -15,7 +15,8 @@ M.config = {
   hidden = 1024, -- width of the lifting network
   weights = { reprojection = 1, view = 1, camera = 0.1 }, -- of the losses; camera: where cameras stand still
   lifting = { epochs = 100, steps = 0, lr = 1e-4 }, -- epochs 0: as many as `steps` takes
-  milestones = { 0.3, 0.6, 0.9 }, -- shares of all steps after which the rate is a tenth
+  schedule = "milestones", -- rates: a tenth after each, or "constant", or "cosine"
+  milestones = { 0.3, 0.6, 0.9 }, -- shares of all steps
   weight_decay = 1e-5,
   clip = 0, -- largest common norm of the gradients; 0: any
   data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default
@@ -26,7 +27,8 @@ M.presets = {
   paper = {},
   tiny = {
     hidden = 256,
-    lifting = { epochs = 0, steps = 1500, lr = 1e-3 },
+    lifting = { epochs = 0, steps = 1200, lr = 1e-3 },
+    schedule = "cosine",
     data = { train_count = 3000 },
   },
 }

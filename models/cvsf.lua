@@ -19,13 +19,15 @@ M.config = {
   weights = { first = { 1, 0.01 }, second = { 0.01, 1 } }, -- w1 and w2 of eq. (7) before and after convergence
   -- CanonPose's camera consistency, of cameras that stand still: what keeps a pose and its mirror image apart
   camera = 0.1,
+  consistency = 0.1, -- share of w2 that L_3D has; with all of it poses agree with each other, not with what is seen
   -- of the loss: its running mean changes by less than `tolerance` in an epoch, or `latest` of all epochs are over
   convergence = { tolerance = 1e-3, momentum = 0.99, latest = 0.5 },
   -- heatmaps of size^2, sigmas in pixels; joints of higher confidence than the threshold stay, and those of `keep`
   csm = { size = 64, joint_sigma = 3, line_sigma = 2, threshold = 0.85,
     keep = { "pelvis", "thorax", "nose", "head_top" } },
   lifting = { epochs = 100, steps = 0, lr = 1e-4 }, -- epochs 0: as many as `steps` takes
-  milestones = { 0.3, 0.6, 0.9 }, -- shares of all steps after which the rate is a tenth
+  schedule = "milestones", -- rates: a tenth after each, or "constant", or "cosine"
+  milestones = { 0.3, 0.6, 0.9 }, -- shares of all steps
   weight_decay = 1e-5,
   clip = 0, -- largest common norm of the gradients; 0: any
   data = { train_count = 0, test_count = 0 }, -- samples of the synthetic dataset; 0: its default
@@ -39,7 +41,11 @@ M.presets = {
     hidden = 256,
     csm = { size = 32, joint_sigma = 1.5, line_sigma = 1,
       threshold = 0.65 }, -- what the synthetic detector sees has 0.7 and more
-    lifting = { epochs = 0, steps = 1500, lr = 1e-3 },
+    weights = { first = { 1, 0 } }, -- without w2 nothing is refined, which takes a fraction of the time
+    convergence = { latest = 0.6 },
+    consistency = 0.03,
+    lifting = { epochs = 0, steps = 1200, lr = 1e-3 },
+    schedule = "cosine",
     data = { train_count = 3000 },
   },
 }

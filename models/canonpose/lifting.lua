@@ -92,13 +92,6 @@ function Lifting:predict(split, indices)
   return rows
 end
 
----The rate of a step: a tenth after every milestone, which are shares of all steps.
-function Lifting.learning_rate(config, step, total)
-  local milestones = {}
-  for i, share in ipairs(config.milestones) do milestones[i] = math.floor(share * total + 0.5) end
-  return mv.optim.lr_scheduler.MultiStepLR(config.lifting.lr, { milestones = milestones }):get_lr(step)
-end
-
 ---A stage of an experiment.
 ---@param class table of training.class
 ---@return table
@@ -106,7 +99,9 @@ function Lifting.stage(class)
   return {
     name = class.name, class = class,
     epochs = function(config, steps) return training.epochs(config.lifting, steps) end,
-    lr = Lifting.learning_rate,
+    lr = function(config, step, total)
+      return training.learning_rate(config.schedule, config.lifting.lr, step, total, config.milestones)
+    end,
     setup = function(ctx) return Lifting.new(class, ctx) end,
   }
 end

@@ -9,6 +9,18 @@ local training = require "mvgraph.training"
 
 local Fusion = training.class("fusion", Lifting)
 
+-- Each phase has a program of its own where the first one's w2 is 0, for then it refines nothing.
+function Fusion:compile_step(...)
+  self.refines = self.config.steps >= 1 and self.config.weights.first[2] > 0
+  Lifting.compile_step(self, ...)
+  self.programs = { self.train_program, self.train_program }
+  if self.config.steps >= 1 and not self.refines then
+    self.refines = true
+    Lifting.compile_step(self, ...)
+    self.programs[2] = self.train_program
+  end
+end
+
 ---What a step sees besides keypoints: w1 and w2 of eq. (7).
 function Fusion:step_shapes(shapes)
   self.convergence = Convergence.new(self.config.convergence)
@@ -30,14 +42,14 @@ function Fusion:losses(given)
     terms.camera = losses.reprojection(poses, shuffled, confidences)
     terms.loss = terms.loss + terms.camera * config.camera
   end
-  if config.steps >= 1 then
+  if self.refines then
     local refined = self.model.csm(poses, confidences, first.rotations)
     terms.ref = losses.refinement(poses, refined, confidences)
     terms.ref_rep = losses.reprojection(refined, projected, confidences)
     terms.loss = terms.loss + terms.ref * given.w1 + terms.ref_rep * given.w2
     if config.steps >= 2 then
       terms.consistency = losses.consistency(lifter(refined, confidences).poses)
-      terms.loss = terms.loss + terms.consistency * given.w2
+      terms.loss = terms.loss + terms.consistency * given.w2 * config.consistency
     end
   end
   return terms
@@ -57,6 +69,7 @@ function Fusion:batch(indices)
 end
 
 function Fusion:step(indices, lr, overall)
+  self.train_program = self.programs[self.convergence:phase()]
   local wait = Lifting.step(self, indices, lr, overall)
   return function()
     local terms = wait()

@@ -65,7 +65,7 @@ end)
 
 local VIEWS <const> = 4
 
--- A random pose [1, V, 3, 16] in world axes, rotations [1, V, 3, 3] of cameras a quarter turn apart, and what they see.
+-- A random pose [1, V, 3, 16] in world axes, rotations [1, V, 3, 3] of cameras a quarter turn apart, what they see.
 local function make_scene(seed)
   local random = mv.generator(seed)
   local body, poses = mv.array { 3, 16 }, mv.array { 1, VIEWS, 3, 16 }
@@ -136,7 +136,8 @@ end
 
 -- An upright body, world axes as a camera's in front of it: facing it, nose and knees point along -z.
 local function standing()
-  local places = { pelvis = { 0, 0, 0 }, thorax = { 0, -0.5, 0 }, nose = { 0, -0.65, -0.12 }, head_top = { 0, -0.8, 0 } }
+  local places = { pelvis = { 0, 0, 0 }, thorax = { 0, -0.5, 0 }, nose = { 0, -0.65, -0.12 },
+    head_top = { 0, -0.8, 0 } }
   for side, x in pairs { left_ = 0.15, right_ = -0.15 } do
     places[side .. "hip"], places[side .. "knee"] = { x, 0, 0 }, { x, 0.4, -0.08 }
     places[side .. "ankle"], places[side .. "shoulder"] = { x, 0.8, 0 }, { x, -0.45, 0 }
@@ -237,7 +238,7 @@ end)
 
 t.test("a loss has converged where its running mean hardly changes in an epoch, or when it is late", function()
   local function settle(losses_of, settings)
-    local test = Convergence.new { tolerance = settings.tolerance or 0.01, momentum = 0.5, latest = settings.latest or 1 }
+    local test = Convergence.new { tolerance = 0.01, momentum = 0.5, latest = settings.latest or 1 }
     for epoch = 1, 8 do
       if test:begin_epoch(epoch, 8) then return epoch, test end
       for _ = 1, 20 do test:add(losses_of(epoch)) end
@@ -272,7 +273,8 @@ local function load(path) return mv.safetensors.load(path) end
 t.test("the model and its ablations end in one table of their own metrics", function()
   local printed = run { "models/canonpose.lua", "models/cvsf.lua", "models/ablations/cvsf_baseline.lua",
     "models/ablations/cvsf_s1.lua", "--out", root .. "/all", "--table" }
-  for _, name in ipairs { "canonpose", "cvsf", "cvsf-baseline", "cvsf-s1", "N-MPJPE mm", "PA-MPJPE mm", "JDR refined %" } do
+  for _, name in ipairs { "canonpose", "cvsf", "cvsf-baseline", "cvsf-s1", "N-MPJPE mm", "PA-MPJPE mm",
+    "JDR refined %" } do
     t.is_true(printed:find(name, 1, true), "no " .. name .. " in:\n" .. printed)
   end
   t.is_true(not printed:find("AUC", 1, true), "a metric that was not asked for")

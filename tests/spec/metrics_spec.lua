@@ -80,7 +80,7 @@ end)
 
 local joint_detection = require "mvgraph.joint_detection"
 
--- Two views of a head 0.4 high and of six pairs of joints in one place, the left hip found and the left knee refined off.
+-- Two views of a head 0.4 high and of six pairs of joints in one place; a left hip is found off, a right knee refined.
 local function detections(hip, knee)
   local names = { "upper_neck", "head_top" }
   for _, joint in ipairs { "hip", "knee", "ankle", "shoulder", "elbow", "wrist" } do
