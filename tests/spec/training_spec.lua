@@ -1,5 +1,6 @@
 -- Whole trainings against PyTorch from the same weights on the same inputs: ten steps of both stages of CMANet at paper
--- scale with torchvision's Swin-T, twenty of EpipolarPose's 3D branch. tools/make_training.py makes the numbers.
+-- scale with torchvision's Swin-T, twenty of EpipolarPose's 3D branch, of CanonPose and of both phases of cross-view
+-- self-fusion. tools/make_training.py makes the numbers.
 local t = require "spec"
 local mv = require "mvgraph"
 package.path = "models/?.lua;" .. package.path
@@ -8,7 +9,7 @@ local ops = mv.ops
 local LOSS <const> = 1e-3 -- relative
 local GRADIENT <const> = 1e-3
 
-local MODELS <const> = { "cmanet", "epipolarpose" }
+local MODELS <const> = { "cmanet", "epipolarpose", "lifting" }
 
 -- The case as a process of its own would make it: its inputs come from a generator that a module holds.
 local function make_case(name, batch)
