@@ -145,3 +145,27 @@ for _, case in ipairs {
     end)
   end)
 end
+
+t.test("a capture is the same whichever program detected", function()
+  local capture = require "datasets.capture"
+  local people = fixture.people { cameras = 2, frames = 4 }
+  fixture.write(root, people)
+  local function open() return capture.open { path = root, image = 16 }.train.keypoints:bytes() end
+  local openpose = open()
+  fixture.empty(root .. "/openpose")
+  for _, kind in ipairs { "demo", "video" } do
+    for a = 1, 2 do
+      mv.file.make_directory(root .. "/mmpose")
+      mv.file.write(("%s/mmpose/results_cam%02d.json"):format(root, a), fixture.mmpose(people[a], kind))
+    end
+    t.is_true(open() == openpose, kind)
+  end
+  fixture.empty(root .. "/mmpose")
+  for a = 1, 2 do
+    local folder = ("%s/alphapose/cam%02d"):format(root, a)
+    mv.file.make_directory(folder)
+    mv.file.write(folder .. "/alphapose-results.json", fixture.results(people[a], 0))
+  end
+  t.is_true(open() == openpose, "alphapose")
+  fixture.empty(root)
+end)
