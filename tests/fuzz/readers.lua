@@ -7,15 +7,24 @@ local bvh = require "mvgraph.mocap.bvh"
 local detections = require "datasets.capture.detections"
 local evaluation = require "datasets.capture.evaluation"
 local graph_file = require "mvgraph.graph_file"
+local mocap = require "mvgraph.mocap"
 local mv = require "mvgraph"
 local opencv = require "datasets.capture.calibration.opencv"
 local panoptic = require "datasets.capture.calibration.panoptic"
 local pose_mixture = require "mvgraph.pose_mixture"
 local qualisys = require "datasets.capture.calibration.qualisys"
+local regressor = require "mvgraph.body.regressor"
 local runs = require "tests.fuzz.runs"
 local weights = require "mvgraph.weights"
 
 local FRAMES <const> = 2 -- of the videos that detections belong to
+local BODY <const> = { -- of two vertices
+  vertex_count = 2, v_template = { 0, 0, 0, 1, 0, 0 }, J_regressor = { { { 0, 1 } } },
+  keypoints = { pelvis = { joints = { { 0, 1 } } } },
+}
+
+local JOINTS <const> = {} -- of a body, anywhere
+for j = 1, 24 do JOINTS[j] = { j, j * j, 0 } end
 
 -- Reads every array to its end.
 local function touch(arrays)
@@ -49,6 +58,18 @@ local function follow(motion)
   for frame = 1, motion.count do motion:pose(frame) end
 end
 
+local function follow_person(path, skeleton)
+  local motion, found = mocap.open { path = path, skeleton = skeleton }
+  motion = motion:resample(25)
+  mocap.retarget.lifts(motion)
+  local fitted = mocap.retarget.new(motion, found, JOINTS)
+  for frame = 1, motion.count do
+    for _, rotation in ipairs(fitted:rotations(frame)) do
+      if rotation[1] ~= rotation[1] then error("a rotation is NaN", 0) end
+    end
+  end
+end
+
 ---@class FuzzedReader
 ---@field read fun(path: string, folder: string) of a file; reads all that it holds
 ---@field prepare fun(folder: string)? once before, what the reader needs beside it
@@ -74,10 +95,13 @@ local entries = {
   ["keypoints.json"] = { read = read_people },
   ["metrics.json"] = { read = runs.read, prepare = runs.train },
   ["metrics.jsonl"] = { read = runs.read, prepare = runs.train },
+  ["person.amc"] = { read = function(path) follow_person(path, "tests/golden/motions/invented.asf") end },
+  ["person.bvh"] = { read = function(path) follow_person(path) end },
   ["picture.png"] = { read = mv.image.read },
   ["pose_prior.npz"] = { read = pose_mixture.read },
   ["predictions.safetensors"] = { read = runs.read, prepare = runs.train },
   ["reference3d.json"] = { read = function(_, folder) evaluation.read_reference(folder, 1) end },
+  ["regressor.npy"] = { read = function(path) regressor.read(path, BODY) end },
   ["room.qca.txt"] = { read = function(path) qualisys.read { path } end },
   ["tree.bvh"] = { read = function(path) follow(bvh.read(path, 0.01)) end },
   ["weights.pth"] = { read = read_weights },

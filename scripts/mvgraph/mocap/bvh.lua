@@ -7,6 +7,7 @@ local motion = require "mvgraph.mocap.motion"
 
 local bvh = {}
 
+local LONGEST <const> = 60 -- seconds of a frame: few of them would be many at another rate
 local AXES <const> = { x = 1, y = 2, z = 3 }
 
 local function expect(source, word)
@@ -87,7 +88,9 @@ local function read_header(source)
   source:need "the motion"
   expect(source, "Frame")
   local seconds = source:number_at(3, "Frame Time")
-  if seconds <= 0 then source:fail "the time of a frame must be positive" end
+  if seconds <= 0 or seconds > LONGEST then
+    source:fail(("the time of a frame must be positive, and at most %d s"):format(LONGEST))
+  end
   return count, 1 / seconds
 end
 
