@@ -232,11 +232,7 @@ local function for_training(self, model, values, dataset, bar)
   return setmetatable({ train = split }, { __index = dataset })
 end
 
----Opens the dataset that a configuration names.
----@param values table configuration
----@param preset string?
----@param bar Progress
-function experiment.open_dataset(values, preset, bar)
+local function open_dataset(values, preset, bar)
   local adapter = load_adapter(values.dataset)
   local given = config.copy(values)
   given.preset = preset
@@ -247,6 +243,18 @@ function experiment.open_dataset(values, preset, bar)
   local dataset = adapter.open(given)
   bar:close()
   return dataset_views.apply(dataset, values)
+end
+
+---Opens the dataset that a configuration names.
+---@param values table configuration
+---@param preset string?
+---@param bar Progress
+---@param from string? the file that the configuration is from, for messages
+---@return table dataset
+function experiment.open_dataset(values, preset, bar, from)
+  local is_open, dataset = pcall(open_dataset, values, preset, bar)
+  if is_open then return dataset end
+  error(from and ("%s; the configuration is that of %s"):format(tostring(dataset), from) or dataset, 0)
 end
 
 -- The stored configuration of a run that is resumed; what the command line says must agree with it.
@@ -410,7 +418,7 @@ function Experiment:run(given)
     values, preset = self:resolve(given, given.default_preset)
   end
   local files = outside_files.record(self.files, values)
-  local dataset = experiment.open_dataset(values, preset, bar)
+  local dataset = experiment.open_dataset(values, preset, bar, given.resume and run.path .. "/config.json")
   mv.nn.manual_seed(values.seed)
   local model = self.build(values, dataset)
   if self.initialise and not given.resume then self.initialise(model, values) end

@@ -25,9 +25,10 @@ local function stored_values(made, saved)
       tostring(saved.metadata.experiment), made.name), 0)
   end
   local is_read, stored = pcall(mv.json.decode, saved.metadata.config, saved.path)
-  if not is_read or type(stored) ~= "table" or type(stored.dataset) ~= "string" then
+  if not is_read or type(stored) ~= "table" then
     error(saved.path .. ": its configuration cannot be read; another version of this program wrote it: train again", 0)
   end
+  run_files.values(stored, saved.path)
   experiment.dataset_keys(stored.dataset, saved.path)
   return config.merge(made:resolve({ set = { "dataset=" .. stored.dataset } }, ""), stored, saved.path)
 end
@@ -46,7 +47,7 @@ end
 local function open_runner(made, saved, values, given)
   local files = run_files.outside(mv.json.decode(saved.metadata.files or "{}", saved.path), saved.path)
   outside_files.check_all(saved.path, made.files, files, values)
-  local dataset = experiment.open_dataset(values, nil, given.progress)
+  local dataset = experiment.open_dataset(values, nil, given.progress, saved.path)
   mv.nn.manual_seed(values.seed)
   local model = made.build(values, dataset)
   stages.load_weights(model, saved)

@@ -18,6 +18,7 @@ end
 local KINDS <const> = {
   text = function(value) return type(value) == "string" end,
   number = function(value) return type(value) == "number" end,
+  integer = function(value) return math.type(value) == "integer" end,
   count = function(value) return math.type(value) == "integer" and value >= 0 end,
   table = is_table,
 }
@@ -75,6 +76,14 @@ function run_files.outside(value, path)
   return value
 end
 
+---The configuration of a run, of which every run has these keys.
+---@param value any
+---@param path string of the file that has it
+---@return table
+function run_files.values(value, path)
+  return check_fields(value, { dataset = "text", path = "text", seed = "integer" }, path, "the configuration")
+end
+
 ---config.json as `run` wrote it.
 ---@param value any
 ---@param path string
@@ -86,7 +95,7 @@ function run_files.config(value, path)
   end
   check_fields(value, { preset = "text?", script = "text?", checkpoint = "text?" }, path, "it")
   value.files = run_files.outside(value.files or {}, path)
-  check_fields(value.config, { dataset = "text", path = "text", seed = "number" }, path, "`config`")
+  run_files.values(value.config, path)
   return value
 end
 

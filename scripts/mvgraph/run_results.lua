@@ -29,8 +29,9 @@ local function open_dataset(run, stored, data)
   if data then stored.config.path = data end
   local search = package.path
   package.path = search .. ";" .. run.path .. "/scripts/?.lua"
-  stored.config = experiment.check_stored(stored.config, run.path .. "/config.json")
-  local dataset = experiment.open_dataset(stored.config, stored.preset, progress.on_terminal())
+  local path = run.path .. "/config.json"
+  stored.config = experiment.check_stored(stored.config, path)
+  local dataset = experiment.open_dataset(stored.config, stored.preset, progress.on_terminal(), path)
   package.path = search
   return dataset
 end

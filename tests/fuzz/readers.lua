@@ -113,7 +113,7 @@ for name in pairs(entries) do readers.names[#readers.names + 1] = name end
 table.sort(readers.names)
 
 -- What Lua says itself, nearly all of it behind a line of the library's; the library says it in words of its own.
-local FAULTS <const> = { "mvgraph/[%w_/]+%.lua:%d", "datasets/[%w_/]+%.lua:%d", "bad argument #%d",
+local FAULTS <const> = { "mvgraph/[%w_/]+%.lua:%d", "%f[%w/]datasets/[%w_/]+%.lua:%d", "bad argument #%d",
   "^not enough memory", ": not enough memory$" }
 
 local function fault_of(message, name, folder)
