@@ -102,6 +102,7 @@ function M.initialise(model, config)
   end
 end
 
+M.metrics = { "mpjpe_mm", "pck150", "auc", "n_mpjpe_mm", "pa_mpjpe_mm", "pa_pck150", "pa_auc" }
 M.pose_structure = { 50, 100 }
 M.stages = { pose_2d.stage, pose_3d.stage }
 

@@ -39,7 +39,7 @@ t.test("three stages are measured by distances and by structure", function()
   local stages = mv.json.decode(core.file.read(folder() .. "/metrics.json")).stages
   t.equal({ stages[1].name, stages[2].name, stages[3].name }, { "pose-2d", "pose-3d", "refinement" })
   for _, row in ipairs(stages) do
-    t.is_true(row.mpjpe_mm > 0 and row.pa_mpjpe_mm > 0 and row.reprojection_px > 0)
+    t.is_true(row.mpjpe_mm > 0 and row.n_mpjpe_mm > 0 and row.pa_mpjpe_mm > 0 and row.reprojection_px > 0)
     t.is_true(row.pss50 >= 0 and row.pss50 <= 100)
   end
 end)
