@@ -89,10 +89,12 @@ function layout.simplify(name)
   return digits and head .. tostring(math.tointeger(tonumber(digits)) or digits) or name
 end
 
--- Whether a name holds another as a word: "results_cam01" and "cam01_hrnet" hold "cam01", "cam011" does not.
+-- Whether a name holds another as a word: "results_cam01" and "cam01hrnet" hold "cam01", "cam011" does not; after a
+-- letter a word ends where letters do.
 local function holds(name, word)
-  local first, last = name:find(word, 1, true)
-  return first ~= nil and not name:sub(1, first - 1):match "%w$" and not name:sub(last + 1):match "^%d"
+  local begins = word:find "^%w" and "%f[%w]" or ""
+  local ends = word:find "%d$" and "%f[^%d]" or word:find "%a$" and "%f[%W]" or ""
+  return name:find(begins .. word:gsub("%W", "%%%0") .. ends) ~= nil
 end
 
 -- The entry of a camera: the same name, the same name up to case, signs and leading zeros, or the only entry whose

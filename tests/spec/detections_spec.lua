@@ -104,6 +104,14 @@ t.test("Human3.6M's order has as many keypoints as COCO's and must be asked for"
   end)
 end)
 
+t.test("a camera's name is found as a word alone", function()
+  with_files({ ["a.mp4"] = "", ["b.mp4"] = "", ["p/alphapose_a.json"] = "", ["p/alphapose_b.json"] = "" }, function()
+    local cameras = layout.find(root, {})
+    t.equal({ cameras[1].detections, cameras[2].detections },
+      { root .. "/p/alphapose_a.json", root .. "/p/alphapose_b.json" })
+  end)
+end)
+
 -- Where detectors leave their files, for cameras cam1 and cam10.
 for _, files in ipairs {
   { "mmpose/results_cam1.json", "mmpose/results_cam10.json" },

@@ -1,17 +1,17 @@
---- Which cameras' pictures are mirrored. A mirrored view obeys epipolar geometry as well as any other; but its geometry
---- is not that of the calibration, and without one, the rotations between three cameras do not close to a loop.
+--- Which cameras' pictures are mirrored. A mirrored view obeys epipolar geometry as well as any other; but the
+--- rotations between it and two other cameras do not close to a loop. Of two cameras only a calibration tells.
 
 local epipolar = require "mvgraph.epipolar"
 local geometry = require "mvgraph.geometry"
 local linear = require "mvgraph.linear"
 local placement = require "mvgraph.placement"
-local settle = require "datasets.capture.check.settle"
 local two_views = require "datasets.capture.check.two_views"
 
 local chirality = {}
 
 local FOCAL <const> = 1.0 -- guessed focal length over the longer side of the picture, without a calibration
 local SHARE <const> = 0.5 -- of its disagreement that a camera has left once it is mirrored
+local MAX_DISTANCE <const> = 0.02 -- from a calibration's geometry, at depth 1, above which a mirrored view is no better
 local MIN_ANGLE <const> = 0.5 -- radians by which loops fail before anything is said
 local MAX_POINTS <const> = 60 -- that choose between the four poses of an essential matrix
 
@@ -43,25 +43,25 @@ local function essential(a, b)
   return linear.multiply3({ 0, -z, y, z, 0, -x, -y, x, 0 }, rotation)
 end
 
--- ---- with a calibration ----
+-- ---- two views, with a calibration ----
 
-local function calibrated(pairs_of, views)
-  local function cost(a, b, of_a, of_b)
-    local pair = pairs_of[a][b]
-    if not pair then
-      return nil
-    end
-    local f = essential(views[a].calibrated, views[b].calibrated)
-    return epipolar.mean_distance(f, rays_of(pair, views, of_a.is_mirrored, of_b.is_mirrored), 0.1)
+local function calibrated(pair, views)
+  if not pair then
+    return {}
   end
-  local flags = settle(#views, { { is_mirrored = false, share = 1 }, { is_mirrored = true, share = SHARE } }, cost)
-  for c, settled in ipairs(flags) do
-    flags[c] = settled.is_mirrored
+  local e = essential(views[1].calibrated, views[2].calibrated)
+  local function distance(mirror_a, mirror_b)
+    return epipolar.mean_distance(e, rays_of(pair, views, mirror_a, mirror_b), 5 * MAX_DISTANCE)
   end
-  return flags
+  local now, first, second = distance(false, false), distance(true, false), distance(false, true)
+  local least = math.min(first, second)
+  if least > math.min(SHARE * now, MAX_DISTANCE) then
+    return { false, false }
+  end
+  return { first < second, second <= first }
 end
 
--- ---- without one ----
+-- ---- more views ----
 
 -- The rotation from a to b for which most points are in front of both.
 local function relative_rotation(rays)
@@ -107,7 +107,7 @@ local function loop_error(count, rotation_of, flags)
   return loops > 0 and sum / loops or nil
 end
 
-local function uncalibrated(pairs_of, views)
+local function closing(pairs_of, views)
   local known = {}
   local function rotation_of(a, b, flags)
     local pair = pairs_of[a][b]
@@ -154,7 +154,10 @@ function chirality.find(subject, settled, views)
       pairs_of[a][b] = matches and { a = a, b = b, matches = matches }
     end
   end
-  return views[1].calibrated and calibrated(pairs_of, views) or uncalibrated(pairs_of, views)
+  if #views > 2 then
+    return closing(pairs_of, views)
+  end
+  return views[1].calibrated and calibrated(pairs_of[1][2], views) or {}
 end
 
 return chirality
