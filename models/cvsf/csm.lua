@@ -7,12 +7,12 @@ local ops = mv.ops
 
 local CSM = mv.nn.class("CrossViewSelfFusion", mv.nn.Module)
 
----@param config { size: integer, joint_sigma: number, line_sigma: number, threshold: number, keep: string[] } size:
----  side of a heatmap, pixels, which is 1 in canonical space; sigmas in pixels; threshold: joints of higher confidence
----  stay as they are, and those of `keep`
+---@param config { size: integer, extent: number, joint_sigma: number, line_sigma: number, threshold: number,
+---  keep: string[] } size: side of a heatmap, pixels; extent: the same in canonical space; sigmas in pixels; threshold:
+---  joints of higher confidence stay as they are, and those of `keep`
 ---@param names string[] joints, [J]
 function CSM:__init(config, names)
-  self.config = config
+  self.config, self.scale = config, config.size / config.extent -- pixels of canonical space's unit
   local is_kept, rows = {}, {}
   for _, name in ipairs(config.keep) do is_kept[name] = true end
   for j, name in ipairs(names) do
@@ -41,7 +41,7 @@ function CSM.fundamental(rotations)
     w * entry(0, 1) - u * entry(1, 1), zero }, 1):reshape { b, v, v, 3, 3 }
 end
 
--- Canonical coordinates are pixels of the heatmap divided by its size, from its middle.
+-- The pixel at the root.
 local function middle(size)
   return (size - 1) / 2
 end
@@ -51,10 +51,10 @@ end
 ---@param rotations Tensor [B, V, 3, 3]
 ---@return Tensor in view m, [B, V, V, J, 3]
 function CSM:lines(poses, rotations)
-  local size = self.config.size
   local lines = ops.epipolar_lines(CSM.fundamental(rotations), poses)
   local normal, offset = lines:slice(4, 0, 2), lines:slice(4, 2, 1)
-  return ops.concat({ normal, offset * size - normal:sum({ 4 }, { keepdim = true }) * middle(size) }, 4)
+  local shift = normal:sum({ 4 }, { keepdim = true }) * middle(self.config.size)
+  return ops.concat({ normal, offset * self.scale - shift }, 4)
 end
 
 -- 1 where two views differ, [1, V, V, 1].
@@ -73,7 +73,7 @@ end
 function CSM:heatmaps(poses, confidences, rotations)
   local config, size = self.config, { self.config.size, self.config.size }
   local b, v, j = poses.shape[1], poses.shape[2], poses.shape[3]
-  local joints = ops.gaussian_heatmap_2d(poses * config.size + middle(config.size), size,
+  local joints = ops.gaussian_heatmap_2d(poses * self.scale + middle(config.size), size,
     { sigma = config.joint_sigma, peak = confidences })
   local lines = self:lines(poses:reshape { b, v, 1, j, 2 }, rotations)
   local peaks = confidences:reshape { b, v, 1, j } * other_views(v)
@@ -93,7 +93,7 @@ function CSM:forward(poses, confidences, rotations)
     chosen(confidences:reshape { b, v, 1, j }):reshape { b, v, count }, ops.stop_gradient(rotations))
   local place = ops.argmax(maps:reshape { b, v, count, size * size }, 3):reshape { b, v, 1, count }
   local row = ops.floor((place + 0.5) / size)
-  local found = (ops.concat({ place - row * size, row }, 2) - middle(size)) / size
+  local found = (ops.concat({ place - row * size, row }, 2) - middle(size)) / self.scale
   local is_unsure = ops.lt(confidences, self.config.threshold) * ops.constant(self.choice):sum { 0 }
   return ops.where(is_unsure:reshape { b, v, 1, j }, ops.matmul(found, choice), poses)
 end
