@@ -97,7 +97,11 @@ local function read_people(cameras)
 end
 
 local function subject_boxes(aligned, count, cameras)
-  local found = association.find_subject(aligned)
+  local found, empty = association.find_subject(aligned)
+  if not found then
+    fail(cameras[empty].detections, nil, ("nobody is detected in the %d frames of the capture"):format(count),
+      "check the detector on this camera's video, or take the camera out of the capture")
+  end
   local boxes, camera = crops.boxes(found.subject, count)
   if not boxes then
     fail(cameras[camera].detections, nil, "the subject is nowhere seen with three confident joints",

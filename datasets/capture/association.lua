@@ -202,12 +202,16 @@ end
 
 --- Chooses the subject.
 ---@param frames Person[][][] people by camera and frame
----@return Association
+---@return Association? nil where a camera sees nobody
+---@return integer? camera that one
 function association.find_subject(frames)
   local tracks, cameras = {}, {}
   for a, camera_frames in ipairs(frames) do
     tracks[a] = tracking.link(camera_frames)
     cameras[a] = candidates(tracks[a])
+    if #cameras[a] == 0 then
+      return nil, a
+    end
   end
   local costs = all_costs(cameras, #frames[1])
   local choice, cost, next_cost = best_choice(costs, cameras)

@@ -107,19 +107,13 @@ local function find_subject(cameras, count, skeleton, findings)
   local people, size = {}, {}
   for c, camera in ipairs(cameras) do
     people[c] = {}
-    local is_seen = false
-    for frame = 1, count do
-      people[c][frame] = camera.people[frame] or {}
-      for _, person in ipairs(people[c][frame]) do
-        is_seen = is_seen or tracking.extent(person) > 0
-      end
-    end
-    if not is_seen then
-      fail(camera.read.source, nil, ("nobody is detected in the %d frames of the capture"):format(count),
-        "check the detector on this camera's video, or take the camera out of the capture")
-    end
+    for frame = 1, count do people[c][frame] = camera.people[frame] or {} end
   end
-  local found = association.find_subject(people)
+  local found, empty = association.find_subject(people)
+  if not found then
+    fail(cameras[empty].read.source, nil, ("nobody is detected in the %d frames of the capture"):format(count),
+      "check the detector on this camera's video, or take the camera out of the capture")
+  end
   for c, camera in ipairs(cameras) do
     size[c], camera.seen = median_extent(found.subject[c], count)
     if camera.seen == 0 then

@@ -389,6 +389,16 @@ t.test("frames=common takes the frames that all cameras have", function()
   end)
 end)
 
+t.test("a camera that sees nobody in the frames that all cameras have is named", function()
+  with_capture(SMALL, function(folder)
+    for f = 0, 2 do mv.file.write(json_path(folder, 3, f), '{"people": []}') end
+    mv.file.remove(folder .. "/cam02/0003.png")
+    mv.file.remove(json_path(folder, 2, 3))
+    t.error_matches(function() open(folder, { frames = "common" }) end,
+      "cam03: nobody is detected in the 3 frames of the capture; check the detector")
+  end)
+end)
+
 refuses("pictures of another size are refused", SMALL, function(folder)
   mv.image.write_png(folder .. "/cam01/0002.png", mv.image.new(30, 40))
 end, "cam01/0002%.png: frame 3: 40x30 pixels, the first frame has 96x128; ")
