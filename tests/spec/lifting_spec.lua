@@ -175,7 +175,8 @@ end)
 -- ---- fusion ----
 
 local function make_csm(given)
-  local settings = { size = 64, extent = 1, joint_sigma = 3, line_sigma = 2, threshold = 0.5, keep = { "pelvis", "head_top" } }
+  local settings = { size = 64, extent = 1, joint_sigma = 3, line_sigma = 2, threshold = 0.5,
+    keep = { "pelvis", "head_top" } }
   for key, value in pairs(given or {}) do settings[key] = value end
   return CSM(settings, canonical.joints(BODY).names)
 end
