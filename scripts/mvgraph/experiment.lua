@@ -56,9 +56,9 @@
 -- setup runs again on resume, before the state is loaded, so it must not depend on training so far.
 local checkpoint = require "mvgraph.checkpoint"
 local config = require "mvgraph.config"
-local dataset_views = require "mvgraph.dataset_views"
-local evaluation = require "mvgraph.evaluation"
+local judgement = require "mvgraph.judgement"
 local mv = require "mvgraph"
+local named_dataset = require "mvgraph.named_dataset"
 local options = require "mvgraph.core.options"
 local outside_files = require "mvgraph.outside_files"
 local run_directory = require "mvgraph.run_directory"
@@ -147,22 +147,6 @@ function Experiment:check()
   end
 end
 
----@param name string
----@param where string? the file that has the name, for messages
----@return table adapter datasets/<name>.lua
-local function load_adapter(name, where)
-  where = where and where .. ": " or ""
-  local found, adapter = pcall(require, "datasets." .. name)
-  if found and (type(adapter) ~= "table" or type(adapter.open) ~= "function") then
-    error(("%sno dataset '%s': what datasets/%s.lua returns has no function `open`"):format(where, name, name), 0)
-  end
-  if found then return adapter end
-  if tostring(adapter):find("module 'datasets." .. name .. "' not found", 1, true) then
-    error(("%sno dataset '%s': there is no datasets/%s.lua"):format(where, name, name), 0)
-  end
-  error(adapter, 0)
-end
-
 local function chosen_dataset(given, default)
   local name = default
   for _, assignment in ipairs(given.set or {}) do name = assignment:match "^%s*dataset%s*=(.*)$" or name end
@@ -170,22 +154,12 @@ local function chosen_dataset(given, default)
   return name
 end
 
----The group of a configuration that holds a dataset's own keys.
----@param name string of the dataset
----@param where string? the file that has the name, for messages
----@return string? key nil where it has none
----@return table? defaults
-function experiment.dataset_keys(name, where)
-  local adapter = load_adapter(name, where)
-  if adapter.defaults then return adapter.config_key or name, adapter.defaults end
-end
-
 -- The script's defaults, what every run has, and a group with the dataset's own keys.
 local function all_defaults(self, given)
   local defaults = config.copy(COMMON)
   for key, value in pairs(self.config) do defaults[key] = config.copy(value) end
   defaults.dataset = chosen_dataset(given, self.dataset or defaults.dataset)
-  local key, own = experiment.dataset_keys(defaults.dataset)
+  local key, own = named_dataset.keys(defaults.dataset)
   if key then
     defaults[key] = config.merge(own, self.config[key] or {}, ("experiment '%s'"):format(self.name))
   end
@@ -217,7 +191,7 @@ end
 ---@return table values
 function experiment.check_stored(values, where)
   local known = config.copy(COMMON)
-  local key, own = experiment.dataset_keys(values.dataset, where)
+  local key, own = named_dataset.keys(values.dataset, where)
   if key then known[key] = own end
   for name, value in pairs(values) do
     if known[name] == nil then known[name] = value end
@@ -232,35 +206,10 @@ local function for_training(self, model, values, dataset, bar)
   return setmetatable({ train = split }, { __index = dataset })
 end
 
-local function open_dataset(values, preset, bar)
-  local adapter = load_adapter(values.dataset)
-  local given = config.copy(values)
-  given.preset = preset
-  if given.path == "" then given.path = nil end
-  given.report = function(split, done, total)
-    bar:show(("dataset %s, %s"):format(values.dataset, split), done, total)
-  end
-  local dataset = adapter.open(given)
-  bar:close()
-  return dataset_views.apply(dataset, values)
-end
-
----Opens the dataset that a configuration names.
----@param values table configuration
----@param preset string?
----@param bar Progress
----@param from string? the file that the configuration is from, for messages
----@return table dataset
-function experiment.open_dataset(values, preset, bar, from)
-  local is_open, dataset = pcall(open_dataset, values, preset, bar)
-  if is_open then return dataset end
-  error(from and ("%s; the configuration is that of %s"):format(tostring(dataset), from) or dataset, 0)
-end
-
 -- The stored configuration of a run that is resumed; what the command line says must agree with it.
 local function stored_configuration(self, run, given)
   local stored, path = run:read_config(), run.path .. "/config.json"
-  load_adapter(stored.config.dataset, path)
+  named_dataset.adapter(stored.config.dataset, path)
   if stored.experiment ~= self.name then
     error(("%s: is a run of '%s', not of '%s'"):format(run.path, stored.experiment, self.name), 0)
   end
@@ -314,62 +263,6 @@ function Experiment:read_past(run, saved)
   return seconds, evaluations
 end
 
-local function joint_names(self, object)
-  local names = object.joints or self.joints
-  if not names then
-    error("predictions need the names of their joints: set `joints` on the stage's object or on the experiment", 0)
-  end
-  return names
-end
-
-local function measure(self, dataset)
-  return { root = self.root, metrics = self.metrics, keypoints = dataset.skeleton and dataset.skeleton.joints }
-end
-
-local function encode_names(names)
-  return mv.json.encode(mv.json.array and mv.json.array(names) or names)
-end
-
----Evaluates a trained stage, logs it and keeps its predictions.
----@param runner Runner
----@param stage table
----@param object table the stage's
----@param trained { batch: integer, seconds: number?, overall: integer? } seconds and steps that its training took
----@param key string? of a stage that runs may share
-function experiment.evaluate_stage(runner, stage, object, trained, key)
-  local self, split = runner.experiment, runner.dataset.test
-  runner.progress:close()
-  local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count,
-    trained.batch)
-  local names = joint_names(self, object)
-  local row, errors = evaluation.score(predictions, names, split, measure(self, runner.dataset))
-  for field, percent in pairs(evaluation.structure(predictions, names, split, runner.dataset.train,
-    self.pose_structure or {})) do row[field] = percent end
-  row.name, row.seconds = stage.name, trained.seconds
-  if errors then predictions.error = mv.array.from(errors, { #errors }) end
-  mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
-    stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names),
-    rate = split.rate and tostring(split.rate), root = self.root,
-    metrics = self.metrics and encode_names(self.metrics) })
-  runner.run:log { event = "evaluation", stage = stage.name, overall = trained.overall, metrics = row,
-    seconds = trained.seconds, key = key }
-  runner.evaluations[stage.name] = row
-  runner.progress:line(("%s: %s"):format(stage.name, evaluation.line(row)))
-end
-
-local function baseline_rows(self, runner)
-  local rows, split = {}, runner.dataset.test
-  for _, baseline in ipairs(split.reference and self.baselines or {}) do
-    local object = baseline.setup(runner:context(baseline))
-    local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count,
-      math.min(split.count, 64))
-    local row = evaluation.score(predictions, joint_names(self, object), split, measure(self, runner.dataset))
-    row.name = baseline.name
-    rows[#rows + 1] = row
-  end
-  return rows
-end
-
 -- A device that the driver gave up ends a run as an interruption does: false, and what happened.
 local function run_stages(runner)
   local went_well, value = pcall(runner.run_all, runner)
@@ -418,7 +311,7 @@ function Experiment:run(given)
     values, preset = self:resolve(given, given.default_preset)
   end
   local files = outside_files.record(self.files, values)
-  local dataset = experiment.open_dataset(values, preset, bar, given.resume and run.path .. "/config.json")
+  local dataset = named_dataset.open(values, preset, bar, given.resume and run.path .. "/config.json")
   mv.nn.manual_seed(values.seed)
   local model = self.build(values, dataset)
   if self.initialise and not given.resume then self.initialise(model, values) end
@@ -435,7 +328,7 @@ function Experiment:run(given)
     dataset.test.count, dataset.views or 1, saved and "continuing " .. saved.path .. " in" or "writing",
     run.path .. "/"))
   local runner = stages.new { experiment = self, config = values, dataset = dataset, model = model, run = run,
-    files = files, progress = bar, resume = saved, seconds_before = past_seconds, evaluate = experiment.evaluate_stage }
+    files = files, progress = bar, resume = saved, seconds_before = past_seconds, evaluate = judgement.stage }
   runner.evaluations = past_evaluations
   if given.shared and given.scripts then
     runner.sharing, runner.shared = shared_stages.find(runner, given.scripts()), given.shared
@@ -448,7 +341,7 @@ function Experiment:run(given)
     result.checkpoint = runner.last_checkpoint
     return result
   end
-  result.rows = baseline_rows(self, runner)
+  result.rows = judgement.baselines(runner)
   local final = { experiment = self.name, preset = preset, seed = values.seed, dataset = dataset.name or values.dataset,
     baselines = { table.unpack(result.rows) }, stages = {}, seconds = 0 }
   for i, stage in ipairs(self.stages) do

@@ -2,8 +2,9 @@
 -- its configuration in, a folder like a run's out.
 local checkpoint = require "mvgraph.checkpoint"
 local config = require "mvgraph.config"
-local experiment = require "mvgraph.experiment"
+local judgement = require "mvgraph.judgement"
 local mv = require "mvgraph"
+local named_dataset = require "mvgraph.named_dataset"
 local outside_files = require "mvgraph.outside_files"
 local run_directory = require "mvgraph.run_directory"
 local run_files = require "mvgraph.run_files"
@@ -29,7 +30,7 @@ local function stored_values(made, saved)
     error(saved.path .. ": its configuration cannot be read; another version of this program wrote it: train again", 0)
   end
   run_files.values(stored, saved.path)
-  experiment.dataset_keys(stored.dataset, saved.path)
+  named_dataset.keys(stored.dataset, saved.path)
   return config.merge(made:resolve({ set = { "dataset=" .. stored.dataset } }, ""), stored, saved.path)
 end
 
@@ -37,7 +38,7 @@ end
 local function with_footage(made, values, given)
   if given.data then
     local fresh = made:resolve({ data = given.data, set = given.set }, "")
-    local key = experiment.dataset_keys(fresh.dataset)
+    local key = named_dataset.keys(fresh.dataset)
     values.dataset, values.path, values.missing_views = fresh.dataset, fresh.path, fresh.missing_views
     if key then values[key] = fresh[key] end
   end
@@ -47,7 +48,7 @@ end
 local function open_runner(made, saved, values, given)
   local files = run_files.outside(mv.json.decode(saved.metadata.files or "{}", saved.path), saved.path)
   outside_files.check_all(saved.path, made.files, files, values)
-  local dataset = experiment.open_dataset(values, nil, given.progress, saved.path)
+  local dataset = named_dataset.open(values, nil, given.progress, saved.path)
   mv.nn.manual_seed(values.seed)
   local model = made.build(values, dataset)
   stages.load_weights(model, saved)
@@ -78,7 +79,7 @@ function prediction.run(made, given)
   local ctx = runner:context(stage)
   ctx.is_predicting = true
   local object = stage.setup(ctx)
-  experiment.evaluate_stage(runner, stage, object, { batch = runner:plan(stage, 0).batch })
+  judgement.stage(runner, stage, object, { batch = runner:plan(stage, 0).batch })
   local row = runner.evaluations[stage.name]
   runner.run:write_json("metrics.json", { experiment = made.name, seed = values.seed, baselines = {}, stages = { row },
     dataset = runner.dataset.name or values.dataset, checkpoint = saved.path, seconds = mv.clock() - began })

@@ -1,6 +1,7 @@
 -- What a run left for commands that show it: its predictions, and the test samples that they are of.
 local experiment = require "mvgraph.experiment"
 local mv = require "mvgraph"
+local named_dataset = require "mvgraph.named_dataset"
 local progress = require "mvgraph.progress"
 local run_directory = require "mvgraph.run_directory"
 
@@ -31,7 +32,7 @@ local function open_dataset(run, stored, data)
   package.path = search .. ";" .. run.path .. "/scripts/?.lua"
   local path = run.path .. "/config.json"
   stored.config = experiment.check_stored(stored.config, path)
-  local dataset = experiment.open_dataset(stored.config, stored.preset, progress.on_terminal(), path)
+  local dataset = named_dataset.open(stored.config, stored.preset, progress.on_terminal(), path)
   package.path = search
   return dataset
 end

@@ -62,7 +62,7 @@ local function open_experiment(experiment, given, made)
   local values, preset = experiment:resolve({ preset = given.preset, set = given.set, data = given.data },
     mv.device().is_cpu and "tiny" or "paper")
   local quiet = progress.new { write = function() end, clock = mv.clock, is_terminal = false }
-  local dataset = mv.experiment.open_dataset(values, preset, quiet)
+  local dataset = mv.named_dataset.open(values, preset, quiet)
   mv.nn.manual_seed(values.seed)
   local model = experiment.build(values, dataset)
   local runner = stages.new { experiment = experiment, config = values, dataset = dataset, model = model,
