@@ -76,7 +76,7 @@ local function check(config)
     local names = {}
     for name in pairs(choices) do names[#names + 1] = name end
     table.sort(names)
-    if not choices[config[key]] then error(options.unknown(key, tostring(config[key]), names), 0) end
+    options.choose(key, config[key], names)
   end
 end
 

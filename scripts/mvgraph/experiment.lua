@@ -114,9 +114,7 @@ end
 
 local function check_fields(given, known, what)
   for key in pairs(given) do
-    local is_known = false
-    for _, name in ipairs(known) do is_known = is_known or name == key end
-    if not is_known then error(("%s: %s"):format(what, options.unknown("field", tostring(key), known)), 0) end
+    options.choose("field", key, known, function(message) error(("%s: %s"):format(what, message), 0) end)
   end
 end
 
