@@ -3,7 +3,6 @@
 
 local mv = require "mvgraph"
 local posing = require "mvgraph.body.pose"
-local geometry = require "mvgraph.geometry"
 local ops = mv.ops
 
 local canonical = {}
@@ -81,11 +80,8 @@ end
 ---@param names string[] joints, the root first
 ---@return number metres
 function canonical.body_norm(names)
-  local beta, rotations = {}, {}
-  for k = 1, 10 do beta[k] = 0 end
-  for j = 1, 24 do rotations[j] = geometry.IDENTITY end
-  local shaped = posing.shape(mv.body.generate(), beta)
-  local vertices, positions = shaped:pose(rotations, { 0, 0, 0 })
+  local shaped = posing.shape(mv.body.generate())
+  local vertices, positions = shaped:upright()
   local points, squared = shaped:points(vertices, positions, names), 0
   for _, point in ipairs(points) do
     for d = 1, 3 do squared = squared + (point[d] - points[1][d]) ^ 2 end

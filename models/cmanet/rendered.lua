@@ -45,10 +45,6 @@ local function join(first, second)
   return both
 end
 
-local function upright(shaped, rotations)
-  return (shaped:pose({ mv.geometry.IDENTITY, table.unpack(rotations) }, { 0, 0, 0 }))
-end
-
 local function mean_shape(beta)
   local mean, n = {}, beta.shape[1]
   for k = 1, 10 do
@@ -72,7 +68,7 @@ local function look(model, split, fitted, report)
   local shaped, looks, covered = posing.shape(body, beta), {}, {}
   for view = 0, views - 1 do covered[view] = mv.array { count, side, side } end
   for i = 0, count - 1 do
-    local vertices = upright(shaped, predicted.pose(fitted.fits, i, 0))
+    local vertices = shaped:upright(predicted.pose(fitted.fits, i, 0))
     for view = 0, views - 1 do
       local picture = split.images:row(fitted.samples[i + 1]):row(view)
       local here = place_figure(fitted, vertices, i, view, split, side)
@@ -196,7 +192,7 @@ local function draw_samples(model, dataset, split, footage, drawn, focal, report
   local keypoints, crop = crops.arrays(people, boxes, #drawn, views, points.shape[2])
   local camera, images = crops.cameras(crop, focal, sizes), mv.array({ #drawn, views, side, side, 3 }, "u8")
   for m, pose in ipairs(drawn) do
-    local vertices = upright(footage.shaped, pose.rotations)
+    local vertices = footage.shaped:upright(pose.rotations)
     for view = 0, views - 1 do
       local row, from = pose.sample * views + view + 1, split.crop:row(fitted.samples[pose.sample + 1]):row(view)
       local picture = footage.backdrops[view]:view(footage.empty[row], from, crop:row(m - 1):row(view))

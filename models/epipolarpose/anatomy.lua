@@ -32,11 +32,8 @@ end
 ---@param skeleton Skeleton with hips
 ---@return Anatomy
 function anatomy.of(skeleton)
-  local index, rotations, shape = skeleton.index, {}, {}
-  for j = 1, 24 do rotations[j] = mv.geometry.IDENTITY end
-  for k = 1, 10 do shape[k] = 0 end
-  local shaped = posing.shape(mv.body.generate(), shape)
-  local vertices, positions = shaped:pose(rotations, shaped.joints[1])
+  local index, shaped = skeleton.index, posing.shape(mv.body.generate())
+  local vertices, positions = shaped:upright()
   local points = shaped:points(vertices, positions, skeleton.joints)
   return {
     joints = skeleton.joints, bones = bones_of(skeleton, points),

@@ -2,6 +2,7 @@
 -- standard deviation) over the seeds. As text, and as files for a paper: Markdown, LaTeX and two CSV, one of all runs.
 -- The time is that of training all stages, those that runs shared included.
 local csv = require "mvgraph.csv"
+local evaluation = require "mvgraph.evaluation"
 local mv = require "mvgraph"
 local text_table = require "mvgraph.table"
 
@@ -113,14 +114,9 @@ local function join_latex(mean, spread) return ("$%s \\pm %s$"):format(mean, spr
 
 -- What the columns mean, each once.
 local function identifiers(runs)
-  local seen, list = {}, {}
-  for _, run in ipairs(runs) do
-    local identifier = run.row.identifier
-    if identifier and not seen[identifier] then
-      seen[identifier], list[#list + 1] = true, identifier:gsub("%] ", "]\n")
-    end
-  end
-  return table.concat(list, "\n")
+  local rows = {}
+  for i, run in ipairs(runs) do rows[i] = run.row end
+  return table.concat(evaluation.legend(rows), "\n")
 end
 
 -- "mean +- sample standard deviation over 3 seeds"

@@ -236,12 +236,26 @@ function evaluation.line(row)
   return table.concat(parts, ", ")
 end
 
+---What the columns of rows mean, each once.
+---@param rows table[]
+---@return string[] lines
+function evaluation.legend(rows)
+  local seen, lines = {}, {}
+  for _, row in ipairs(rows) do
+    if row.identifier and not seen[row.identifier] then
+      seen[row.identifier] = true
+      for line in row.identifier:gsub("%] ", "]\n"):gmatch "[^\n]+" do lines[#lines + 1] = line end
+    end
+  end
+  return lines
+end
+
 ---Rows of metrics as a text table with what the columns mean below it.
 ---@param rows table[] name and metrics
 ---@param first_column string its title
 ---@return string
 function evaluation.table(rows, first_column)
-  local lines, used, identifiers = { { first_column } }, {}, {}
+  local lines, used = { { first_column } }, {}
   for _, column in ipairs(evaluation.COLUMNS) do
     for _, row in ipairs(rows) do used[column[1]] = used[column[1]] or row[column[1]] ~= nil end
     if used[column[1]] then table.insert(lines[1], column[2] .. " " .. column[3]) end
@@ -253,13 +267,9 @@ function evaluation.table(rows, first_column)
       if used[column[1]] then cells[#cells + 1] = value and column[4]:format(value) or "-" end
     end
     lines[#lines + 1] = cells
-    if row.identifier and not identifiers[row.identifier] then
-      identifiers[row.identifier] = true
-      identifiers[#identifiers + 1] = row.identifier
-    end
   end
   local text = require("mvgraph.table").format(lines, { indent = "  " })
-  for _, identifier in ipairs(identifiers) do text = text .. "  " .. identifier:gsub("%] ", "]\n  ") .. "\n" end
+  for _, line in ipairs(evaluation.legend(rows)) do text = text .. "  " .. line .. "\n" end
   return text
 end
 

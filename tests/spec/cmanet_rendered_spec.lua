@@ -13,13 +13,7 @@ local rendered = require "cmanet.rendered"
 local stage = require "cmanet.stage"
 
 local body = mv.body.generate()
-local upright = posing.shape(body, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 })
-
-local function at_rest()
-  local rotations = {}
-  for j = 1, 24 do rotations[j] = mv.geometry.IDENTITY end
-  return (upright:pose(rotations, { 0, 0, 0 }))
-end
+local mean_body = posing.shape(body)
 
 local function mean_difference(a, b, counts)
   local sum, count = 0, 0
@@ -67,7 +61,7 @@ end)
 
 t.test("vertices have the colours that the pictures show, and the mean of all where none sees them", function()
   local colors, side = mv.array { body.vertex_count, 3 }, 128
-  local vertices = at_rest()
+  local vertices = mean_body:upright()
   for k = 0, body.vertex_count - 1 do
     colors[3 * k + 1] = math.min(math.max(0.5 + vertices[3 * k + 1], 0.1), 0.9) -- left and right
     colors[3 * k + 2] = math.min(math.max(0.5 + vertices[3 * k + 2] / 2, 0.1), 0.9) -- up and down
@@ -118,13 +112,12 @@ local function red_in_grey()
       for d = 1, 6 do truth.global[row * 6 + d] = six[d] end
       for d, value in ipairs { 200, 200, 220 } do split.crop[3 * row + d] = value end
       split.camera[3 * row + 1] = 4
-      local rotations = { mv.geometry.IDENTITY, table.unpack(predicted.pose(truth, i, 0)) }
-      local vertices, positions = upright:pose(rotations, { 0, 0, 0 })
+      local vertices, positions = mean_body:upright(predicted.pose(truth, i, 0))
       local crop, turn = split.camera:row(i):row(view), predicted.orientation(truth, i, view)
       local place = figure.place(mv.array.from { 0.9, 0, 0 }, crop)
       local picture = split.images:row(i):row(view):fill(100)
       figure.draw(figure.new(vertices, turn, place, crop, S), body, picture, red)
-      for k, point in ipairs(upright:points(vertices, positions, mv.skeletons.get(SKELETON).joints)) do
+      for k, point in ipairs(mean_body:points(vertices, positions, mv.skeletons.get(SKELETON).joints)) do
         local x, y, z = mv.geometry.apply(turn, point[1], point[2], point[3])
         local at = (row * K + k - 1) * 3
         split.keypoints[at + 1] = 4 * (x + place[1]) / (z + place[3])

@@ -1,6 +1,7 @@
 -- The body on the host: shaped once for a subject, then posed frame by frame. Same equations as the graph's layer.
 
 local mv = require "mvgraph"
+local geometry = require "mvgraph.geometry"
 local linear = require "mvgraph.linear"
 local tree = require "mvgraph.body.tree"
 
@@ -40,9 +41,10 @@ local function common_parts(body)
 end
 
 ---@param body Body
----@param beta number[] [10]
+---@param beta number[]? [10]; default: the mean shape
 ---@return ShapedBody
 function pose.shape(body, beta)
+  beta = beta or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
   local common = common_parts(body)
   local template, directions = common.template, common.directions
   local basis, width = common.basis:clone(), #common.columns + 1
@@ -112,6 +114,16 @@ function ShapedBody:pose(rotations, translation)
   local vertices = linalg.blend_transforms(moved:reshape { self.body.vertex_count, 3 }, self.body.weights,
     mv.array.from(transforms, { 24, 12 }))
   return vertices, positions
+end
+
+---The upright body: its global orientation left out, the pelvis at the origin.
+---@param rotations number[][]? of the 23 body joints, [23][9]; default: at rest
+---@return Array vertices metres, [V, 3]
+---@return number[][] positions of the joints, [24][3]
+function ShapedBody:upright(rotations)
+  local all = { geometry.IDENTITY }
+  for j = 1, 23 do all[j + 1] = rotations and rotations[j] or geometry.IDENTITY end
+  return self:pose(all, { 0, 0, 0 })
 end
 
 ---Named points of a posed body.

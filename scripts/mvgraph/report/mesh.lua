@@ -1,5 +1,4 @@
 -- Predicted bodies as surfaces: the posed vertices of a sample, and how each view turns them.
-local mv = require "mvgraph"
 local posing = require "mvgraph.body.pose"
 local predicted = require "mvgraph.body.predicted"
 
@@ -13,9 +12,8 @@ local UNKNOWN <const> = { 0 / 0, 0, 0, 0, 0, 0, 0, 0, 0 } -- of a view that has 
 ---@param sample integer zero-based
 ---@return Array [vertices, 3] metres
 function mesh.vertices(body, predictions, sample)
-  local rotations = { mv.geometry.IDENTITY, table.unpack(predicted.pose(predictions, sample, 0)) }
   local shaped = posing.shape(body, predicted.shape(predictions, sample, 0))
-  return (shaped:pose(rotations, { 0, 0, 0 }))
+  return (shaped:upright(predicted.pose(predictions, sample, 0)))
 end
 
 ---Orientation of that body in each view's camera, NaN where the view has a body of its own.
