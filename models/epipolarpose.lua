@@ -73,10 +73,7 @@ local CHOICES <const> = {
 
 local function check(config)
   for key, choices in pairs(CHOICES) do
-    local names = {}
-    for name in pairs(choices) do names[#names + 1] = name end
-    table.sort(names)
-    options.choose(key, config[key], names)
+    options.choose(key, config[key], options.names(choices))
   end
 end
 

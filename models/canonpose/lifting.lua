@@ -96,12 +96,9 @@ end
 ---@param class table of training.class
 ---@return table
 function Lifting.stage(class)
+  local epochs, lr = training.schedule "lifting"
   return {
-    name = class.name, class = class,
-    epochs = function(config, steps) return training.epochs(config.lifting, steps) end,
-    lr = function(config, step, total)
-      return training.learning_rate(config.schedule, config.lifting.lr, step, total, config.milestones)
-    end,
+    name = class.name, class = class, epochs = epochs, lr = lr,
     setup = function(ctx) return Lifting.new(class, ctx) end,
   }
 end

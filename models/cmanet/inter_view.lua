@@ -48,7 +48,7 @@ end
 ---@return table<string, Array>
 function InterView:kept_features()
   if not self.features then
-    local program = mv.program(self.name .. "_features", training.specs(stage.pictures(self)), function(given)
+    local program = mv.program(self.name .. "_features", training.specs(training.pictures(self)), function(given)
       return self.model.irv(given.images)
     end)
     self.features = self:run_all(function(indices)
@@ -163,16 +163,14 @@ function InterView:predict(split, indices)
   return rows
 end
 
+local epochs, lr = training.schedule "iev"
+
 return {
   class = InterView,
   stage = {
     name = InterView.name,
-    epochs = function(config, steps)
-      return training.epochs(config.iev, steps)
-    end,
-    lr = function(config, step, total)
-      return training.learning_rate(config.schedule, config.iev.lr, step, total)
-    end,
+    epochs = epochs,
+    lr = lr,
     setup = function(ctx)
       local settings = { trained = ctx.model.iev, fit_views = ctx.dataset.views, lr = ctx.config.iev.lr,
         keeps_features = ctx.config.keep_features }

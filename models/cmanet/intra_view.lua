@@ -101,18 +101,16 @@ function IntraView:predict(split, indices)
   return rows
 end
 
+local epochs, lr = training.schedule "irv"
+
 return {
   class = IntraView,
   stage = {
     name = IntraView.name,
     reuse = { modules = { "irv", "keypoint_offsets" },
       unread = { "start", "fusion", "iev", "keep_features", "smplify.inter_view" } },
-    epochs = function(config, steps)
-      return training.epochs(config.irv, steps)
-    end,
-    lr = function(config, step, total)
-      return training.learning_rate(config.schedule, config.irv.lr, step, total)
-    end,
+    epochs = epochs,
+    lr = lr,
     setup = function(ctx)
       local settings = { trained = ctx.model.irv, fit_views = 1, lr = ctx.config.irv.lr }
       return stage.new(IntraView, ctx, settings)

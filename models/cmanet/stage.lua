@@ -77,12 +77,6 @@ function stage.seen(self)
   return { keypoints = { b, n, k, 3 }, crop = { b, n, 3 } }
 end
 
----The shape of a batch's pictures.
-function stage.pictures(self)
-  local side = self.config.image
-  return { images = { self.config.batch, self.data.views, 3, side, side } }
-end
-
 -- Tables of shapes as one.
 local function join(...)
   local all = {}
@@ -96,13 +90,13 @@ end
 
 ---Shapes of what a prediction sees.
 function stage.inputs(self)
-  return join(stage.seen(self), stage.pictures(self))
+  return join(stage.seen(self), training.pictures(self))
 end
 
 -- The training step, of batches of one size.
 local function compile_step(self)
   local config, b, n = self.config, self.config.batch, self.data.views
-  local features = self.keeps_features and self:feature_shapes(b, n) or stage.pictures(self)
+  local features = self.keeps_features and self:feature_shapes(b, n) or training.pictures(self)
   self:compile_step(mv.optim.Adam(self.trained:parameters(), { lr = self.lr }),
     join(stage.seen(self), features, self:target_shapes(b, n)), { seed = config.seed, recompute = config.recompute,
       precision = config.precision, halves = HALVES, products = config.products })

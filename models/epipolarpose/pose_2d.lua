@@ -37,7 +37,7 @@ function Pose2D:estimate(given)
   return self:to_camera(flat, given)
 end
 
-local epochs, lr = stage.schedule "pose_2d"
+local epochs, lr = training.schedule "pose_2d"
 
 return {
   class = Pose2D,

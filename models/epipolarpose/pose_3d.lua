@@ -11,7 +11,7 @@ local Pose3D = training.class("pose-3d", stage.Stage)
 
 -- U of the training pictures by the frozen branch; a joint is as sure as the detector was of it.
 local function frozen_keypoints(self)
-  local train, pictures = self.data.train, stage.pictures(self)
+  local train, pictures = self.data.train, training.pictures(self)
   local b, n, side = pictures.images[1], pictures.images[2], pictures.images[4]
   local program = mv.program(self.name .. "_frozen", training.specs(pictures), function(given)
     local volume = self.model.pose_2d(given.images:reshape { b * n, 3, side, side })
@@ -75,7 +75,7 @@ function Pose3D:losses(given)
   return { loss = stage.loss(self:volume(given.images), given.targets, 3, self.config.loss_scale) }
 end
 
-local epochs, lr = stage.schedule "pose_3d"
+local epochs, lr = training.schedule "pose_3d"
 
 return {
   class = Pose3D, JOINTS_2D = JOINTS_2D, LABELS = LABELS,

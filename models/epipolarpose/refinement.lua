@@ -41,7 +41,7 @@ local Refinement = training.class("refinement", pose_3d.class)
 
 function Refinement:train_begin()
   pose_3d.class.train_begin(self)
-  local train, pictures = self.data.train, stage.pictures(self)
+  local train, pictures = self.data.train, training.pictures(self)
   local b, n = pictures.images[1], pictures.images[2]
   local program = mv.program(self.name .. "_branch", training.specs(pictures), function(given)
     return { volume = self:volume(given.images):reshape { b, n, #self.joints, 3 } }
@@ -71,7 +71,7 @@ function Refinement:estimate(given)
   return self:to_camera(self.trained(self:volume(given.images)), given)
 end
 
-local epochs, lr = stage.schedule "refinement"
+local epochs, lr = training.schedule "refinement"
 
 return {
   class = Refinement, Unit = RefinementUnit,

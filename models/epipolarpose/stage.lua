@@ -20,26 +20,6 @@ function stage.intrinsics(split)
   return split.intrinsics or split.camera
 end
 
----Epochs and rates of a stage with the configuration key `key`.
----@param key string
----@return fun(config: table, steps: integer): integer epochs
----@return fun(config: table, step: integer, total: integer): number lr
-function stage.schedule(key)
-  local function epochs(config, steps)
-    return training.epochs(config[key], steps)
-  end
-  local function lr(config, step, total)
-    return training.learning_rate(config.schedule, config[key].lr, step, total, config.milestones)
-  end
-  return epochs, lr
-end
-
----The shape of a batch's pictures.
-function stage.pictures(self)
-  local side = self.config.image
-  return { images = { self.config.batch, self.data.views, 3, side, side } }
-end
-
 ---@param class table of training.class
 ---@param ctx Context
 ---@param settings table branch: of the model, which predicts; lr; trained: module, default the branch; sees: shapes of
@@ -49,7 +29,7 @@ function stage.new(class, ctx, settings)
   self.ctx, self.model, self.config, self.data = ctx, ctx.model, ctx.config, ctx.dataset
   self.anatomy = ctx.model.anatomy
   self.joints = self.anatomy.joints -- names of the predicted joints, for the runner
-  local config, images = self.config, stage.pictures(self).images
+  local config, images = self.config, training.pictures(self).images
   local b, n = images[1], images[2]
   if not ctx.is_predicting then
     self.targets = mv.array { self.data.train.count, n, #self.joints, 4 } -- none, until train_begin makes them

@@ -165,16 +165,9 @@ function config.parse(values, assignment)
   return overrides
 end
 
-local function sorted_names(presets)
-  local names = {}
-  for name in pairs(presets) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 -- Values as a preset has them; what it extends comes first. `inner` are the presets that led here.
 local function apply_preset(values, presets, name, inner)
-  options.choose("preset", name, sorted_names(presets))
+  options.choose("preset", name, options.names(presets))
   if inner[name] then fail(("preset '%s'"):format(name), "extends itself") end
   local own = copy(presets[name])
   if own.extends then
@@ -190,7 +183,7 @@ local function read_assignment(values, assignment, variants)
   local group, name = assignment:match "^%s*([^=]-)%s*=%s*(.-)%s*$"
   local known = variants and variants[group]
   if not known then return config.parse(values, assignment) end
-  options.choose(group, name, sorted_names(known), function(message)
+  options.choose(group, name, options.names(known), function(message)
     fail("--set", "%s (%s.KEY=VALUE sets one of its keys)", message, group)
   end)
   return known[name]

@@ -30,17 +30,10 @@ local meter = { seconds = 0 }
 
 local SEED_LIMIT <const> = 1 << 24 -- seeds and steps travel as f32 scalars, exact below this
 
-local function sorted_names(map)
-  local names = {}
-  for name in pairs(map) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 ---Traces the function: inputs in the order of their names, then outputs in the order of theirs, then updates.
 function Program:trace()
   if self.tracer then return self.tracer end
-  local names = sorted_names(self.inputs)
+  local names = options.names(self.inputs)
   self.tracer = trace.build(self.name, function(tracer)
     local given = {}
     for _, name in ipairs(names) do given[name] = tracer:input(name, self.inputs[name]) end
@@ -48,7 +41,7 @@ function Program:trace()
     if results ~= nil and (type(results) ~= "table" or tensor.is_tensor(results)) then
       error(("program '%s' must return a table of named tensors"):format(self.name), 0)
     end
-    self.output_names = sorted_names(results or {})
+    self.output_names = options.names(results or {})
     for _, name in ipairs(self.output_names) do
       local value = trace.as_tensor(results[name], ("output '%s'"):format(name))
       tracer.graph:target(name, value.value, false, 0)
@@ -113,7 +106,7 @@ function Program:start(values, wanted)
   values = values or {}
   for name in pairs(values) do
     if not self.tracer.inputs[name] and name ~= "rng_step" and name ~= "rng_seed" then
-      error(("program '%s': %s"):format(self.name, options.unknown("input", name, sorted_names(self.inputs))), 0)
+      error(("program '%s': %s"):format(self.name, options.unknown("input", name, options.names(self.inputs))), 0)
     end
   end
   local arrays = {}

@@ -1,5 +1,6 @@
 -- What the files in a run's folder must hold, checked where they are read: people edit, cut and mix them up.
 local mv = require "mvgraph"
+local options = require "mvgraph.core.options"
 local tensor = require "mvgraph.tensor"
 
 local run_files = {}
@@ -46,19 +47,9 @@ local function check_numbers(values, path, what, texts)
       fail(path, "%s holds what is no number: '%s'", what, tostring(name))
     end
   end
-  for _, name in ipairs(run_files.keys(values)) do
+  for _, name in ipairs(options.names(values)) do
     if values[name] == mv.json.null then values[name] = nil end
   end
-end
-
----Keys of a table in order.
----@param values table<string, any>
----@return string[]
-function run_files.keys(values)
-  local keys = {}
-  for key in pairs(values) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
 end
 
 -- Of a row of metrics: whose it is, and what defines its numbers.

@@ -2,11 +2,13 @@
 -- before, the optimizer's state, learning rates. A model's stage is a class on top: what it adds is said at Stage.
 
 local mv = require "mvgraph"
+local options = require "mvgraph.core.options"
 local stages = require "mvgraph.stages"
 
 local training = {}
 
 local WARMUP_SHARE <const> = 0.05
+local PLAIN_SCHEDULES <const>, SCHEDULES <const> = { "constant", "cosine" }, { "constant", "cosine", "milestones" }
 
 ---Epochs of a stage: as configured, or where that is 0 as many as the wanted number of steps takes.
 ---@param wanted { epochs: integer, steps: integer }
@@ -22,6 +24,7 @@ end
 ---@param total integer
 ---@param milestones number[]? shares of all steps
 function training.learning_rate(schedule, lr, step, total, milestones)
+  options.choose("schedule", schedule, milestones and SCHEDULES or PLAIN_SCHEDULES)
   if schedule == "constant" then
     return lr
   end
@@ -36,6 +39,27 @@ function training.learning_rate(schedule, lr, step, total, milestones)
     return lr * (step + 1) / warmup
   end
   return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+end
+
+---Epochs and rates of a stage whose part of the configuration is `key`: epochs, steps and lr.
+---@param key string
+---@return fun(config: table, steps: integer): integer epochs
+---@return fun(config: table, step: integer, total: integer): number lr
+function training.schedule(key)
+  local function epochs(config, steps)
+    return training.epochs(config[key], steps)
+  end
+  local function lr(config, step, total)
+    return training.learning_rate(config.schedule, config[key].lr, step, total, config.milestones)
+  end
+  return epochs, lr
+end
+
+---The shape of a batch's pictures.
+---@param self TrainingStage
+function training.pictures(self)
+  local side = self.config.image
+  return { images = { self.config.batch, self.data.views, 3, side, side } }
 end
 
 ---Inputs of a program, by name, from tables of shapes.

@@ -31,6 +31,16 @@ function options.unknown(what, name, candidates)
   return ("%s; known: %s"):format(message, table.concat(candidates, ", "))
 end
 
+---Keys of a table in order.
+---@param map table<string, any>
+---@return string[]
+function options.names(map)
+  local names = {}
+  for name in pairs(map) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
 ---The candidate with this name.
 ---@param what string kind of name, for the message
 ---@param name any
