@@ -27,6 +27,7 @@ benchmark.defaults = {
   test_subjects = 10,
   test_motions = "", -- names with commas between; empty: the last third by name
   up = "auto", -- the axis of the files that points up: x, y, z, -x ...; auto: as the rest pose stands
+  occlusion = 0, -- share of hidden joints that the detector takes for something else: the opposite one, if it is seen
   seed = 0, -- of people, rooms and samples: a benchmark stays the same whatever seed a network learns with
   amc_rate = 120, -- frames a second of AMC files, which do not tell it
 }
@@ -84,6 +85,9 @@ local function check_counts(keys)
   for _, key in ipairs { "train_count", "test_count", "train_subjects", "test_subjects", "amc_rate" } do
     if keys[key] < 1 then error(("data.%s must be at least 1, got %s"):format(key, tostring(keys[key])), 0) end
   end
+  if keys.occlusion < 0 or keys.occlusion > 1 then
+    error(("data.occlusion is a share from 0 to 1, got %s"):format(tostring(keys.occlusion)), 0)
+  end
 end
 
 --- Generates the benchmark, or takes it from the cache.
@@ -101,7 +105,8 @@ function benchmark.open(given)
   local function split(name)
     local settings = {
       count = keys[name .. "_count"], views = views, size = given.image or 64, skeleton = keys.skeleton,
-      subjects = keys[name .. "_subjects"], reading = { up = keys.up, amc_rate = keys.amc_rate },
+      subjects = keys[name .. "_subjects"], occlusion = keys.occlusion,
+      reading = { up = keys.up, amc_rate = keys.amc_rate },
     }
     local values = { "benchmark", name, config.format(settings), tostring(keys.seed), fingerprint(parts[name]) }
     local arrays = cache.arrays("synthetic", "datasets.synthetic", values, function()

@@ -11,6 +11,7 @@ local DEPTHS <const> = {
 }
 local SURFACE_DEPTH <const> = 0.035
 
+local OPPOSITES <const> = { left = "right", right = "left" }
 local SWAPS <const> = {
   { "shoulder", "elbow", "wrist" }, { "hip", "knee", "ankle", "big_toe", "small_toe", "heel" },
 }
@@ -21,8 +22,17 @@ function detector.depth_margin(name)
   return DEPTHS[name] or DEPTHS[name:match("^%a+_(.+)$") or ""] or SURFACE_DEPTH
 end
 
+local FAR <const> = { 0.1, 0.35 } -- sides between a point and what is taken for it
+local MISTAKEN <const> = { 0.3, 0.65 } -- confidences in what is taken for a hidden joint
+local OPPOSITE_ERROR <const> = 0.02 -- sides, of a joint that is taken for its opposite
+
 local function clamp(x, low, high)
   return math.min(math.max(x, low), high)
+end
+
+local function elsewhere(random, x, y, side)
+  local angle, far = random:uniform(0, 2 * math.pi), random:uniform(FAR[1], FAR[2]) * side
+  return x + far * math.cos(angle), y + far * math.sin(angle)
 end
 
 local function observe(random, point, is_visible, side)
@@ -37,10 +47,33 @@ local function observe(random, point, is_visible, side)
   end
   local x, y = point[1] + random:normal(0, error_share * side), point[2] + random:normal(0, error_share * side)
   if random:uniform(0, 1) < (is_visible and 0.008 or 0.06) then -- took something else for it
-    local angle, far = random:uniform(0, 2 * math.pi), random:uniform(0.1, 0.35) * side
-    x, y, confidence = x + far * math.cos(angle), y + far * math.sin(angle), random:uniform(0.05, 0.35)
+    x, y = elsewhere(random, x, y, side)
+    confidence = random:uniform(0.05, 0.35)
   end
   return { x, y, confidence }
+end
+
+-- Where a hidden joint is found that is taken for its opposite, where that one is seen, or else for anything near.
+local function mistake(random, found, opposite, side)
+  local x, y
+  if opposite then
+    x, y = opposite[1] + random:normal(0, OPPOSITE_ERROR * side), opposite[2] + random:normal(0, OPPOSITE_ERROR * side)
+  else
+    x, y = elsewhere(random, found[1], found[2], side)
+  end
+  return { x, y, random:uniform(MISTAKEN[1], MISTAKEN[2]) }
+end
+
+-- Hidden joints that the detector is wrong about but not unsure, as real ones are.
+local function mistake_hidden(random, found, visible, side, skeleton, share)
+  for j, name in ipairs(skeleton.joints) do
+    if not visible[j] and found[j][3] > 0 and random:uniform(0, 1) < share then
+      local which, joint = name:match "^(%a+)_(.+)$"
+      local opposite = OPPOSITES[which] and skeleton.index[OPPOSITES[which] .. "_" .. joint]
+      local is_seen = opposite and visible[opposite + 1] and found[opposite + 1][3] > 0
+      found[j] = mistake(random, found[j], is_seen and found[opposite + 1] or nil, side)
+    end
+  end
 end
 
 local function swap_sides(random, found, skeleton)
@@ -64,14 +97,16 @@ end
 ---@param side number what errors are relative to: about the crop's side, pixels
 ---@param frame number side of the picture, pixels; nothing is found outside of it
 ---@param skeleton Skeleton
+---@param mistaken number? share of hidden joints that are taken for something else; 0
 ---@return number[][] found x, y, confidence; zeros when missing, [J][3]
-function detector.detect(random, points, visible, side, frame, skeleton)
+function detector.detect(random, points, visible, side, frame, skeleton, mistaken)
   local found = {}
   for j, point in ipairs(points) do
     local seen = observe(random, point, visible[j], side)
     if seen[1] < 0 or seen[2] < 0 or seen[1] > frame or seen[2] > frame then seen = { 0, 0, 0 } end
     found[j] = seen
   end
+  if (mistaken or 0) > 0 then mistake_hidden(random, found, visible, side, skeleton, mistaken) end
   swap_sides(random, found, skeleton)
   return found
 end

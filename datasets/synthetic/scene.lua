@@ -176,6 +176,7 @@ end
 ---@field rig integer? number of the place among the split's; 0
 ---@field subject Subject
 ---@field furniture table mesh
+---@field occlusion number? share of hidden joints that the detector takes for something else; 0
 
 ---Stores one instant, seen by all cameras, as a sample.
 ---@param state Scene
@@ -194,7 +195,8 @@ function scene.add(state, split, sample, rotations, x, z, lift)
     local rough = bounding_window(places)
     -- what is seen is judged in the true window, what is drawn in the one that the detections give
     local visible = find_visible(draw_depth(state, view, vertices, rough), names, places, depths, rough)
-    local found = detector.detect(state.random, places, visible, rough[3], rig.FRAME, state.skeleton)
+    local found = detector.detect(state.random, places, visible, rough[3], rig.FRAME, state.skeleton,
+      state.occlusion)
     local window = detector.window(found) or rough
     split.images:row(sample):row(view - 1):copy_(draw_view(state, view, vertices, window))
     store_view(split, sample, view, camera.focal, window, found, places, visible)

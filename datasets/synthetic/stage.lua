@@ -107,7 +107,7 @@ function stage.studio(random, views)
   return scene.place(random, rig.studio(random:fork "cameras", views))
 end
 
----@param settings table count, views, size, skeleton, subjects; reading: options of mv.mocap.open
+---@param settings table count, views, size, skeleton, subjects, occlusion; reading: options of mv.mocap.open
 ---@param files MotionFile[]
 ---@param studio Place
 ---@param random generator of the split
@@ -119,7 +119,8 @@ function stage.arrays(settings, files, studio, random, report)
   local arrays = scene.arrays(settings.count, settings.views, #skeleton.joints, settings.size)
   local chosen = choose(random:fork "instants", lengths, settings.subjects, settings.count)
   arrays.instants = mv.array.from(chosen, nil, "i32")
-  local common = { body = mv.body.generate(), size = settings.size, skeleton = skeleton, place = studio }
+  local common = { body = mv.body.generate(), size = settings.size, skeleton = skeleton, place = studio,
+    occlusion = settings.occlusion }
   local subjects = scene.draw_lazily(random:fork "subject", scene.subject, common.body)
   local split, before, trial, performance, state = scene.split(arrays), {}, nil, nil, nil
   for k, instant in ipairs(chosen) do
