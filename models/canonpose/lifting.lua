@@ -8,10 +8,14 @@ local ops = mv.ops
 
 local Lifting = training.class "lifting"
 
--- Shapes of what a program sees of a batch.
-local function inputs(self)
-  local skeleton = self.data.skeleton
-  return { keypoints = { self.config.batch, self.data.views, #skeleton.joints, 3 } }
+---Shapes of what programs see of a batch.
+function Lifting:input_shapes()
+  return { keypoints = { self.config.batch, self.data.views, #self.data.skeleton.joints, 3 } }
+end
+
+---What they see, of samples of a split.
+function Lifting:inputs(split, indices)
+  return { keypoints = split.keypoints:gather(indices) }
 end
 
 ---@param class table of training.class
@@ -24,9 +28,9 @@ function Lifting.new(class, ctx)
     local config = self.config
     local optimizer = mv.optim.Adam(self.trained:parameters(), { lr = config.lifting.lr,
       weight_decay = config.weight_decay })
-    self:compile_step(optimizer, self:step_shapes(inputs(self)), { seed = config.seed })
+    self:compile_step(optimizer, self:step_shapes(self:input_shapes()), { seed = config.seed })
   end
-  self:compile_prediction(inputs(self))
+  self:compile_prediction(self:input_shapes())
   return self
 end
 
@@ -48,7 +52,7 @@ function Lifting:estimate(given)
   local lifted = self.model.lifter(seen.poses, seen.confidences)
   local projected = canonical.unit(ops.matmul(lifted.rotations:slice(2, 0, 2), lifted.poses))
   return self:add_estimates({ joints = self.model:camera_poses(lifted),
-    reprojection = self:in_crop(projected, seen) }, seen, lifted)
+    reprojection = self:in_crop(projected, seen) }, seen, lifted, given)
 end
 
 ---What a class adds to the estimates.
@@ -65,7 +69,7 @@ function Lifting:in_crop(poses, seen)
 end
 
 function Lifting:batch(indices)
-  return { keypoints = self.data.train.keypoints:gather(indices) }
+  return self:inputs(self.data.train, indices)
 end
 
 -- Joints as the detector's keypoints, NaN where none is lifted: [B, V, J, 2] to [B, V, K, 2].
@@ -85,7 +89,7 @@ local function as_keypoints(points, joints, count)
 end
 
 function Lifting:predict(split, indices)
-  local rows = self.predict_program { keypoints = split.keypoints:gather(indices) }
+  local rows = self.predict_program(self:inputs(split, indices))
   for _, name in ipairs { "reprojection", "refined" } do
     rows[name] = rows[name] and as_keypoints(rows[name], self.model.joints, split.keypoints.shape[3])
   end

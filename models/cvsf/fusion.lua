@@ -1,6 +1,7 @@
 -- The stage that trains with cross-view self-fusion (section 3.4): first the poses that were detected rule, then, once
 -- the loss has converged, those that were refined. The baseline and step 1 leave parts out.
 
+local mv = require "mvgraph"
 local Convergence = require "cvsf.convergence"
 local Lifting = require "canonpose.lifting"
 local losses = require "cvsf.losses"
@@ -21,7 +22,21 @@ function Fusion:compile_step(...)
   end
 end
 
----What a step sees besides keypoints: w1 and w2 of eq. (7).
+function Fusion:input_shapes()
+  local shapes = Lifting.input_shapes(self)
+  shapes.rig = { self.config.batch }
+  return shapes
+end
+
+---Which samples were seen by the same cameras, too; all, where a dataset does not say.
+function Fusion:inputs(split, indices)
+  local given = Lifting.inputs(self, split, indices)
+  given.rig = mv.array { #indices }
+  for i, index in ipairs(indices) do given.rig[i] = split.rig and split.rig[index + 1] or 0 end
+  return given
+end
+
+---What a step sees besides: w1 and w2 of eq. (7).
 function Fusion:step_shapes(shapes)
   self.convergence = Convergence.new(self.config.convergence)
   shapes.w1, shapes.w2 = {}, {}
@@ -35,18 +50,20 @@ function Fusion:losses(given)
   local first = lifter(poses, confidences)
   self.model:watch(first.poses)
   local projected = reprojection.reprojections(first.poses, first.rotations)
-  local terms = { rep = losses.reprojection(poses, projected, confidences) }
-  terms.loss = terms.rep * given.w1
-  if config.camera > 0 then
-    local shuffled = reprojection.shuffled_reprojections(first.poses, first.rotations)
-    terms.camera = losses.reprojection(poses, shuffled, confidences)
-    terms.loss = terms.loss + terms.camera * config.camera
+  local shuffled = config.camera > 0 and reprojection.shuffled_reprojections(first.poses, first.rotations)
+  local terms = {}
+  -- L_rep or L_ref-rep, with its part of camera consistency
+  local function against(target, name, weight)
+    terms[name] = losses.reprojection(target, projected, confidences)
+    local loss = terms[name]
+    if shuffled then loss = loss + losses.reprojection(target, shuffled, confidences) * config.camera end
+    return loss * weight
   end
+  terms.loss = against(poses, "rep", given.w1)
   if self.refines then
-    local refined = self.model.csm(poses, confidences, first.rotations)
+    local refined = self.model.csm(poses, confidences, first, given.rig)
     terms.ref = losses.refinement(poses, refined, confidences)
-    terms.ref_rep = losses.reprojection(refined, projected, confidences)
-    terms.loss = terms.loss + terms.ref * given.w1 + terms.ref_rep * given.w2
+    terms.loss = terms.loss + terms.ref * given.w1 + against(refined, "ref_rep", given.w2)
     if config.steps >= 2 then
       terms.consistency = losses.consistency(lifter(refined, confidences).poses)
       terms.loss = terms.loss + terms.consistency * given.w2 * config.consistency
@@ -56,8 +73,8 @@ function Fusion:losses(given)
 end
 
 ---Detections that the other views mend, besides what one view says.
-function Fusion:add_estimates(found, seen, lifted)
-  found.refined = self:in_crop(self.model.csm(seen.poses, seen.confidences, lifted.rotations), seen)
+function Fusion:add_estimates(found, seen, lifted, given)
+  found.refined = self:in_crop(self.model.csm(seen.poses, seen.confidences, lifted, given.rig), seen)
   return found
 end
 

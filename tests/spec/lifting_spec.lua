@@ -175,8 +175,8 @@ end)
 -- ---- fusion ----
 
 local function make_csm(given)
-  local settings = { size = 64, extent = 1, joint_sigma = 3, line_sigma = 2, threshold = 0.5,
-    keep = { "pelvis", "head_top" } }
+  local settings = { size = 64, extent = 1, joints = "detected", joint_sigma = 3, line_sigma = 2, still = false,
+    threshold = 0.5, keep = { "pelvis", "head_top" } }
   for key, value in pairs(given or {}) do settings[key] = value end
   return CSM(settings, canonical.joints(BODY).names)
 end
@@ -185,7 +185,7 @@ t.test("epipolar lines pass through what the other views see", function()
   local scene, csm = make_scene(5), make_csm()
   local lines = compute({ seen = scene.seen, rotations = scene.rotations }, function(given)
     local points = given.seen:permute { 0, 1, 3, 2 }:reshape { 1, VIEWS, 1, 16, 2 }
-    return { lines = csm:lines(points, given.rotations) }
+    return { lines = csm:lines(points, losses.relative(given.rotations)) }
   end).lines
   for n = 0, VIEWS - 1 do
     for m = 0, VIEWS - 1 do
@@ -199,8 +199,10 @@ t.test("epipolar lines pass through what the other views see", function()
 end)
 
 local function refine(csm, scene)
-  return compute({ seen = scene.seen, rotations = scene.rotations, confidences = scene.confidences }, function(given)
-    return { refined = csm(given.seen, given.confidences, given.rotations) }
+  local given = { seen = scene.seen, rotations = scene.rotations, confidences = scene.confidences, rig = scene.rig,
+    poses = scene.poses }
+  return compute(given, function(of)
+    return { refined = csm(of.seen, of.confidences, of, of.rig) }
   end).refined
 end
 
@@ -217,6 +219,54 @@ t.test("a hidden joint that was found elsewhere is put where the other views see
   refined:put(before:at(0, 1, 1, 7), 0, 1, 1, 7)
   scene.seen:put(before:at(0, 1, 0, 7), 0, 1, 0, 7)
   t.near(refined:totable(), scene.seen:totable(), 1e-7)
+end)
+
+t.test("a joint that two views take for something else lies where the bodies of all views have it", function()
+  local scene = make_scene(6)
+  local truth = scene.seen:clone()
+  for view = 1, 2 do
+    scene.seen:put(scene.seen:at(0, view, 0, 7) + 0.3, 0, view, 0, 7)
+    scene.confidences:put(0.4, 0, view, 7)
+  end
+  local refined = refine(make_csm { joints = "reprojected" }, scene)
+  for i = 1, #truth do truth[i] = math.abs(refined[i] - truth[i]) end
+  local function worst(view)
+    local most = 0
+    for _, x in ipairs(truth:row(0):row(view):totable()) do most = math.max(most, x) end
+    return most
+  end
+  t.is_true(math.max(worst(1), worst(2)) < 0.05, ("%.3f, %.3f"):format(worst(1), worst(2)))
+  t.error_matches(function() make_csm { joints = "reproject" } end, "csm.joints.*reproject")
+end)
+
+t.test("rotations between cameras that stand still are a rig's: errors of its samples cancel", function()
+  local random, b = mv.generator(8), 12
+  local true_rotations, rotations, rigs = mv.array { b, 2, 3, 3 }, mv.array { b, 2, 3, 3 }, mv.array { b }
+  for i = 0, b - 1 do
+    local rig, world = i % 2, mv.geometry.rotation_y(random:uniform(0, 6)) -- each sample's own
+    rigs[i + 1] = rig
+    for view = 0, 1 do
+      local exact = mv.geometry.rotation_y(view * (1 + rig))
+      local noise = mv.geometry.compose(mv.geometry.rotation_x(0.15 * (i // 2 % 2 * 2 - 1) * view),
+        mv.geometry.rotation_y(0.2 * (i // 4 - 1) * view))
+      local wrong = mv.geometry.multiply(noise, exact)
+      for array, m in pairs { [true_rotations] = exact, [rotations] = wrong } do
+        local turned = mv.geometry.multiply(m, world)
+        for d = 1, 9 do array[(i * 2 + view) * 9 + d] = turned[d] end
+      end
+    end
+  end
+  local out = compute({ rotations = rotations, exact = true_rotations, rigs = rigs }, function(given)
+    local relative = losses.relative(given.rotations)
+    return { single = relative, mean = CSM.of_rigs(relative, given.rigs), exact = losses.relative(given.exact) }
+  end)
+  local function worst(found)
+    local most = 0
+    for i = 1, #found do most = math.max(most, math.abs(found[i] - out.exact[i])) end
+    return most
+  end
+  t.is_true(worst(out.single) > 0.1 and worst(out.mean) < 0.02, ("%.3f, %.3f"):format(worst(out.single),
+    worst(out.mean)))
 end)
 
 t.test("heatmaps of odd and even size, with one view or many, peak where a lone joint lies", function()

@@ -78,14 +78,17 @@ class Network(nn.Module):
         poses, confidences = normalise(given["keypoints"])
         lifted, rotations = self.lifter(poses, confidences)
         projected = reproject(lifted, rotations)
-        rep = distances(poses, projected, confidences).sum()
-        camera = distances(poses, reproject_shuffled(lifted, rotations), confidences).sum()
+        shuffled = reproject_shuffled(lifted, rotations)
+
+        def against(target):
+            camera = distances(target, shuffled, confidences).sum()
+            return distances(target, projected, confidences).sum() + CAMERA * camera
+
         refined = refine(poses, confidences, rotations)
         ref = ((poses - refined).abs() * confidences[:, :, None]).sum((1, 2, 3)).mean()
-        ref_rep = distances(refined, projected, confidences).sum()
         again = unit(self.lifter(refined, confidences)[0])
         consistency = (again[:, :, None] - again[:, None]).abs().sum((1, 2, 3, 4)).mean()
-        return given["w1"] * (ref + rep) + given["w2"] * (ref_rep + CONSISTENCY * consistency) + CAMERA * camera
+        return given["w1"] * (ref + against(poses)) + given["w2"] * (against(refined) + CONSISTENCY * consistency)
 
 
 def make_optimizer(parameters, **options):
