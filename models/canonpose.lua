@@ -27,7 +27,7 @@ M.presets = {
   paper = {},
   tiny = {
     hidden = 256,
-    lifting = { epochs = 0, steps = 1200, lr = 1e-3 },
+    lifting = { epochs = 0, steps = 3000, lr = 1e-3 },
     schedule = "cosine",
     data = { train_count = 3000 },
   },

@@ -22,10 +22,10 @@ M.config = {
   consistency = 0.1, -- share of w2 that L_3D has; with all of it poses agree with each other, not with what is seen
   -- of the loss: its running mean changes by less than `tolerance` in an epoch, or `latest` of all epochs are over
   convergence = { tolerance = 1e-3, momentum = 0.99, latest = 0.5 },
-  -- heatmaps of size^2 pixels over extent^2 of canonical space, sigmas in pixels; joint heatmaps of what was "detected"
-  -- or of all views' bodies "reprojected"; whether cameras stand still, and rotations between them are a rig's, not a
-  -- sample's; joints of higher confidence than the threshold stay, and those of `keep`
-  csm = { size = 64, extent = 1, joints = "detected", joint_sigma = 3, line_sigma = 2, still = false, threshold = 0.85,
+  -- heatmaps of size^2 pixels over extent^2 of canonical space, sigmas in pixels; whether cameras stand still, and
+  -- rotations between them are a rig's, not a sample's; joints of higher confidence than the threshold stay, and those
+  -- of `keep`
+  csm = { size = 64, extent = 1, joint_sigma = 3, line_sigma = 2, still = false, threshold = 0.85,
     keep = { "pelvis", "thorax", "nose", "head_top" } },
   lifting = { epochs = 100, steps = 0, lr = 1e-4 }, -- epochs 0: as many as `steps` takes
   schedule = "milestones", -- rates: a tenth after each, or "constant", or "cosine"
@@ -43,7 +43,7 @@ M.presets = {
     hidden = 256,
     csm = { extent = 1.25, -- ankles may be farther off than 0.5
       threshold = 0.65, -- what the synthetic detector sees has 0.7 and more
-      joints = "reprojected", still = true },
+      still = true },
     weights = { first = { 1, 0 } }, -- without w2 nothing is refined, which takes a fraction of the time
     convergence = { latest = 0.4 },
     consistency = 0.01,

@@ -32,23 +32,14 @@ function losses.relative(rotations)
   return ops.matmul(rotations:reshape { b, 1, v, 3, 3 }, rotations:reshape { b, v, 1, 3, 3 }, { transpose_b = true })
 end
 
----P_rep by relative rotations, from each camera's own frame.
----@param poses Tensor X [B, V, 3, J]
----@param rotations Tensor R [B, V, 3, 3]
----@param relative Tensor R_(n,m) [B, V, V, 3, 3]
----@return Tensor [B, V, V, 2, J]
-function losses.turned_reprojections(poses, rotations, relative)
-  local b, v, j = poses.shape[1], poses.shape[2], poses.shape[4]
-  return project(relative, ops.matmul(rotations, poses):reshape { b, v, 1, 3, j })
-end
-
 ---P_rep with the cameras of another sample, which stand where those of this one do: the pose in view n is turned by
 ---R_m R_n^T of the batch's sample before. An epoch's order is random, so that is a sample at random.
 ---@param poses Tensor X [B, V, 3, J]
 ---@param rotations Tensor R [B, V, 3, 3]
 ---@return Tensor [B, V, V, 2, J]
 function losses.shuffled_reprojections(poses, rotations)
-  return losses.turned_reprojections(poses, rotations, ops.roll(losses.relative(rotations), 1, 0))
+  local b, v, j = poses.shape[1], poses.shape[2], poses.shape[4]
+  return project(ops.roll(losses.relative(rotations), 1, 0), ops.matmul(rotations, poses):reshape { b, v, 1, 3, j })
 end
 
 ---|| (P_m - P_(n,m) / |P_(n,m)|) . C_m ||_1, eq. (3), the mean over the batch.

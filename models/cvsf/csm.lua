@@ -1,26 +1,19 @@
 -- The Cross-view Self-fusion module (section 3.3, eq. 2): where a view hides a joint, the other views' detections say
 -- on which lines it lies, and the heatmaps of all tell where. No camera is calibrated: lines follow from the rotations
 -- that the lifting network predicts. What is found has no gradient.
---
--- The equation's joint heatmap is of the view's own detection; the published code's is of the bodies that all views
--- were lifted to, as this view sees them.
 
 local mv = require "mvgraph"
-local canonical = require "canonpose.canonical"
-local options = require "mvgraph.core.options"
 local reprojection = require "canonpose.losses"
 local ops = mv.ops
 
 local CSM = mv.nn.class("CrossViewSelfFusion", mv.nn.Module)
 
----@param config { size: integer, extent: number, joints: string, joint_sigma: number, line_sigma: number,
----  still: boolean, threshold: number, keep: string[] } size: side of a heatmap, pixels; extent: the same in canonical
----  space; joints: of "detected" or of "reprojected" poses; sigmas in pixels; still: whether cameras stand still, so
----  that rotations are those of all samples together; threshold: joints of higher confidence stay as they are, and
----  those of `keep`
+---@param config { size: integer, extent: number, joint_sigma: number, line_sigma: number, still: boolean,
+---  threshold: number, keep: string[] } size: side of a heatmap, pixels; extent: the same in canonical space; sigmas in
+---  pixels; still: whether cameras stand still, so that rotations are those of all samples together; threshold: joints
+---  of higher confidence stay as they are, and those of `keep`
 ---@param names string[] joints, [J]
 function CSM:__init(config, names)
-  options.choose("csm.joints", config.joints, { "detected", "reprojected" })
   self.config, self.scale = config, config.size / config.extent -- pixels of canonical space's unit
   local is_kept, rows = {}, {}
   for _, name in ipairs(config.keep) do is_kept[name] = true end
@@ -84,49 +77,35 @@ local function other_views(views)
   return ops.constant(array)
 end
 
--- H of the joints of each view, [B, V, J, S, S].
-function CSM:joint_heatmaps(points, confidences)
-  local config = self.config
-  return ops.gaussian_heatmap_2d(points * self.scale + middle(config.size), { config.size, config.size },
-    { sigma = config.joint_sigma, peak = confidences })
-end
-
 ---Joint heatmaps of every view with the line heatmaps of all others.
 ---@param poses Tensor [B, V, J, 2]
 ---@param confidences Tensor [B, V, J]
 ---@param relative Tensor R_(n,m) [B, V, V, 3, 3]
----@param bodies Tensor? poses of n that m sees, canonical, [B, V, V, J, 2]; without them joints are those of `poses`
 ---@return Tensor [B, V, J, S, S]
-function CSM:heatmaps(poses, confidences, relative, bodies)
-  local config = self.config
+function CSM:heatmaps(poses, confidences, relative)
+  local config, size = self.config, { self.config.size, self.config.size }
   local b, v, j = poses.shape[1], poses.shape[2], poses.shape[3]
-  local of_view = confidences:reshape { b, v, 1, j }
-  local joints = bodies and self:joint_heatmaps(bodies, of_view:expand { b, v, v, j }):sum { 1 }
-    or self:joint_heatmaps(poses, confidences)
+  local joints = ops.gaussian_heatmap_2d(poses * self.scale + middle(config.size), size,
+    { sigma = config.joint_sigma, peak = confidences })
   local lines = self:lines(poses:reshape { b, v, 1, j, 2 }, relative)
-  return joints + ops.line_heatmap(lines, { config.size, config.size },
-    { sigma = config.line_sigma, peak = of_view * other_views(v) }):sum { 1 }
+  local peaks = confidences:reshape { b, v, 1, j } * other_views(v)
+  return joints + ops.line_heatmap(lines, size, { sigma = config.line_sigma, peak = peaks }):sum { 1 }
 end
 
 ---The refined poses P_ref = CSM(P_inp, C, R).
 ---@param poses Tensor P_inp, canonical, [B, V, 2, J]
 ---@param confidences Tensor C [B, V, J]
----@param lifted { poses: Tensor, rotations: Tensor } X [B, V, 3, J], R [B, V, 3, 3]
+---@param rotations Tensor R [B, V, 3, 3]
 ---@param rigs Tensor samples of one number were seen by the same cameras, [B]
 ---@return Tensor [B, V, 2, J]
-function CSM:forward(poses, confidences, lifted, rigs)
+function CSM:forward(poses, confidences, rotations, rigs)
   local b, v, j, size = poses.shape[1], poses.shape[2], poses.shape[4], self.config.size
   local choice, count = ops.constant(self.choice), self.choice.shape[1]
   local function chosen(x) return ops.matmul(choice, x, { transpose_b = true }) end -- [..., D, J] to [..., count, D]
-  local rotations, bodies = ops.stop_gradient(lifted.rotations), nil
-  local relative = reprojection.relative(rotations)
+  local relative = reprojection.relative(ops.stop_gradient(rotations))
   if self.config.still then relative = CSM.of_rigs(relative, rigs) end
-  if self.config.joints == "reprojected" then
-    bodies = chosen(canonical.unit(reprojection.turned_reprojections(ops.stop_gradient(lifted.poses), rotations,
-      relative)))
-  end
   local maps = self:heatmaps(chosen(ops.stop_gradient(poses)),
-    chosen(confidences:reshape { b, v, 1, j }):reshape { b, v, count }, relative, bodies)
+    chosen(confidences:reshape { b, v, 1, j }):reshape { b, v, count }, relative)
   local place = ops.argmax(maps:reshape { b, v, count, size * size }, 3):reshape { b, v, 1, count }
   local row = ops.floor((place + 0.5) / size)
   local found = (ops.concat({ place - row * size, row }, 2) - middle(size)) / self.scale

@@ -61,7 +61,7 @@ function Fusion:losses(given)
   end
   terms.loss = against(poses, "rep", given.w1)
   if self.refines then
-    local refined = self.model.csm(poses, confidences, first, given.rig)
+    local refined = self.model.csm(poses, confidences, first.rotations, given.rig)
     terms.ref = losses.refinement(poses, refined, confidences)
     terms.loss = terms.loss + terms.ref * given.w1 + against(refined, "ref_rep", given.w2)
     if config.steps >= 2 then
@@ -74,7 +74,7 @@ end
 
 ---Detections that the other views mend, besides what one view says.
 function Fusion:add_estimates(found, seen, lifted, given)
-  found.refined = self:in_crop(self.model.csm(seen.poses, seen.confidences, lifted, given.rig), seen)
+  found.refined = self:in_crop(self.model.csm(seen.poses, seen.confidences, lifted.rotations, given.rig), seen)
   return found
 end
 
