@@ -11,20 +11,18 @@ local DEPTHS <const> = {
 }
 local SURFACE_DEPTH <const> = 0.035
 
-local OPPOSITES <const> = { left = "right", right = "left" }
 local SWAPS <const> = {
   { "shoulder", "elbow", "wrist" }, { "hip", "knee", "ankle", "big_toe", "small_toe", "heel" },
 }
+local FAR <const> = { 0.1, 0.35 } -- sides between a point and what is taken for it
+local MISTAKEN <const> = { 0.3, 0.65 } -- confidences in what is taken for a hidden joint
+local OPPOSITE_ERROR <const> = 0.02 -- sides, of a joint that is taken for its opposite
 
 ---@param name string
 ---@return number metres
 function detector.depth_margin(name)
   return DEPTHS[name] or DEPTHS[name:match("^%a+_(.+)$") or ""] or SURFACE_DEPTH
 end
-
-local FAR <const> = { 0.1, 0.35 } -- sides between a point and what is taken for it
-local MISTAKEN <const> = { 0.3, 0.65 } -- confidences in what is taken for a hidden joint
-local OPPOSITE_ERROR <const> = 0.02 -- sides, of a joint that is taken for its opposite
 
 local function clamp(x, low, high)
   return math.min(math.max(x, low), high)
@@ -66,12 +64,11 @@ end
 
 -- Hidden joints that the detector is wrong about but not unsure, as real ones are.
 local function mistake_hidden(random, found, visible, side, skeleton, share)
-  for j, name in ipairs(skeleton.joints) do
+  for j, partner in ipairs(skeleton.flip) do
     if not visible[j] and found[j][3] > 0 and random:uniform(0, 1) < share then
-      local which, joint = name:match "^(%a+)_(.+)$"
-      local opposite = OPPOSITES[which] and skeleton.index[OPPOSITES[which] .. "_" .. joint]
-      local is_seen = opposite and visible[opposite + 1] and found[opposite + 1][3] > 0
-      found[j] = mistake(random, found[j], is_seen and found[opposite + 1] or nil, side)
+      local opposite = found[partner + 1]
+      local is_seen = visible[partner + 1] and opposite[3] > 0
+      found[j] = mistake(random, found[j], is_seen and opposite or nil, side)
     end
   end
 end

@@ -61,11 +61,11 @@ t.test("cameras stand as Human3.6M's: five metres away, in four corners of a lon
   t.equal(#rig.studio(mv.generator(3), 8), 8)
 end)
 
--- Mean error of hidden keypoints in half crops, and their mean confidence, of those that are found.
-local function hidden_errors(split)
+-- Mean error in half crops and mean confidence of the keypoints that are found, of those seen (1) or hidden (0).
+local function errors(split, visible)
   local sum, sure, count, keypoints, oracle = 0, 0, 0, split.keypoints, split.oracle
   for i = 1, #oracle.visible do
-    if oracle.visible[i] == 0 and keypoints[3 * i] > 0 then
+    if oracle.visible[i] == visible and keypoints[3 * i] > 0 then
       local x, y = keypoints[3 * i - 2] - oracle.keypoints[2 * i - 1], keypoints[3 * i - 1] - oracle.keypoints[2 * i]
       sum, sure, count = sum + math.sqrt(x * x + y * y), sure + keypoints[3 * i], count + 1
     end
@@ -73,26 +73,15 @@ local function hidden_errors(split)
   return sum / count, sure / count
 end
 
--- Mean error of those that are seen.
-local function visible_errors(split)
-  local sum, count = 0, 0
-  for i = 1, #split.oracle.visible do
-    if split.oracle.visible[i] == 1 and split.keypoints[3 * i] > 0 then
-      sum, count = sum + math.abs(split.keypoints[3 * i - 2] - split.oracle.keypoints[2 * i - 1]), count + 1
-    end
-  end
-  return sum / count
-end
-
 t.test("occlusion noise takes hidden joints for something else, and is surer of them than of others", function()
   local function train(share) return open({ train_count = 15, occlusion = share }).train end
   local clear, half, all = train(0), train(0.5), train(1)
-  local error, sure = hidden_errors(clear)
-  local more, surer = hidden_errors(all)
+  local error, sure = errors(clear, 0)
+  local more, surer = errors(all, 0)
   t.is_true(more > 2 * error and surer > sure + 0.05, ("%.3f, %.3f -> %.3f, %.3f"):format(error, sure, more, surer))
-  local middle = hidden_errors(half)
+  local middle = errors(half, 0)
   t.is_true(middle > 1.2 * error and middle < more)
-  t.is_true(visible_errors(all) < 1.3 * visible_errors(clear))
+  t.is_true(errors(all, 1) < 1.3 * errors(clear, 1))
 end)
 
 t.test("what cannot be a benchmark says why", function()
