@@ -6,6 +6,8 @@ local detector = require "datasets.synthetic.detector"
 local posing = require "mvgraph.body.pose"
 local rig = require "datasets.synthetic.rig"
 local room = require "datasets.synthetic.room"
+local store = require "datasets.synthetic.store"
+local visibility = require "datasets.synthetic.visibility"
 
 local scene = {}
 
@@ -68,8 +70,15 @@ local function lowest(vertices)
   return low
 end
 
--- Feet on the floor, whatever the legs do.
-local function settle(shaped, rotations, x, z, lift)
+---Poses a subject with the feet on the floor, whatever the legs do.
+---@param shaped ShapedBody
+---@param rotations number[][] of the body's joints, [24][9]
+---@param x number metres on the floor, of the pelvis
+---@param z number metres on the floor
+---@param lift number metres above it
+---@return Array vertices world, metres, [V, 3]
+---@return number[][] positions of the joints, [24][3]
+function scene.settle(shaped, rotations, x, z, lift)
   local vertices, positions = shaped:pose(rotations, { x, 0, z })
   local rise = lift - lowest(vertices)
   vertices = mv.core.linalg.transform_points(vertices, { 1, 0, 0, 0, 0, 1, 0, rise, 0, 0, 1, 0 })
@@ -79,92 +88,35 @@ local function settle(shaped, rotations, x, z, lift)
   return vertices, positions
 end
 
-local function project_all(camera, points)
-  local places, depths = {}, {}
-  for j, point in ipairs(points) do
-    local x, y, z = rig.project(camera, point)
-    places[j], depths[j] = { x, y }, z
-  end
-  return places, depths
+---A mesh of a posed subject.
+---@param body Body
+---@param subject Subject
+---@param vertices Array world, metres, [V, 3]
+---@return table mesh
+function scene.mesh(body, subject, vertices)
+  return {
+    vertices = vertices,
+    faces = body.faces,
+    texture = subject.texture,
+    coordinates = body.texture_coordinates,
+  }
 end
 
-local function bounding_window(places)
-  local sure = {}
-  for j, place in ipairs(places) do
-    sure[j] = { place[1], place[2], 1 }
-  end
-  return detector.window(sure)
-end
-
-local function draw_view(state, view, vertices, window)
+local function draw_view(state, view, person, window)
   local place, size = state.place, state.size
   local camera = place.cameras[view]
   local target = { image = room.crop(place.backgrounds[view], window, size), depth = mv.raster.new_depth(size, size) }
   room.draw_mesh(target, state.furniture, camera, window, size)
-  local person = {
-    vertices = vertices,
-    faces = state.body.faces,
-    texture = state.subject.texture,
-    coordinates = state.body.texture_coordinates,
-  }
   room.draw_mesh(target, person, camera, window, size, place.light)
   return target.image
 end
 
-local function draw_depth(state, view, vertices, window)
-  local camera, size = state.place.cameras[view], JUDGED_SIZE
-  local target = { image = mv.image.new(size, size), depth = mv.raster.new_depth(size, size) }
-  for _, mesh in ipairs { state.furniture, { vertices = vertices, faces = state.body.faces } } do
-    room.draw_mesh(target, { vertices = mesh.vertices, faces = mesh.faces }, camera, window, size, nil, true)
-  end
-  return target.depth
-end
-
--- Which points the depth map shows, furniture and the body itself in the way.
-local function find_visible(depth, names, places, depths, window)
-  local visible, size = {}, JUDGED_SIZE
-  for j, name in ipairs(names) do
-    local column = math.floor(((places[j][1] - window[1]) / window[3] + 0.5) * size)
-    local row = math.floor(((places[j][2] - window[2]) / window[3] + 0.5) * size)
-    local is_inside = column >= 0 and column < size and row >= 0 and row < size
-    visible[j] = is_inside and depth[row * size + column + 1] > depths[j] - detector.depth_margin(name)
-  end
-  return visible
-end
-
-local function store_view(split, sample, view, focal, window, found, places, visible)
-  local views, joints = split.crop.shape[2], #found
-  local row = sample * views + view - 1
-  local half = window[3] / 2
-  for d = 1, 3 do
-    split.crop[3 * row + d] = window[d]
-  end
-  split.camera[3 * row + 1] = rig.GUESSED_FOCAL * rig.FRAME / half
-  split.camera[3 * row + 2] = (window[1] - rig.FRAME / 2) / half
-  split.camera[3 * row + 3] = (window[2] - rig.FRAME / 2) / half
-  split.intrinsics[3 * row + 1] = focal / half
-  split.intrinsics[3 * row + 2], split.intrinsics[3 * row + 3] = split.camera[3 * row + 2], split.camera[3 * row + 3]
-  local oracle = split.oracle
-  for j, point in ipairs(found) do
-    local base = row * joints + j - 1
-    if point[3] > 0 then
-      split.keypoints[3 * base + 1] = (point[1] - window[1]) / half
-      split.keypoints[3 * base + 2] = (point[2] - window[2]) / half
-      split.keypoints[3 * base + 3] = point[3]
-    end
-    oracle.keypoints[2 * base + 1] = (places[j][1] - window[1]) / half
-    oracle.keypoints[2 * base + 2] = (places[j][2] - window[2]) / half
-    oracle.visible[base + 1] = visible[j] and 1 or 0
-  end
-end
-
--- Points of a sample into an array [count, J, 3].
-local function store_points(into, sample, points)
-  for j, point in ipairs(points) do
-    for d = 1, 3 do
-      into[(sample * #points + j - 1) * 3 + d] = point[d]
-    end
-  end
+local function store_view(split, row, focal, window, found, places, visible)
+  store.numbers(split.crop, row, window)
+  store.lens(split.camera, row, rig.GUESSED_FOCAL * rig.FRAME, window)
+  store.lens(split.intrinsics, row, focal, window)
+  store.found(split.keypoints, row, found, window)
+  store.truth(split.oracle, row, places, visible, window)
 end
 
 ---@class Scene
@@ -187,40 +139,32 @@ end
 ---@param z number metres on the floor
 ---@param lift number metres above it
 function scene.add(state, split, sample, rotations, x, z, lift)
-  local names = state.skeleton.joints
-  local vertices, positions = settle(state.subject.shaped, rotations, x, z, lift)
+  local names, cameras = state.skeleton.joints, state.place.cameras
+  local vertices, positions = scene.settle(state.subject.shaped, rotations, x, z, lift)
   local points = state.subject.shaped:points(vertices, positions, names)
-  for view, camera in ipairs(state.place.cameras) do
-    local places, depths = project_all(camera, points)
-    local rough = bounding_window(places)
+  local person = scene.mesh(state.body, state.subject, vertices)
+  for view, camera in ipairs(cameras) do
+    local row = sample * #cameras + view - 1
+    local places, depths = visibility.project(camera, points)
+    local rough = visibility.window(places)
     -- what is seen is judged in the true window, what is drawn in the one that the detections give
-    local visible = find_visible(draw_depth(state, view, vertices, rough), names, places, depths, rough)
+    local depth = visibility.depth(camera, { state.furniture, person }, rough, JUDGED_SIZE)
+    local visible = visibility.judge(depth, rough, names, places, depths)
     local found = detector.detect(state.random, places, visible, rough[3], rig.FRAME, state.skeleton,
       state.occlusion)
     local window = detector.window(found) or rough
-    split.images:row(sample):row(view - 1):copy_(draw_view(state, view, vertices, window))
-    store_view(split, sample, view, camera.focal, window, found, places, visible)
+    split.images:row(sample):row(view - 1):copy_(draw_view(state, view, person, window))
+    store_view(split, row, camera.focal, window, found, places, visible)
+    store.numbers(split.reference_rotation, row, camera.rotation)
+    store.numbers(split.extrinsics, row, camera.transform)
   end
-  store_points(split.oracle.points, sample, points)
-  store_points(split.reference, sample, state.subject.shaped:points(vertices, positions, split.reference_joints))
-  for view, camera in ipairs(state.place.cameras) do
-    local row = sample * #state.place.cameras + view - 1
-    for d = 1, 9 do
-      split.reference_rotation[row * 9 + d] = camera.rotation[d]
-    end
-    for d = 1, 12 do
-      split.extrinsics[row * 12 + d] = camera.transform[d]
-    end
-  end
+  store.points(split.oracle.points, sample, points)
+  store.points(split.reference, sample, state.subject.shaped:points(vertices, positions, split.reference_joints))
   split.rig[sample + 1] = state.rig or 0
   for j = 2, 24 do
-    for d, value in ipairs(mv.rotations.host.matrix_to_rotation_6d(rotations[j])) do
-      split.oracle.theta[(sample * 23 + j - 2) * 6 + d] = value
-    end
+    store.numbers(split.oracle.theta, sample * 23 + j - 2, mv.rotations.host.matrix_to_rotation_6d(rotations[j]))
   end
-  for k = 1, 10 do
-    split.oracle.beta[sample * 10 + k] = state.subject.beta[k]
-  end
+  store.numbers(split.oracle.beta, sample, state.subject.beta)
 end
 
 ---Empty arrays of a split; those of the oracle by paths.
@@ -252,15 +196,7 @@ end
 ---@param arrays table<string, Array>
 ---@return table split
 function scene.split(arrays)
-  local split = {
-    count = arrays.images.shape[1], oracle = {}, reference_joints = mv.skeletons.get(REFERENCE).joints,
-  }
-  for path, array in pairs(arrays) do
-    local field = path:match "^oracle%.(.*)$"
-    local into = field and split.oracle or split
-    into[field or path] = array
-  end
-  return split
+  return store.split(arrays, mv.skeletons.get(REFERENCE).joints)
 end
 
 ---The guessed focal length of a split's crops over their side.
