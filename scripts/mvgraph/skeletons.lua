@@ -67,6 +67,10 @@ local SETS <const> = {
     "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "thorax",
     "nose", "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
   } },
+  { "panoptic15", { -- body of CMU Panoptic's coco19; its "neck" is between the shoulders
+    "thorax", "nose", "mid_hip", "left_shoulder", "left_elbow", "left_wrist", "left_hip", "left_knee", "left_ankle",
+    "right_shoulder", "right_elbow", "right_wrist", "right_hip", "right_knee", "right_ankle",
+  } },
 }
 
 local function partner(name)
