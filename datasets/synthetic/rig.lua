@@ -5,11 +5,13 @@ local geometry = require "mvgraph.geometry"
 local rig = {}
 
 rig.FRAME = 1000 -- side of every camera's square picture, pixels
+rig.WHOLE = { rig.FRAME / 2, rig.FRAME / 2, rig.FRAME } -- the window that shows all of a picture
 rig.GUESSED_FOCAL = 1.1 -- over the picture's side: what the method is told; the true ones lie around it
 
 local FRONT_SPREAD <const> = 0.35 -- radians: the first camera stands about in front of where subjects face
 local CORNERS <const> = { 20, 160, 200, 340 } -- degrees about the vertical, from the front
 local STUDIO_FOCAL <const> = 1.147 -- over the picture's side, the mean of Human3.6M's cameras
+local DOME_FOCAL <const> = 0.75 -- over the picture's side: two metres to either side, from less than five
 
 ---@class RigCamera
 ---@field rotation number[] world to camera (x right, y down, z away), [3, 3]
@@ -72,6 +74,24 @@ function rig.studio(random, views)
     local target = { random:uniform(-0.1, 0.1), random:uniform(0.9, 1), random:uniform(-0.1, 0.1) }
     local roll = math.rad(random:normal(0, 0.5))
     cameras[i] = new_camera(eye, target, roll, rig.FRAME * STUDIO_FOCAL * random:uniform(0.99, 1.01))
+  end
+  return cameras
+end
+
+---Cameras evenly around a space of 4 by 2 by 4 metres, above people's heads and looking at its middle: each sees all
+---that is less than two metres from the vertical through it.
+---@param random generator
+---@param views integer
+---@return RigCamera[] cameras in order around the middle, the first within 10 degrees of the front
+function rig.dome(random, views)
+  local cameras, turn = {}, random:uniform(-10, 10)
+  for i = 1, views do
+    local angle = math.rad(turn + 360 * (i - 1) / views + random:uniform(-5, 5))
+    local distance, height = random:uniform(4.7, 5), random:uniform(2, 2.6)
+    local eye = { distance * math.sin(angle), height, distance * math.cos(angle) }
+    local target = { random:uniform(-0.1, 0.1), random:uniform(0.95, 1.05), random:uniform(-0.1, 0.1) }
+    local roll = math.rad(random:normal(0, 0.5))
+    cameras[i] = new_camera(eye, target, roll, rig.FRAME * DOME_FOCAL * random:uniform(0.98, 1.02))
   end
   return cameras
 end

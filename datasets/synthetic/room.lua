@@ -134,10 +134,9 @@ function room.backgrounds(random, cameras)
     random_color(random, 0.7, 0.9), { 1 }, 3)
   add_walls(mesh, random, half, height)
   local ready, pictures = finish(mesh, draw_texture(random)), {}
-  local window = { rig.FRAME / 2, rig.FRAME / 2, rig.FRAME }
   for i, camera in ipairs(cameras) do
     local target = { image = mv.image.new(BACKGROUND, BACKGROUND), depth = mv.raster.new_depth(BACKGROUND, BACKGROUND) }
-    room.draw_mesh(target, ready, camera, window, BACKGROUND)
+    room.draw_mesh(target, ready, camera, rig.WHOLE, BACKGROUND)
     pictures[i] = target.image
   end
   return pictures
