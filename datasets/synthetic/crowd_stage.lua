@@ -31,7 +31,7 @@ end
 -- One depth buffer for all, and as many samples as mv.raster takes for one mesh.
 local function draw_view(state, view, meshes)
   local place, size = state.place, 2 * state.size
-  local image = room.crop(place.backgrounds[view], rig.WHOLE, size)
+  local image = mv.image.resize(place.backgrounds[view], size, size)
   local target = { image = image, depth = mv.raster.new_depth(size, size) }
   room.draw_mesh(target, state.furniture, place.cameras[view], rig.WHOLE, size, nil, true)
   for _, mesh in ipairs(meshes) do
