@@ -7,11 +7,13 @@ local dataset_views = {}
 
 local VISIBLE <const> = 0.3 -- least confidence of a visible keypoint
 local PER_VIEW <const> = { "images", "keypoints", "crop", "camera", "intrinsics", "extrinsics" }
+local ORACLE_PER_VIEW <const> = { "keypoints", "visible" }
 
--- Visible keypoints of every view, in the order of samples and views.
+-- Visible keypoints of every view, of everybody in it, in the order of samples and views.
 local function count_visible(keypoints)
-  local counts, k = {}, keypoints.shape[3]
-  for row = 0, #keypoints // (3 * k) - 1 do
+  local counts, rows = {}, keypoints.shape[1] * keypoints.shape[2]
+  local k = #keypoints // (3 * rows)
+  for row = 0, rows - 1 do
     local count = 0
     for j = row * k, (row + 1) * k - 1 do
       if keypoints[3 * j + 3] >= VISIBLE then count = count + 1 end
@@ -63,6 +65,13 @@ end
 local function choose_views(split, choose)
   local rows, own = chosen_rows(split.keypoints, choose), {}
   for _, name in ipairs(PER_VIEW) do own[name] = split[name] and pick(split[name], rows) end
+  if split.oracle then
+    own.oracle = {}
+    for name, array in pairs(split.oracle) do own.oracle[name] = array end
+    for _, name in ipairs(ORACLE_PER_VIEW) do
+      own.oracle[name] = split.oracle[name] and pick(split.oracle[name], rows)
+    end
+  end
   return derive(split, own, function(rotation) return pick(rotation, rows) end)
 end
 

@@ -48,6 +48,25 @@ for choice, expected in pairs { min_max = { 0, 2, 0, 3, 0, 3 }, min_2 = { 1, 2, 
   end)
 end
 
+t.test("of several people all keypoints count, and the oracle keeps what it knows of the views that stay", function()
+  local whole = dataset()
+  for _, name in ipairs { "train", "test" } do
+    local keypoints, several = whole[name].keypoints, mv.array { N, V, 2, K, 3 }
+    for i = 0, N - 1 do
+      for v = 0, V - 1 do several:row(i):row(v):row(1):copy_(keypoints:row(i):row(v)) end -- one of them is nobody
+    end
+    whole[name].keypoints = several
+    whole[name].oracle = { visible = mv.array { N, V, 2, K }, points = mv.array { N, K, 3 } }
+    for i = 0, N - 1 do
+      for v = 0, V - 1 do whole[name].oracle.visible:row(i):row(v):fill(10 * i + v) end
+    end
+  end
+  local train = dataset_views.apply(whole, { view_choice = "min_2" }).train
+  t.equal({ train.keypoints.shape, train.oracle.points.shape }, { { N, 2, 2, K, 3 }, { N, K, 3 } })
+  t.equal(views_of(train.crop), { 1, 2, 0, 1, 0, 2 })
+  t.equal(views_of(train.oracle.visible), { 1, 2, 0, 1, 0, 2 })
+end)
+
 t.test("a reference that is read late is not read before it is asked for", function()
   local whole, is_read = dataset(), false
   local rotation = whole.test.reference_rotation
