@@ -54,13 +54,13 @@
 -- ctx has config, dataset, model, seed, stage, ctx:report(label, done, total), ctx:print(...), ctx:generator(tag), and
 -- is_predicting where the object will predict and not train: `mvgraph predict`.
 -- setup runs again on resume, before the state is loaded, so it must not depend on training so far.
-local checkpoint = require "mvgraph.checkpoint"
 local config = require "mvgraph.config"
 local judgement = require "mvgraph.judgement"
 local mv = require "mvgraph"
 local named_dataset = require "mvgraph.named_dataset"
 local options = require "mvgraph.core.options"
 local outside_files = require "mvgraph.outside_files"
+local past_run = require "mvgraph.past_run"
 local run_directory = require "mvgraph.run_directory"
 local shared_stages = require "mvgraph.shared_stages"
 local stages = require "mvgraph.stages"
@@ -204,63 +204,6 @@ local function for_training(self, model, values, dataset, bar)
   return setmetatable({ train = split }, { __index = dataset })
 end
 
--- The stored configuration of a run that is resumed; what the command line says must agree with it.
-local function stored_configuration(self, run, given)
-  local stored, path = run:read_config(), run.path .. "/config.json"
-  named_dataset.adapter(stored.config.dataset, path)
-  if stored.experiment ~= self.name then
-    error(("%s: is a run of '%s', not of '%s'"):format(run.path, stored.experiment, self.name), 0)
-  end
-  local asked = { preset = stored.preset, set = given.set, seed = given.seed, data = given.data }
-  local unasked = { preset = stored.preset, set = { "dataset=" .. stored.config.dataset } }
-  if given.preset and given.preset ~= stored.preset then
-    error(("%s: was started with preset '%s', not '%s'; resume without --preset or start a new run"):format(
-      run.path, tostring(stored.preset), given.preset), 0)
-  end
-  local values = config.merge(self:resolve(unasked, ""), stored.config, path)
-  local key, was, now = config.difference(values, self:resolve(asked, "", values))
-  if key then
-    error(("%s: was started with %s = %s, not %s; resume without it or start a new run"):format(run.path, key,
-      config.format(was), config.format(now)), 0)
-  end
-  outside_files.check_all(run.path, self.files, stored.files, values)
-  return values, stored.preset
-end
-
-local function restore(self, run, values, warn)
-  local saved = checkpoint.load_newest(run.checkpoints, warn)
-  if not saved then return nil end
-  if saved.metadata.config ~= checkpoint.encode_config(values) then
-    error(("%s: its configuration is not that of %s/config.json; start a new run"):format(saved.path, run.path), 0)
-  end
-  if not self.stages[saved.position.stage] then
-    error(("%s: ends in stage %d, '%s' has %d; start a new run"):format(saved.path, saved.position.stage, self.name,
-      #self.stages), 0)
-  end
-  return saved
-end
-
--- Whether a record was logged before a checkpoint.
-local function is_before(record, position, stage_index)
-  local stage = stage_index[record.stage]
-  if not stage or stage > position.stage then return false end
-  if stage < position.stage then return true end
-  if record.event ~= "step" then return position.is_final end
-  return position.is_final or record.epoch < position.epoch
-    or record.epoch == position.epoch and record.step <= position.step
-end
-
-function Experiment:read_past(run, saved)
-  local index, seconds, evaluations = {}, {}, {}
-  for i, stage in ipairs(self.stages) do index[stage.name] = i end
-  local records = run:trim_log(function(record) return saved ~= nil and is_before(record, saved.position, index) end)
-  for _, record in ipairs(records) do
-    if record.event == "step" then seconds[record.stage] = record.seconds end
-    if record.event == "evaluation" then evaluations[record.stage] = record.metrics end
-  end
-  return seconds, evaluations
-end
-
 -- A device that the driver gave up ends a run as an interruption does: false, and what happened.
 local function run_stages(runner)
   local went_well, value = pcall(runner.run_all, runner)
@@ -285,7 +228,7 @@ function Experiment:finished(given)
   self:check()
   if not mv.file.exists(given.out .. "/metrics.json") then return nil end
   local run = run_directory.open(given.out)
-  local values, preset = stored_configuration(self, run, given)
+  local values, preset = past_run.configuration(self, run, given)
   local final, rows = run:read_metrics(), {}
   for _, list in ipairs { final.baselines, final.stages } do table.move(list, 1, #list, #rows + 1, rows) end
   if given.shared then shared_stages.remember_run(given.shared, run, self.stages) end
@@ -303,8 +246,8 @@ function Experiment:run(given)
   local run, values, preset, saved
   if given.resume then
     run = run_directory.find(given.runs, self.name, given.out)
-    values, preset = stored_configuration(self, run, given)
-    saved = restore(self, run, values, function(message) bar:line("warning: " .. message) end)
+    values, preset = past_run.configuration(self, run, given)
+    saved = past_run.checkpoint(self, run, values, function(message) bar:line("warning: " .. message) end)
   else
     values, preset = self:resolve(given, given.default_preset)
   end
@@ -315,7 +258,7 @@ function Experiment:run(given)
   if self.initialise and not given.resume then self.initialise(model, values) end
   dataset = for_training(self, model, values, dataset, bar)
   run = run or run_directory.create(given.runs, self.name, given.out)
-  local past_seconds, past_evaluations = self:read_past(run, saved)
+  local past_seconds, past_evaluations = past_run.read_log(self, run, saved)
   if not given.resume then
     run:write_json("config.json", { experiment = self.name, preset = preset, script = given.script, config = values,
       files = files })

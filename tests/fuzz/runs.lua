@@ -4,6 +4,7 @@ local contents = require "mvgraph.report.contents"
 local motion = require "mvgraph.export.motion"
 local mv = require "mvgraph"
 local numpy_file = require "mvgraph.weights.numpy_file"
+local past_run = require "mvgraph.past_run"
 local prediction = require "mvgraph.prediction"
 local progress = require "mvgraph.progress"
 local report_blob = require "mvgraph.report.blob"
@@ -46,7 +47,7 @@ end
 function runs.read(_, folder)
   local run = run_directory.open(folder)
   toy:finished { out = folder, shared = {} }
-  toy:read_past(run, LATE)
+  past_run.read_log(toy, run, LATE)
   run:write_csv()
   local results = run_results.read(run, { dataset = dataset })
   results.name, results.shown, results.chosen = "fuzzed", { 0 }, {}
