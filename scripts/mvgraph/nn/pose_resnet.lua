@@ -14,13 +14,14 @@ local options = require "mvgraph.core.options"
 local PoseResNet = module.class("PoseResNet")
 
 ---@param outputs integer maps C: joints, or joints times depths
----@param given table? block "Bottleneck", layers { 3, 4, 6, 3 }, width 64, pool true: of the ResNet, here ResNet-50's;
----  channels { 256, 256, 256 } of the transposed convolutions, each of which doubles the map's side
+---@param given table? block "Bottleneck", layers { 3, 4, 6, 3 }, width 64, pool true, replace_stride_with_dilation: of
+---  the ResNet, here ResNet-50's; channels { 256, 256, 256 } of the transposed convolutions, each of which doubles the
+---  map's side
 function PoseResNet:__init(outputs, given)
   local chosen = options.read("PoseResNet", given, { block = "Bottleneck", width = 64, pool = true },
-    { "layers", "channels" })
+    { "layers", "channels", "replace_stride_with_dilation" })
   self.body = ResNet(chosen.block, chosen.layers or { 3, 4, 6, 3 }, { num_classes = 0, width = chosen.width,
-    pool = chosen.pool })
+    pool = chosen.pool, replace_stride_with_dilation = chosen.replace_stride_with_dilation })
   local layers, from = {}, self.body.out_channels
   for _, channels in ipairs(chosen.channels or { 256, 256, 256 }) do
     layers[#layers + 1] = conv.ConvTranspose2d(from, channels, 4, { stride = 2, padding = 1, bias = false })
