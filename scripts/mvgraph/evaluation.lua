@@ -1,40 +1,15 @@
 -- From predictions to numbers: matches joints by name, asks mvgraph.metrics. References are read here and nowhere else
 -- in a run.
+local joint_columns = require "mvgraph.joint_columns"
 local joint_detection = require "mvgraph.joint_detection"
 local mv = require "mvgraph"
+local people_evaluation = require "mvgraph.people_evaluation"
 local pose_structure = require "mvgraph.pose_structure"
 
 local evaluation = {}
 
 local SURE <const> = 0.3 -- least confidence of a detection that counts
 local ROOTS <const> = { "pelvis", "mid_hip" }
-
--- Joints that both sides have, in the reference's order, with their zero-based columns.
-local function match(predicted_names, reference_names)
-  local column_of = {}
-  for i, name in ipairs(predicted_names) do column_of[name] = i - 1 end
-  local names, from, to = {}, {}, {}
-  for i, name in ipairs(reference_names) do
-    if column_of[name] then
-      names[#names + 1] = name
-      from[#from + 1] = column_of[name]
-      to[#to + 1] = i - 1
-    end
-  end
-  return names, from, to
-end
-
--- Columns of [n, J, 3].
-local function select(array, columns)
-  local n, width = array.shape[1], array.shape[2]
-  local picked = mv.array { n, #columns, 3 }
-  for i = 0, n - 1 do
-    for c, column in ipairs(columns) do
-      for d = 1, 3 do picked[(i * #columns + c - 1) * 3 + d] = array[(i * width + column) * 3 + d] end
-    end
-  end
-  return picked
-end
 
 -- The reference as every camera sees it: one row a sample and view. Without camera rotations the rows stay in the
 -- reference's own frame, which only an aligned metric may compare.
@@ -119,6 +94,7 @@ end
 ---@return table[]? joints the same metrics of each joint that both sides have: name, poses, mpjpe_mm, ...
 function evaluation.score(predictions, joint_names, split, given)
   given = given or {}
+  if predictions.people then return people_evaluation.score(predictions, joint_names, split) end
   local row, errors = { samples = split.count }, nil
   if predictions.refined and split.oracle and given.keypoints then
     for key, value in pairs(joint_detection.rates(predictions.refined, split, given.keypoints)) do row[key] = value end
@@ -128,13 +104,9 @@ function evaluation.score(predictions, joint_names, split, given)
       split.images.shape[3])
   end
   if not split.reference then return row, errors end
-  local names, from, to = match(joint_names, split.reference_joints)
-  if #names == 0 then
-    error(("the predicted joints (%s) and the reference's (%s) have no name in common"):format(
-      table.concat(joint_names, ", "), table.concat(split.reference_joints, ", ")), 0)
-  end
+  local names, from, to = joint_columns.match(joint_names, split.reference_joints)
   local joints, views = predictions.joints, 1
-  local reference = select(split.reference, to)
+  local reference = joint_columns.select(split.reference, to)
   local is_per_view = #joints.shape == 4
   if is_per_view then
     views = joints.shape[2]
@@ -142,7 +114,7 @@ function evaluation.score(predictions, joint_names, split, given)
     reference = skip_missing(expand_views(reference, split.reference_rotation, views), split.keypoints)
   end
   local settings = { joints = names, root = find_root(names, given.root), metrics = given.metrics }
-  local found, each = mv.metrics.evaluate(select(joints, from), reference, settings)
+  local found, each = mv.metrics.evaluate(joint_columns.select(joints, from), reference, settings)
   for key, value in pairs(found) do row[key] = value end
   if is_per_view and not split.reference_rotation then
     for _, one in ipairs { row, table.unpack(each.joints) } do
@@ -163,7 +135,7 @@ end
 
 -- Poses of a split's reference as the views see them, [n V, J, 3].
 local function seen_reference(split, columns, is_per_view)
-  local reference = select(split.reference, columns)
+  local reference = joint_columns.select(split.reference, columns)
   if not is_per_view then return reference end
   return expand_views(reference, split.reference_rotation, split.keypoints.shape[2])
 end
@@ -188,7 +160,7 @@ end
 function evaluation.structure(predictions, joint_names, split, training, counts)
   local scores, is_per_view = {}, #predictions.joints.shape == 4
   if not split.reference or is_per_view and not split.reference_rotation then return scores end
-  local names, from, to = match(joint_names, split.reference_joints)
+  local names, from, to = joint_columns.match(joint_names, split.reference_joints)
   local root = {}
   for i, name in ipairs(names) do
     if name == "left_hip" or name == "right_hip" then root[#root + 1] = i - 1 end
@@ -201,7 +173,7 @@ function evaluation.structure(predictions, joint_names, split, training, counts)
   if is_per_view then skip_missing(reference, split.keypoints) end
   for _, k in ipairs(counts) do
     local centres = clusters_of(clustered, k, to, is_per_view, root)
-    scores["pss" .. k] = centres and pose_structure.score(select(joints, from), reference, centres, root)
+    scores["pss" .. k] = centres and pose_structure.score(joint_columns.select(joints, from), reference, centres, root)
   end
   return scores
 end

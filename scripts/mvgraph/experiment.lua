@@ -24,6 +24,7 @@
 --                                                          -- has `predict` and `joints` as a stage's
 --   M.joints = { "pelvis", ... }                           -- names of predicted joints; default: the object's
 --   M.root = "pelvis"                                      -- joint that MPJPE aligns
+--   M.people = true                                        -- several people in a frame; default: one
 --   M.metrics = { "n_mpjpe_mm", ... }                      -- what it is measured by; default: metrics.DEFAULT
 --   M.pose_structure = { 50, 100 }                         -- clusters of Pose Structure Scores; default: none
 --   M.changes = "configuration"                            -- of an ablation: it changes nothing else of its model
@@ -42,10 +43,12 @@
 --                                      follows from the model as it is loaded and need not be kept
 --   epoch_begin(self, epoch)           optional; true when it did so much that a checkpoint should follow at once
 --   make_programs(self)                optional; makes what it would make at a later need, for `mvgraph plan` to count
---   predict(self, split, indices)      predictions of samples: table of arrays [#indices, ...]; `joints` [n, J, 3] in
---                                      metres is evaluated, `reprojection` [n, V, K, 2] in crop coordinates too,
---                                      NaN where there is none; `refined` [n, V, K, 2] likewise are detections that it
---                                      mended, held against where the keypoints truly are;
+--   predict(self, split, indices)      predictions of samples: table of arrays [#indices, ...]; a stage without is not
+--                                      judged; `joints` [n, J, 3] in metres is evaluated, `people` [n, P, J, 3] in the
+--                                      world with `scores` [n, P] where several are in a frame; `reprojection`
+--                                      [n, V, K, 2] in crop coordinates, too, NaN where there is none; `refined`
+--                                      [n, V, K, 2] likewise are detections that it mended, held against where the
+--                                      keypoints truly are;
 --                                      `mvgraph export` makes bodies of `theta`, `beta` and `global` as 6D rotations
 --                                      (export/motion.lua), placed by `translation` [n, V, 3], metres from each camera
 --   joints                             names of the J joints
@@ -79,7 +82,7 @@ local COMMON <const> = {
 }
 
 local FIELDS <const> = { "name", "config", "presets", "variants", "dataset", "build", "stages", "baselines", "joints",
-  "root", "metrics", "pose_structure", "changes", "initialise", "training_split", "files" }
+  "people", "root", "metrics", "pose_structure", "changes", "initialise", "training_split", "files" }
 local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
 ---@class Experiment
@@ -197,6 +200,23 @@ function experiment.check_stored(values, where)
   return config.merge(known, values, where)
 end
 
+---The model, untrained; raises where it cannot learn from the dataset.
+---@param values table configuration
+---@param dataset table
+---@return table model
+function Experiment:make(values, dataset)
+  if dataset.people and not self.people then
+    error(("the dataset '%s' has several people in a frame, '%s' takes one; leave --set dataset= out, or run "
+      .. "models/voxelpose.lua"):format(dataset.name, self.name), 0)
+  end
+  if self.people and not dataset.people then
+    error(("the dataset '%s' has one person in a frame, '%s' looks for several in calibrated views; take "
+      .. "--set dataset=people"):format(dataset.name, self.name), 0)
+  end
+  mv.nn.manual_seed(values.seed)
+  return self.build(values, dataset)
+end
+
 -- The dataset with what training sees of it.
 local function for_training(self, model, values, dataset, bar)
   if not self.training_split then return dataset end
@@ -253,8 +273,7 @@ function Experiment:run(given)
   end
   local files = outside_files.record(self.files, values)
   local dataset = named_dataset.open(values, preset, bar, given.resume and run.path .. "/config.json")
-  mv.nn.manual_seed(values.seed)
-  local model = self.build(values, dataset)
+  local model = self:make(values, dataset)
   if self.initialise and not given.resume then self.initialise(model, values) end
   dataset = for_training(self, model, values, dataset, bar)
   run = run or run_directory.create(given.runs, self.name, given.out)

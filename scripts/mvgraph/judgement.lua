@@ -21,27 +21,34 @@ local function encode_names(names)
   return mv.json.encode(mv.json.array and mv.json.array(names) or names)
 end
 
----Evaluates a trained stage, logs it and keeps its predictions.
+-- What the object predicts of the test split, kept, and its score.
+local function judge(runner, stage, object, batch)
+  local self, split = runner.experiment, runner.dataset.test
+  local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count, batch)
+  local names = joint_names(self, object)
+  local row, errors = evaluation.score(predictions, names, split, measure(self, runner.dataset))
+  if self.pose_structure then
+    local scores = evaluation.structure(predictions, names, split, runner.dataset.train, self.pose_structure)
+    for field, percent in pairs(scores) do row[field] = percent end
+  end
+  if errors then predictions.error = mv.array.from(errors, { #errors }) end
+  mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
+    stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names),
+    rate = split.rate and tostring(split.rate), root = self.root,
+    metrics = self.metrics and encode_names(self.metrics) })
+  return row
+end
+
+---Evaluates a trained stage, logs it and keeps its predictions, if it predicts.
 ---@param runner Runner
 ---@param stage table
 ---@param object table the stage's
 ---@param trained { batch: integer, seconds: number?, overall: integer? } seconds and steps that its training took
 ---@param key string? of a stage that runs may share
 function judgement.stage(runner, stage, object, trained, key)
-  local self, split = runner.experiment, runner.dataset.test
   runner.progress:close()
-  local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count,
-    trained.batch)
-  local names = joint_names(self, object)
-  local row, errors = evaluation.score(predictions, names, split, measure(self, runner.dataset))
-  for field, percent in pairs(evaluation.structure(predictions, names, split, runner.dataset.train,
-    self.pose_structure or {})) do row[field] = percent end
+  local row = object.predict and judge(runner, stage, object, trained.batch) or {}
   row.name, row.seconds = stage.name, trained.seconds
-  if errors then predictions.error = mv.array.from(errors, { #errors }) end
-  mv.safetensors.save(runner.run.path .. "/predictions.safetensors", predictions, {
-    stage = stage.name, frame_ids = encode_names(split.frame_ids), joints = encode_names(names),
-    rate = split.rate and tostring(split.rate), root = self.root,
-    metrics = self.metrics and encode_names(self.metrics) })
   runner.run:log { event = "evaluation", stage = stage.name, overall = trained.overall, metrics = row,
     seconds = trained.seconds, key = key }
   runner.evaluations[stage.name] = row

@@ -49,8 +49,7 @@ local function open_runner(made, saved, values, given)
   local files = run_files.outside(mv.json.decode(saved.metadata.files or "{}", saved.path), saved.path)
   outside_files.check_all(saved.path, made.files, files, values)
   local dataset = named_dataset.open(values, nil, given.progress, saved.path)
-  mv.nn.manual_seed(values.seed)
-  local model = made.build(values, dataset)
+  local model = made:make(values, dataset)
   stages.load_weights(model, saved)
   local run = run_directory.create(given.runs, made.name .. "-predict", given.out)
   run:write_json("config.json", { experiment = made.name, script = given.script, config = values,
@@ -79,6 +78,9 @@ function prediction.run(made, given)
   local ctx = runner:context(stage)
   ctx.is_predicting = true
   local object = stage.setup(ctx)
+  if not object.predict then
+    error(("%s: ends in stage '%s', which predicts nothing yet; take a later one"):format(saved.path, stage.name), 0)
+  end
   judgement.stage(runner, stage, object, { batch = runner:plan(stage, 0).batch })
   local row = runner.evaluations[stage.name]
   runner.run:write_json("metrics.json", { experiment = made.name, seed = values.seed, baselines = {}, stages = { row },

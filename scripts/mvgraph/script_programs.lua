@@ -63,8 +63,7 @@ local function open_experiment(experiment, given, made)
     mv.device().is_cpu and "tiny" or "paper")
   local quiet = progress.new { write = function() end, clock = mv.clock, is_terminal = false }
   local dataset = mv.named_dataset.open(values, preset, quiet)
-  mv.nn.manual_seed(values.seed)
-  local model = experiment.build(values, dataset)
+  local model = experiment:make(values, dataset)
   local runner = stages.new { experiment = experiment, config = values, dataset = dataset, model = model,
     progress = quiet }
   local found = { stages = {}, config = values, preset = preset, model_states = state.count() }
