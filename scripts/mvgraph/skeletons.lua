@@ -116,11 +116,21 @@ function skeletons.get(name)
   return by_name[name] or error(options.unknown("skeleton", name, names), 2)
 end
 
----The limbs to draw between joints of any set, known by their names.
----@param joints string[]
+---The limbs to draw between joints of any set, known by their names. Where the list begins anew with its first name,
+---another person begins; no limb goes from one person to another.
+---@param joints string[] of one person, or of one after the other
 ---@return { [1]: integer, [2]: integer }[] zero-based pairs
 function skeletons.limbs(joints)
-  return make("", joints).limbs
+  local limbs, first = {}, 1
+  while first <= #joints do
+    local last = first
+    while last < #joints and joints[last + 1] ~= joints[1] do last = last + 1 end
+    for _, limb in ipairs(make("", table.move(joints, first, last, 1, {})).limbs) do
+      limbs[#limbs + 1] = { limb[1] + first - 1, limb[2] + first - 1 }
+    end
+    first = last + 1
+  end
+  return limbs
 end
 
 ---The joints that two sets share, in the order of the first; what has no partner is dropped and listed.

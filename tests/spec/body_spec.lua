@@ -160,6 +160,14 @@ t.test("skeletons have partners, limbs and mappings by name", function()
   t.error_matches(function() mv.skeletons.get "coco71" end, "coco17")
 end)
 
+t.test("names that begin anew are of another person, and limbs stay within each", function()
+  local names = { "left_hip", "left_knee", "left_ankle" }
+  t.equal(mv.skeletons.limbs(names), { { 0, 1 }, { 1, 2 } })
+  local both = table.move(names, 1, 3, 4, { table.unpack(names) })
+  t.equal(mv.skeletons.limbs(both), { { 0, 1 }, { 1, 2 }, { 3, 4 }, { 4, 5 } })
+  t.equal(mv.skeletons.limbs {}, {})
+end)
+
 t.test("every joint of every skeleton is a point of the body", function()
   for _, name in ipairs(mv.skeletons.names) do
     for _, joint in ipairs(mv.skeletons.get(name).joints) do
