@@ -1,5 +1,6 @@
 -- A picture of predictions: a row a sample, its input views with detected and reprojected skeletons, then the body in
--- 3D from the front and from the side, with the reference behind it where there is one.
+-- 3D, or the space that people stand in, from the front and from the side, with the reference behind it where there is
+-- one.
 local mv = require "mvgraph"
 local geometry = require "mvgraph.geometry"
 local overlay = require "mvgraph.overlay"
@@ -8,7 +9,8 @@ local contact_sheet = {}
 
 local CELL <const> = 200 -- pixels
 local GAP <const>, STRIP <const>, TITLE <const> = 6, 16, 40
-local METRES <const> = 2.1 -- height of a 3D cell
+local METRES <const> = 2.1 -- height of a 3D cell of one person
+local MARGIN <const> = 0.4 -- metres around a space
 local BACKGROUND <const>, PANEL <const> = { 250, 250, 250 }, { 236, 238, 241 }
 local TEXT <const>, FAINT <const> = { 40, 44, 52 }, { 120, 126, 136 }
 local DETECTED <const>, REPROJECTED <const> = { 40, 200, 90 }, { 255, 140, 20 }
@@ -49,11 +51,11 @@ local function draw_keypoints(picture, points, width, limbs, color, thickness)
   end
 end
 
-local function view_cell(sample, view, limbs)
-  local picture = mv.image.resize(sample.images:row(view), CELL, CELL)
-  draw_keypoints(picture, sample.keypoints:row(view), 3, limbs, DETECTED, 2.5)
+local function view_cell(sample, view)
+  local picture, thickness = mv.image.resize(sample.images:row(view), CELL, CELL), sample.space and 2 or 2.5
+  draw_keypoints(picture, sample.keypoints:row(view), 3, sample.keypoint_limbs, DETECTED, thickness)
   if sample.reprojection then
-    draw_keypoints(picture, sample.reprojection:row(view), 2, limbs, REPROJECTED, 1.5)
+    draw_keypoints(picture, sample.reprojection:row(view), 2, sample.reprojection_limbs, REPROJECTED, thickness - 1)
   end
   return picture
 end
@@ -79,9 +81,21 @@ local function centre_of(points)
   return sums
 end
 
+-- What a 3D cell shows: a person around the middle of the joints, or a whole space; width in pixels, scale in pixels a
+-- metre, and what a metre farther away takes of the colour.
+local function scope_of(sample)
+  if not sample.space then
+    return { width = CELL, scale = CELL / METRES, centre = centre_of(sample.body.points), fade = 0.8, near = 0.8 }
+  end
+  local x, height, z = table.unpack(sample.space)
+  local breadth = math.max(x, z) + 2 * MARGIN
+  return { width = 2 * CELL, scale = CELL * math.min(1 / (height + MARGIN), 2 / breadth), centre = { 0, 0, 0 },
+    fade = 0.6 / breadth, near = 0.7 }
+end
+
 -- Orthographic; camera axes: x right, y down, z away. `across` is the axis drawn to the right, `depth` the one away.
-local function draw_body(picture, body, centre, across, depth, color_of, thickness)
-  local order = {}
+local function draw_body(picture, body, scope, across, depth, color_of, thickness)
+  local order, centre, scale = {}, scope.centre, scope.scale
   for i, limb in ipairs(body.limbs) do
     local a, b = 3 * limb[1], 3 * limb[2]
     local distance = body.points[a + depth] + body.points[b + depth]
@@ -92,61 +106,63 @@ local function draw_body(picture, body, centre, across, depth, color_of, thickne
     if a.depth ~= b.depth then return a.depth > b.depth end
     return a.i < b.i
   end)
-  local scale = CELL / METRES
   for _, entry in ipairs(order) do
     local a, b = 3 * entry.limb[1], 3 * entry.limb[2]
-    local function x(base) return CELL / 2 + (body.points[base + across] - centre[across]) * scale end
+    local function x(base) return scope.width / 2 + (body.points[base + across] - centre[across]) * scale end
     local function y(base) return CELL / 2 + (body.points[base + 2] - centre[2]) * scale end
-    local color = shade(color_of(entry.limb), 0.8 - 0.8 * entry.depth, PANEL)
+    local color = shade(color_of(entry.limb), scope.near - scope.fade * entry.depth, PANEL)
     mv.image.line(picture, x(a), y(a), x(b), y(b), color, thickness)
   end
 end
 
-local function body_cell(sample, caption, across, depth)
-  local picture = mv.image.new(CELL, CELL)
-  mv.image.rect(picture, 0, 0, CELL, CELL, PANEL)
-  local centre = centre_of(sample.body.points)
+local function body_cell(sample, scope, caption, across, depth)
+  local picture = mv.image.new(CELL, scope.width)
+  mv.image.rect(picture, 0, 0, scope.width, CELL, PANEL)
   if sample.ghost then
-    draw_body(picture, sample.ghost, centre, across, depth, function() return GHOST end, 6)
+    draw_body(picture, sample.ghost, scope, across, depth, function() return GHOST end, 6)
   end
   local function color_of(limb) return side_color(sample.body.names, limb) end
-  draw_body(picture, sample.body, centre, across, depth, color_of, 3)
+  draw_body(picture, sample.body, scope, across, depth, color_of, 3)
   mv.image.text(picture, 4, 4, caption, FAINT)
   return picture
 end
 
+-- The reference's points: those of people are where they are, those of a person are laid over the prediction.
+local function reference_points(drawn, index, points)
+  local reference = drawn.reference:row(index):totable()
+  if drawn.space then return reference end
+  return overlay.move(reference, drawn.reference_names, points, drawn.joint_names)
+end
+
 ---What a row shows.
----@param split table of a dataset
----@param predictions table<string, Array> joints [n, J, 3] or [n, V, J, 3] (the first view is shown), reprojection
----@param names string[] of the joints
+---@param drawn Drawn of joints that each view has for itself, the first view's are shown
 ---@param index integer zero-based
 ---@return table sample
-function contact_sheet.sample(split, predictions, names, index)
-  local joints = predictions.joints:row(index)
+function contact_sheet.sample(drawn, index)
+  local joints, limbs = drawn.joints:row(index), mv.skeletons.limbs
   if #joints.shape == 3 then joints = joints:row(0) end
   local points = joints:totable()
   local sample = {
-    images = split.images:row(index),
-    keypoints = split.keypoints:row(index),
-    reprojection = predictions.reprojection and predictions.reprojection:row(index),
-    body = { points = points, names = names, limbs = mv.skeletons.limbs(names) },
+    images = drawn.images:row(index), space = drawn.space,
+    keypoints = drawn.keypoints:row(index), keypoint_limbs = limbs(drawn.keypoint_names),
+    body = { points = points, names = drawn.joint_names, limbs = limbs(drawn.joint_names) },
   }
-  if split.reference then
-    local names_there = split.reference_joints
-    local moved = overlay.move(split.reference:row(index):totable(), names_there, points, names)
-    sample.ghost = moved and { points = moved, names = names_there, limbs = mv.skeletons.limbs(names_there) }
+  if drawn.reprojection then
+    sample.reprojection, sample.reprojection_limbs = drawn.reprojection:row(index), limbs(drawn.reprojection_names)
+  end
+  local ghost = drawn.reference and reference_points(drawn, index, points)
+  if ghost then
+    sample.ghost = { points = ghost, names = drawn.reference_names, limbs = limbs(drawn.reference_names) }
   end
   return sample
 end
 
 ---@param title string
 ---@param rows { label: string, sample: table }[]
----@param keypoint_limbs { [1]: integer, [2]: integer }[] of the detected keypoints, zero-based
 ---@return Array picture u8 [h, w, 3]
-function contact_sheet.draw(title, rows, keypoint_limbs)
-  local views = rows[1].sample.images.shape[1]
-  local columns = views + 2
-  local width = columns * (CELL + GAP) + GAP
+function contact_sheet.draw(title, rows)
+  local views, wide = rows[1].sample.images.shape[1], scope_of(rows[1].sample).width
+  local width = views * (CELL + GAP) + 2 * (wide + GAP) + GAP
   local sheet = mv.image.new(TITLE + #rows * (CELL + STRIP + GAP), width)
   mv.image.rect(sheet, 0, 0, width, sheet.shape[1], BACKGROUND)
   mv.image.text(sheet, GAP, GAP, title, TEXT, 2)
@@ -160,11 +176,14 @@ function contact_sheet.draw(title, rows, keypoint_limbs)
   for i, row in ipairs(rows) do
     local top = TITLE + (i - 1) * (CELL + STRIP + GAP)
     mv.image.text(sheet, GAP, top + 4, row.label, FAINT)
-    local cells = {}
-    for view = 0, views - 1 do cells[#cells + 1] = view_cell(row.sample, view, keypoint_limbs) end
-    cells[#cells + 1] = body_cell(row.sample, "front", 1, 3)
-    cells[#cells + 1] = body_cell(row.sample, "side", 3, 1)
-    for c, cell in ipairs(cells) do mv.image.paste(sheet, cell, GAP + (c - 1) * (CELL + GAP), top + STRIP) end
+    local cells, left, scope = {}, GAP, scope_of(row.sample)
+    for view = 0, views - 1 do cells[#cells + 1] = view_cell(row.sample, view) end
+    cells[#cells + 1] = body_cell(row.sample, scope, "front", 1, 3)
+    cells[#cells + 1] = body_cell(row.sample, scope, "side", 3, 1)
+    for _, cell in ipairs(cells) do
+      mv.image.paste(sheet, cell, left, top + STRIP)
+      left = left + cell.shape[2] + GAP
+    end
   end
   return sheet
 end

@@ -133,7 +133,7 @@ end
 ---@class RunPredictions
 ---@field arrays table<string, Array> of every test sample
 ---@field frame_ids string[]
----@field joints string[] names of arrays.joints
+---@field joints string[] names of the joints of arrays.joints or arrays.people
 ---@field stage string? whose predictions these are
 ---@field root string? joint that MPJPE aligned, where the script named one
 ---@field metrics string[]? what it was measured by, likewise

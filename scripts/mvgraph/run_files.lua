@@ -129,13 +129,17 @@ end
 
 -- ---- predictions ----
 
--- What the arrays are, n samples of V views, J joints and K keypoints: letters are the same number in all of them, and
--- "*" is any.
+-- What the arrays are, n samples of V views, J joints and K keypoints, or of P people: letters are the same number in
+-- all of them, and "*" is any.
 local SHAPES <const> = {
   joints = { { "n", "J", 3 }, { "n", "V", "J", 3 } },
   theta = { { "n", "*", "*" }, { "n", "V", "*", "*" } }, beta = { { "n", "*" }, { "n", "V", "*" } },
   global = { { "n", "V", 6 } }, translation = { { "n", "V", 3 } },
   reprojection = { { "n", "V", "K", 2 } }, refined = { { "n", "V", "K", 2 } }, error = { { "n" } },
+}
+local SHAPES_OF_PEOPLE <const> = {
+  people = { { "n", "P", "J", 3 } }, scores = { { "n", "P" } }, reprojection = { { "n", "V", "P", "J", 2 } },
+  error = { { "n" } },
 }
 
 local function fits(shape, pattern, sizes)
@@ -159,32 +163,47 @@ local function names_of(metadata, key, path)
 end
 
 local function check_array(name, array, sizes, path)
-  local shape = array.shape
+  local shape, patterns = array.shape, sizes.patterns[name]
   if shape[1] ~= sizes.n then fail(path, "'%s' is not of %d frames", name, sizes.n) end
-  local pattern = SHAPES[name] and SHAPES[name][#shape == #SHAPES[name][1] and 1 or 2]
-  if not SHAPES[name] or pattern and fits(shape, pattern, sizes) then return end
-  fail(path, "its '%s' has shape %s, which does not go with joints of %s", name, tensor.format_shape(shape),
-    tensor.format_shape(sizes.joints))
+  local pattern = patterns and patterns[#shape == #patterns[1] and 1 or 2]
+  if not patterns or pattern and fits(shape, pattern, sizes) then return end
+  fail(path, "its '%s' has shape %s, which does not go with %s of %s", name, tensor.format_shape(shape), sizes.what,
+    tensor.format_shape(sizes.shape))
+end
+
+-- Numbers that letters stand for.
+local function sizes_of_one(arrays, n, joints, path)
+  local shape, reprojection = arrays.joints.shape, arrays.reprojection and arrays.reprojection.shape
+  local views = #shape == 4 and shape[2] or nil
+  if #shape < 3 or #shape > 4 or shape[#shape] ~= 3 or shape[#shape - 1] ~= joints or views == 0 then
+    fail(path, "its joints have shape %s, not [%d, V, %d, 3]", tensor.format_shape(shape), n, joints)
+  end
+  return { n = n, J = joints, V = views, K = reprojection and reprojection[3], what = "joints", shape = shape,
+    patterns = SHAPES }
+end
+
+local function sizes_of_people(arrays, n, joints, path)
+  local shape = arrays.people.shape
+  if #shape ~= 4 or shape[4] ~= 3 or shape[3] ~= joints or shape[2] == 0 then
+    fail(path, "its people have shape %s, not [%d, P, %d, 3]", tensor.format_shape(shape), n, joints)
+  end
+  if not arrays.scores then fail(path, "holds people, and no 'scores', which tell who is there") end
+  return { n = n, P = shape[2], J = joints, what = "people", shape = shape, patterns = SHAPES_OF_PEOPLE }
 end
 
 ---Predictions of a run, or raises where they do not go together.
----@param arrays table<string, Array>
+---@param arrays table<string, Array> with `joints` of one person a frame, or `people` of several
 ---@param metadata table<string, string>
 ---@param path string
 ---@return string[] frame_ids [n]
 ---@return string[] joints [J]
 ---@return string[]? metrics that the run was measured by
 function run_files.predictions(arrays, metadata, path)
-  if not arrays.joints or not metadata.joints or not metadata.frame_ids then
-    error(path .. ": not the predictions of a run; they have joints, and names of joints and frames", 0)
+  if not (arrays.joints or arrays.people) or not metadata.joints or not metadata.frame_ids then
+    error(path .. ": not the predictions of a run; they have joints or people, and names of joints and frames", 0)
   end
   local ids, names = names_of(metadata, "frame_ids", path), names_of(metadata, "joints", path)
-  local shape, reprojection = arrays.joints.shape, arrays.reprojection and arrays.reprojection.shape
-  local views = #shape == 4 and shape[2] or nil
-  if #shape < 3 or #shape > 4 or shape[#shape] ~= 3 or shape[#shape - 1] ~= #names or views == 0 then
-    fail(path, "its joints have shape %s, not [%d, V, %d, 3]", tensor.format_shape(shape), #ids, #names)
-  end
-  local sizes = { n = #ids, J = #names, V = views, K = reprojection and reprojection[3], joints = shape }
+  local sizes = (arrays.people and sizes_of_people or sizes_of_one)(arrays, #ids, #names, path)
   for name, array in pairs(arrays) do check_array(name, array, sizes, path) end
   return ids, names, metadata.metrics and names_of(metadata, "metrics", path)
 end

@@ -1,4 +1,5 @@
 -- What a run left for commands that show it: its predictions, and the test samples that they are of.
+local drawn = require "mvgraph.drawn"
 local experiment = require "mvgraph.experiment"
 local mv = require "mvgraph"
 local named_dataset = require "mvgraph.named_dataset"
@@ -12,12 +13,13 @@ local run_results = {}
 ---@field stored table config.json: experiment, preset, config
 ---@field stage string whose predictions these are
 ---@field predictions table<string, Array> of every test sample
----@field joints string[] names of predictions.joints
+---@field joints string[] names of the joints of predictions.joints or predictions.people
 ---@field root string? joint that MPJPE aligned, where the script named one
 ---@field metrics string[]? what it was measured by, likewise
 ---@field frame_ids string[] a sample each
 ---@field dataset table
 ---@field split table its test split
+---@field drawn Drawn what is drawn of both
 
 local function add_predictions(results)
   local loaded = results.run:load_predictions()
@@ -37,17 +39,21 @@ local function open_dataset(run, stored, data)
   return dataset
 end
 
--- Predictions are rows of the split, of its views and keypoints.
+-- Predictions are rows of the split, of its views and, of one person, keypoints.
 local function check_sizes(run, predictions, split)
-  local count, views = predictions.joints.shape[1], #predictions.joints.shape == 4 and predictions.joints.shape[2]
-  if split.count ~= count then
+  local people, reprojection = predictions.people, predictions.reprojection and predictions.reprojection.shape
+  local shape = (people or predictions.joints).shape
+  if split.count ~= shape[1] then
     error(("%s: has predictions of %d samples, the dataset now has %d; name the one it was trained on with --data")
-      :format(run.path, count, split.count), 0)
+      :format(run.path, shape[1], split.count), 0)
+  end
+  if (people ~= nil) ~= (#split.keypoints.shape == 5) then
+    error(("%s/predictions.safetensors: of %s, and the dataset has %s; name the one it was trained on with --data")
+      :format(run.path, people and "several people" or "one person", people and "one person" or "several people"), 0)
   end
   local own_views, keypoints = split.keypoints.shape[2], split.keypoints.shape[3]
-  local reprojection = predictions.reprojection and predictions.reprojection.shape
-  local is_other = reprojection and (reprojection[2] ~= own_views or reprojection[3] ~= keypoints)
-  if is_other or views and views ~= own_views then
+  local views = not people and #shape == 4 and shape[2] or reprojection and reprojection[2] or own_views
+  if views ~= own_views or not people and reprojection and reprojection[3] ~= keypoints then
     error(("%s/predictions.safetensors: of other views or keypoints than the dataset, which has %d of %d; name the "
       .. "one it was trained on with --data"):format(run.path, own_views, keypoints), 0)
   end
@@ -64,6 +70,7 @@ function run_results.read(run, given)
   results.dataset = given.dataset or open_dataset(run, results.stored, given.data)
   results.split = results.dataset.test
   check_sizes(run, results.predictions, results.split)
+  results.drawn = drawn.of(results)
   return results
 end
 
