@@ -50,7 +50,7 @@ local function most_samples(runs)
   local most = MAX_SAMPLES
   for _, results in ipairs(runs) do
     if results.predictions then
-      local views = results.split.images.shape[2]
+      local views = results.drawn.images.shape[2]
       local vertices = results.body and results.body.vertex_count or 1
       most = math.min(most, MAX_PICTURES // (views * #runs), MAX_VERTICES // (vertices * #runs))
     end

@@ -43,12 +43,14 @@ def mvgraph(*words):
 
 
 def make_runs(folder):
-    """Two runs that differ in their noise; the paths of the report of one and of both."""
+    """Two runs that differ in their noise and one of several people; the paths of the report of one of the two, of both
+    and of the third."""
     for name, noise in (("precise", "0.02"), ("noisy", "0.12")):
         mvgraph("run", f"{HERE}/oracle.lua", "--device", "null", "--set", f"noise={noise}", "--out", f"{folder}/{name}")
     both = f"{folder}/both.html"
     mvgraph("report", f"{folder}/precise", f"{folder}/noisy", "--out", both)
-    return f"{folder}/precise/report.html", both
+    mvgraph("run", f"{HERE}/crowd.lua", "--device", "null", "--out", f"{folder}/crowd")
+    return f"{folder}/precise/report.html", both, f"{folder}/crowd/report.html"
 
 
 def drawing(page, index=0):
@@ -144,6 +146,29 @@ def check_comparison(suite, page, path, output):
     page.screenshot(f"{output}/comparison.png")
 
 
+def check_people(suite, page, path, output):
+    check_load(suite, page, path)
+    page.resize(1280, 860)
+    whole, first = text(page, "main"), drawing(page)
+    suite.check("samples of several people have MPJPE alone", "MPJPE of each sample" in whole
+                and "PA-MPJPE" not in whole)
+    suite.check("metrics are told by the number of people", "By number of people" in whole)
+    suite.check("references are not laid over people", "The reference is where it is" in whole
+                and "by a similarity" not in whole)
+    pixels = page.evaluate(f"""(() => {{
+      const canvas = {CANVAS}[0], colors = new Set();
+      const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      for (let i = 0; i < data.length; i += 4) colors.add(data[i] << 16 | data[i + 1] << 8 | data[i + 2]);
+      return colors.size;
+    }})()""")
+    suite.check("people are drawn", pixels > 500, pixels)
+    marks = page.evaluate("document.querySelectorAll('.pane .several .reprojected line').length")
+    suite.check("reprojections of people are drawn", marks >= 3 * 14, marks)
+    slide(page, 5)
+    suite.check("the slider moves people", drawing(page) != first)
+    page.screenshot(f"{output}/people.png")
+
+
 def main():
     program, output, suite = find_chromium(), sys.argv[2], Suite()
     if not program:
@@ -151,7 +176,7 @@ def main():
         return 0
     shutil.rmtree(output, ignore_errors=True)
     os.makedirs(output)
-    single, both = make_runs(output)
+    single, both, people = make_runs(output)
     page = Browser(program)
     try:
         page.resize(1280, 860)
@@ -160,6 +185,8 @@ def main():
         check_numbers(suite, page, os.path.dirname(single))
         check_width(suite, page, output)
         check_comparison(suite, page, both, output)
+        suite.check("nothing complained until then", not page.problems, page.problems)
+        check_people(suite, page, people, output)
         suite.check("nothing complained until the end", not page.problems, page.problems)
     finally:
         page.close()

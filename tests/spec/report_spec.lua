@@ -6,10 +6,12 @@ local curves = require "mvgraph.report.curves"
 local evaluation = require "mvgraph.evaluation"
 local mesh = require "mvgraph.report.mesh"
 local mv = require "mvgraph"
+local people_run = require "tests.support.people_run"
 local predicted_body = require "mvgraph.body.predicted"
 local progress = require "mvgraph.progress"
 local ranking = require "mvgraph.ranking"
 local report = require "mvgraph.report"
+local run_directory = require "mvgraph.run_directory"
 local run_results = require "mvgraph.run_results"
 local t = require "spec"
 
@@ -104,6 +106,7 @@ end)
 t.test("frames tell their action", function()
   t.equal(contents.action_of "test/003_arm_circles/01", "arm_circles")
   t.equal(contents.action_of "S9/12_walk/0004.jpg", "walk")
+  t.equal(contents.action_of "test/012_2people/01", "2")
   t.equal(contents.action_of "test/0004", nil)
   t.equal(contents.action_of "0004", nil)
 end)
@@ -193,6 +196,47 @@ t.test("a page has the run's rows, curves, joints and samples", function()
   t.equal(#told.pictures, 1) -- all are black
 end)
 
+-- The numbers of an f32 array of a page.
+local function numbers_of(page, place)
+  local text, values = page:match '<script type="text/plain" id="blob">(.-)</script>', {}
+  local sixth, bits, count, bytes = {}, 0, 0, {}
+  for i = 1, 64 do
+    sixth[("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):byte(i)] = i - 1
+  end
+  for i = 1, #text do
+    if sixth[text:byte(i)] then
+      bits, count = bits << 6 | sixth[text:byte(i)], count + 6
+      if count >= 8 then
+        count = count - 8
+        bytes[#bytes + 1] = string.char(bits >> count & 255)
+        bits = bits & ((1 << count) - 1)
+      end
+    end
+  end
+  local decoded = table.concat(bytes)
+  for k = 0, place.count - 1 do values[k + 1] = ("<f"):unpack(decoded, place.at + 4 * k + 1) end
+  return values
+end
+
+t.test("several people are on a page where they are, with metrics by their number", function()
+  local path, dataset = people_run.make()
+  local page, told = page_of { run = run_directory.open(path), dataset = dataset }
+  local run = told.runs[1]
+  t.equal({ run.error_name, run.error_unit, run.action_kind }, { "MPJPE", "mm", "number of people" })
+  t.equal({ run.action_rows[1].name, run.action_rows[2].name, #run.action_rows }, { "1", "2", 2 })
+  t.near({ run.action_rows[1].mpjpe_mm, run.action_rows[2].mpjpe_mm }, { 100, 100 }, 1e-3)
+  t.equal({ run.action_rows[1].people, run.action_rows[2].people }, { 1, 2 })
+  t.equal(run.joint_rows, {})
+  local samples = run.samples
+  t.equal({ samples.is_placed, samples.views, #samples.skeleton.names }, { true, 1, 6 })
+  t.equal({ samples.joints.count, samples.reference.count }, { 36, 36 })
+  t.equal({ samples.keypoints.count, samples.reprojection.count }, { 72, 48 })
+  local joints, reference = numbers_of(page, samples.joints), numbers_of(page, samples.reference)
+  t.near({ joints[1] - reference[1], joints[2] - reference[2], joints[3] - reference[3] }, { 0.1, 0, 0 }, 1e-6)
+  t.is_true(joints[19] ~= joints[19] and joints[28] == joints[28], "nobody, then somebody")
+  t.is_true(reference[19] == reference[19] and reference[28] ~= reference[28], "somebody, then nobody")
+end)
+
 t.test("the same run gives the same page", function()
   t.is_true(page_of(toy) == page_of(toy), "two pages differ")
 end)
@@ -241,7 +285,7 @@ t.test("a run that has evaluated nothing yet has its curves alone", function()
       end
     end)
   end, "stopped here")
-  local _, told = page_of { run = require("mvgraph.run_directory").open(root .. "/stopped") }
+  local _, told = page_of { run = run_directory.open(root .. "/stopped") }
   local run = told.runs[1]
   t.equal({ run.is_finished, run.samples, #run.rows, #run.curves }, { false, nil, 0, 1 })
   t.equal(run.curves[1].steps.count, 5)

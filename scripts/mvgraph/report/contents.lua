@@ -34,15 +34,17 @@ local function metric_rows(run, records)
   return rows, false
 end
 
----The action that a frame's name tells: "test/003_walk/01" is of walk.
+---The action that a frame's name tells, "test/003_walk/01" is of walk, or how many people it says there are:
+---"test/012_2people/01" is of 2.
 ---@param id string
 ---@return string? action
 function contents.action_of(id)
-  return id:match "/%d+_([^/]+)/[^/]+$"
+  local action = id:match "/%d+_([^/]+)/[^/]+$"
+  return action and (action:match "^(%d+)people$" or action)
 end
 
 local PER_SAMPLE <const> = { reference = true, reference_rotation = true, keypoints = true, joints = true,
-  reprojection = true, refined = true, visible = true }
+  reprojection = true, refined = true, visible = true, people = true, scores = true }
 
 -- What metrics look at of a split or of predictions, for a few samples.
 ---@param given table with arrays, and what is known of an oracle in a table of its own
@@ -60,6 +62,13 @@ local function measure(results)
   return { root = results.root, metrics = results.metrics, keypoints = skeleton and skeleton.joints }
 end
 
+-- Numbers by what they are, other names by their letters.
+local function comes_first(a, b)
+  local x, y = tonumber(a), tonumber(b)
+  if x and y then return x < y end
+  return a < b
+end
+
 -- Rows of metrics by action, where frames' names tell one.
 local function action_rows(results)
   local members, names = {}, {}
@@ -69,7 +78,7 @@ local function action_rows(results)
     if not members[action] then members[action], names[#names + 1] = {}, action end
     table.insert(members[action], i - 1)
   end
-  table.sort(names)
+  table.sort(names, comes_first)
   local rows = {}
   for i, name in ipairs(names) do
     local indices = members[name]
@@ -97,20 +106,10 @@ local function skeleton_of(names)
   return { names = names, sides = sides, limbs = mv.json.array(mv.skeletons.limbs(names)) }
 end
 
--- Names of the detected keypoints, numbers where nobody names them.
-local function keypoint_names(results)
-  local names = results.dataset.skeleton and results.dataset.skeleton.joints or results.joints
-  local count = results.split.keypoints.shape[3]
-  if #names == count then return names end
-  names = {}
-  for k = 1, count do names[k] = tostring(k) end
-  return names
-end
-
-local function add_pictures(split, shown, pictures)
+local function add_pictures(all, shown, pictures)
   local rows = {}
   for i, sample in ipairs(shown) do
-    local images = split.images:row(sample)
+    local images = all:row(sample)
     rows[i] = {}
     for view = 0, images.shape[1] - 1 do
       local picture = images:row(view)
@@ -121,16 +120,18 @@ local function add_pictures(split, shown, pictures)
   return rows
 end
 
--- The references of samples, laid over every view's prediction; NaN where there is none.
-local function add_reference(split, joints, names, shown, blob)
-  if not split.reference then return nil end
-  local views, count, width = joints.shape[2], joints.shape[3], 3 * #split.reference_joints
-  local flat = mv.array { #shown, views, #split.reference_joints, 3 }
+-- The references of samples, laid over every view's prediction; NaN where there is none. People in a space are left
+-- where they are.
+local function add_reference(drawn, joints, shown, blob)
+  if not drawn.reference then return nil end
+  if drawn.space then return blob:array(drawn.reference:gather(shown)) end
+  local views, count, width = joints.shape[2], joints.shape[3], 3 * #drawn.reference_names
+  local flat = mv.array { #shown, views, #drawn.reference_names, 3 }
   flat:fill(0 / 0)
   for i, sample in ipairs(shown) do
-    local reference, own = split.reference:row(sample):totable(), joints:row(i - 1):reshape { views, count * 3 }
+    local reference, own = drawn.reference:row(sample):totable(), joints:row(i - 1):reshape { views, count * 3 }
     for view = 0, views - 1 do
-      local moved = overlay.move(reference, split.reference_joints, own:row(view):totable(), names)
+      local moved = overlay.move(reference, drawn.reference_names, own:row(view):totable(), drawn.joint_names)
       local base = ((i - 1) * views + view) * width
       for d, value in ipairs(moved or {}) do flat[base + d] = value end
     end
@@ -153,20 +154,21 @@ end
 
 -- Samples that the page shows, one row each in every array.
 local function samples_of(results, shown, page)
-  local predictions, split, blob = results.predictions, results.split, page.blob
-  local joints = predictions.joints:gather(shown)
+  local drawn, blob = results.drawn, page.blob
+  local joints, reprojection = drawn.joints:gather(shown), drawn.reprojection
   if #joints.shape == 3 then joints = joints:reshape { #shown, 1, joints.shape[2], 3 } end
   local ids = {}
   for i, sample in ipairs(shown) do ids[i] = results.frame_ids[sample + 1] end
   return {
-    indices = shown, ids = ids, views = joints.shape[2],
-    skeleton = skeleton_of(results.joints), joints = blob:array(joints),
-    reference_skeleton = split.reference and skeleton_of(split.reference_joints),
-    reference = add_reference(split, joints, results.joints, shown, blob),
+    indices = shown, ids = ids, views = joints.shape[2], is_placed = drawn.space ~= nil,
+    skeleton = skeleton_of(drawn.joint_names), joints = blob:array(joints),
+    reference_skeleton = drawn.reference and skeleton_of(drawn.reference_names),
+    reference = add_reference(drawn, joints, shown, blob),
     mesh = add_mesh(results, shown, joints.shape[2], blob),
-    keypoint_skeleton = skeleton_of(keypoint_names(results)), keypoints = blob:array(split.keypoints:gather(shown)),
-    reprojection = predictions.reprojection and blob:array(predictions.reprojection:gather(shown)),
-    pictures = add_pictures(split, shown, page.pictures),
+    keypoint_skeleton = skeleton_of(drawn.keypoint_names), keypoints = blob:array(drawn.keypoints:gather(shown)),
+    reprojection_skeleton = reprojection and skeleton_of(drawn.reprojection_names),
+    reprojection = reprojection and blob:array(reprojection:gather(shown)),
+    pictures = add_pictures(drawn.images, shown, page.pictures),
   }
 end
 
@@ -185,8 +187,8 @@ function contents.describe(results, page)
   if not results.predictions then return told end
   told.stage, told.sample_count = results.stage, results.split.count
   told.joint_rows, told.action_rows = mv.json.array(joint_rows(results)), mv.json.array(action_rows(results))
-  told.error_name = results.split.reference and "PA-MPJPE" or "reprojection error"
-  told.error_unit = results.split.reference and "mm" or "px"
+  told.action_kind = results.predictions.people and "number of people" or "action"
+  told.error_name, told.error_unit = results.drawn.error_name, results.drawn.error_unit
   told.errors = results.predictions.error and page.blob:array(results.predictions.error)
   told.chosen = mv.json.array(results.chosen)
   told.samples = samples_of(results, results.shown, page)

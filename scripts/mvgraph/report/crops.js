@@ -2,8 +2,9 @@
 
 const SURE = 0.05; // detections of lower confidence are not drawn
 
-// width: numbers a point, x and y from -1 to 1; the third is a confidence.
-function skeletonMarks(values, at, width, limbs, count, kind) {
+// Of one of the pictures. width: numbers a point, x and y from -1 to 1; the third is a confidence.
+function skeletonMarks(values, picture, width, { names, limbs }, kind) {
+  const at = picture * names.length * width;
   const point = (j) => {
     const x = values[at + j * width], y = values[at + j * width + 1];
     const sure = width > 2 ? values[at + j * width + 2] : 1;
@@ -15,7 +16,7 @@ function skeletonMarks(values, at, width, limbs, count, kind) {
     if (!a || !b) continue;
     nodes.push(svg("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, opacity: 0.25 + 0.75 * Math.min(a.sure, b.sure) }));
   }
-  for (let j = 0; j < count; j++) {
+  for (let j = 0; j < names.length; j++) {
     const p = point(j);
     if (p) nodes.push(svg("circle", { cx: p.x, cy: p.y, r: 0.008, opacity: 0.25 + 0.75 * p.sure }));
   }
@@ -34,12 +35,12 @@ class Crop {
   show(samples, row) {
     const url = pictureUrl(samples.pictures[row][this.view]);
     if (this.image.src !== url) this.image.src = url;
-    const { names, limbs } = samples.keypoint_skeleton, views = samples.pictures[row].length;
-    const at = (row * views + this.view) * names.length;
-    const groups = [skeletonMarks(samples.keypoints, 3 * at, 3, limbs, names.length, "detected")];
+    const picture = row * samples.pictures[row].length + this.view;
+    const groups = [skeletonMarks(samples.keypoints, picture, 3, samples.keypoint_skeleton, "detected")];
     if (samples.reprojection) {
-      groups.push(skeletonMarks(samples.reprojection, 2 * at, 2, limbs, names.length, "reprojected"));
+      groups.push(skeletonMarks(samples.reprojection, picture, 2, samples.reprojection_skeleton, "reprojected"));
     }
+    this.marks.classList.toggle("several", samples.is_placed);
     this.marks.replaceChildren(...groups);
   }
 }

@@ -68,17 +68,17 @@ function sampleSections(runs) {
       : null];
 }
 
-function breakdown(title, first, runs, field) {
+function breakdown(first, runs, field) {
   const table = breakdownTable(first, runs, field);
-  return table && section(title, table);
+  return table && section(`By ${first}`, table);
 }
 
 function buildPage() {
   const { runs } = report;
   const [bodies, chosen] = sampleSections(runs);
   const parts = [header(runs), section("Results", resultTable(runs), definitions(runs)), bodies, chosen,
-    trainingSection(runs), breakdown("By action", "action", runs, "action_rows"),
-    breakdown("By joint", "joint", runs, "joint_rows"), section("Configuration", ...configTable(runs)),
+    trainingSection(runs), breakdown(runs.find((run) => run.action_kind)?.action_kind ?? "action", runs, "action_rows"),
+    breakdown("joint", runs, "joint_rows"), section("Configuration", ...configTable(runs)),
     el("footer", { class: "note" }, `mvgraph ${report.version}. This file is complete: it loads nothing.`)];
   document.getElementById("main").append(...parts.filter(Boolean));
 }

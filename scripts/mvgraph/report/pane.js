@@ -35,10 +35,10 @@ class Pane {
     const scale = Math.min(2, Math.sqrt(MAX_PIXELS / (box.width * box.height))); // more pixels than shown: no stairs
     this.raster.resize(Math.round(box.width * scale), Math.round(box.height * scale));
     const camera = Math.min(view.camera, this.samples.views - 1), row = this.row(position);
-    this.look(view, this.samples.floors[camera]);
-    this.raster.begin(cssColor("--stage"));
-    this.drawFloor(this.samples.floors[camera], view.reach);
-    const { samples, raster } = this, size = view.reach / PERSON;
+    const { samples, raster } = this, size = samples.is_placed ? 1 : view.reach / PERSON;
+    this.look(view, samples.floors[camera] + 0.93 * PERSON * size);
+    raster.begin(cssColor("--stage"));
+    this.drawFloor(samples.floors[camera], view.reach);
     const hasMesh = shown.mesh && samples.hasMesh(row, camera);
     const body = samples.place(samples.joints, samples.skeleton.names, row, camera);
     this.drawShadow(body, samples.skeleton, samples.floors[camera], size);
@@ -46,16 +46,18 @@ class Pane {
       const reference = samples.place(samples.reference, samples.reference_skeleton.names, row, camera);
       this.drawSkeleton(reference, samples.reference_skeleton, REFERENCE_LIMB * size, () => cssColor("--reference"));
     }
-    if (shown.skeleton) this.drawSkeleton(body, samples.skeleton, LIMB * size, sideColor);
+    const colorOf = samples.is_placed ? (first, second, j) => personColor(first, second, samples.person(j)) : (first, second) => sideColor(first, second);
+    if (shown.skeleton) this.drawSkeleton(body, samples.skeleton, LIMB * size, colorOf);
     if (hasMesh) this.drawMesh(samples.surface(row, camera), shown.skeleton || shown.reference);
     raster.end();
     this.canvas.dataset.position = position;
   }
 
-  look({ yaw, pitch, zoom, reach }, floor) {
+  // middle: the height that the camera looks at.
+  look({ yaw, pitch, zoom, reach }, middle) {
     const cy = Math.cos(yaw), sy = Math.sin(yaw), cp = Math.cos(pitch), sp = Math.sin(pitch);
     this.turn = [cy, 0, -sy, sp * sy, -cp, sp * cy, -cp * sy, -sp, -cp * cy]; // to x right, y down, z away
-    this.middle = [0, floor + 0.93 * reach, 0];
+    this.middle = [0, middle, 0];
     this.distance = (FOCAL * reach * 2.25) / zoom;
     this.focal = FOCAL * Math.min(this.raster.width, this.raster.height);
   }
@@ -92,13 +94,13 @@ class Pane {
     for (const [i, j] of skeleton.limbs) {
       const a = screen[i], b = screen[j];
       if (!a || !b) continue;
-      const color = colorOf(skeleton.sides[i], skeleton.sides[j]);
+      const color = colorOf(skeleton.sides[i], skeleton.sides[j], j);
       this.raster.capsule(a, b, thickness * a[3], thickness * b[3], thickness, color);
     }
-    skeleton.names.forEach((_, j) => {
+    skeleton.sides.forEach((side, j) => {
       const p = screen[j];
       const ball = thickness * 1.45;
-      if (p) this.raster.capsule(p, p, ball * p[3], ball * p[3], ball, colorOf(skeleton.sides[j], skeleton.sides[j]));
+      if (p) this.raster.capsule(p, p, ball * p[3], ball * p[3], ball, colorOf(side, side, j));
     });
   }
 
@@ -136,8 +138,13 @@ function addNormals(p, faces, normals) {
   }
 }
 
-function sideColor(first, second) {
+function sideColor(first, second, middle = "--middle") {
   const isOneSided = first === second || !first || !second || (first !== "left" && first !== "right");
   const side = [first, second].find((name) => name === "left" || name === "right");
-  return cssColor(isOneSided && side ? `--${side}` : "--middle");
+  return cssColor(isOneSided && side ? `--${side}` : middle);
+}
+
+// What is neither left nor right tells people apart.
+function personColor(first, second, person) {
+  return sideColor(first, second, `--person${person % 4}`);
 }

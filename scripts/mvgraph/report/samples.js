@@ -1,4 +1,5 @@
-// The samples of a run as the viewer wants them: upright, metres, the body's middle at the origin, y up.
+// The samples of a run as the viewer wants them: upright, metres, y up, at the origin the body's middle or that of the
+// space that several people stand in.
 
 const HEADS = ["head", "head_top", "nose", "upper_neck", "neck", "thorax"];
 const FEET = ["left_ankle", "right_ankle", "left_foot", "right_foot"];
@@ -46,6 +47,12 @@ class Samples {
     return values.subarray(at, at + width);
   }
 
+  // Whose joint j is, of people one after the other.
+  person(j) {
+    const { names } = this.skeleton, count = names.indexOf(names[0], 1);
+    return count < 0 ? 0 : Math.floor(j / count);
+  }
+
   mean(points, names, wanted) {
     const sum = [0, 0, 0];
     let count = 0;
@@ -57,15 +64,16 @@ class Samples {
     return count ? sum.map((value) => value / count) : null;
   }
 
-  // What lies at the origin: the root where there is one. A mesh has its own there already.
+  // What lies at the origin: the root where there is one. A mesh has its own there already, people their space's middle.
   origin(row, view) {
-    if (this.mesh) return [0, 0, 0];
+    if (this.mesh || this.is_placed) return [0, 0, 0];
     const { names } = this.skeleton, points = this.skeletonOf(this.joints, names, row, view);
     return this.mean(points, names, ROOTS) ?? this.mean(points, names, null) ?? [0, 0, 0];
   }
 
-  // From a view's camera to a world in which people stand upright in the mean of all samples.
+  // From a view's camera to a world in which people stand upright in the mean of all samples. A space is level.
   upright(view) {
+    if (this.is_placed) return CAMERA_TO_WORLD;
     const up = [0, 0, 0], { names } = this.skeleton;
     for (let row = 0; row < this.count; row++) {
       const points = this.skeletonOf(this.joints, names, row, view);

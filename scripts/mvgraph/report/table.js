@@ -3,7 +3,7 @@
 const LOWER_IS_BETTER = {
   mpjpe_mm: true, n_mpjpe_mm: true, pa_mpjpe_mm: true, reprojection_px: true, pck150: false, n_pck150: false, auc: false,
   jdr_detected: false, jdr_refined: false, jdr_hidden_detected: false, jdr_hidden_refined: false,
-  pss50: false, pss100: false,
+  pss50: false, pss100: false, ap25: false, ap50: false, ap100: false, ap150: false, recall500: false, pcp: false,
 };
 const DEFINITIONS = {
   mpjpe_mm: "mean distance of predicted and reference joints once their roots lie on each other; lower is better",
@@ -18,7 +18,18 @@ const DEFINITIONS = {
   jdr_hidden_refined: "the same of those after refinement; higher is better",
   pss50: "share of poses in the same of 50 clusters of poses as the reference (Pose Structure Score); higher is better",
   pss100: "the same with 100 clusters; higher is better",
+  ap25: "average precision of predicted people, who are right if their joints are less than 25 mm off on average, each "
+    + "true person once; higher is better",
+  ap50: "the same within 50 mm; higher is better",
+  ap100: "the same within 100 mm; higher is better",
+  ap150: "the same within 150 mm; higher is better",
+  recall500: "share of true people of whom a prediction is less than 500 mm off on average; higher is better",
+  pcp: "share of body parts whose ends are off by less than half of its length on average; higher is better",
   reprojection_px: "mean distance of reprojected and surely detected keypoints, pixels of the crop; lower is better",
+};
+// Of several people in a frame, who have metrics that others lack.
+const DEFINITIONS_OF_PEOPLE = {
+  mpjpe_mm: "mean distance of predicted and reference joints in the world, over people who were found; lower is better",
 };
 
 // report.columns: field, name, unit, format such as "%.1f".
@@ -81,9 +92,10 @@ function resultTable(runs) {
 // Names of the metrics, and what each run compared: joints, root, alignment, unit.
 function definitions(runs) {
   const rows = runs.flatMap((run) => run.rows);
-  const list = el("dl");
+  const list = el("dl"), arePeople = rows.some((row) => "recall500" in row);
+  const told = arePeople ? { ...DEFINITIONS, ...DEFINITIONS_OF_PEOPLE } : DEFINITIONS;
   for (const column of metricColumns(rows)) {
-    if (DEFINITIONS[column.field]) list.append(el("dt", {}, column.name), el("dd", {}, DEFINITIONS[column.field]));
+    if (told[column.field]) list.append(el("dt", {}, column.name), el("dd", {}, told[column.field]));
   }
   const compared = new Set(rows.flatMap((row) => row.identifier?.match(/[^[\]]+\[[^\]]*\]/g) ?? []));
   for (const text of compared) {

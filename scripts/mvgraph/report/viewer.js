@@ -1,6 +1,7 @@
 // The viewer: panes of all runs under one slider, one play button and one camera.
 
 const HOME = { yaw: 0.5, pitch: 0.14, zoom: 1 };
+const HOME_OF_PEOPLE = { yaw: 0.5, pitch: 0.3, zoom: 1.1 };
 const SPEEDS = [1, 2, 5, 10, 25, 50]; // samples a second
 
 class Viewer {
@@ -9,7 +10,8 @@ class Viewer {
     this.panes = runs.map(({ run, index }) => new Pane(run, index));
     const samples = this.panes.map((pane) => pane.samples);
     this.count = Math.max(...samples.map((one) => one.count));
-    this.view = { ...HOME, camera: 0, reach: Math.max(...samples.map((one) => one.reach)) };
+    this.home = samples.some((one) => one.is_placed) ? HOME_OF_PEOPLE : HOME;
+    this.view = { ...this.home, camera: 0, reach: Math.max(...samples.map((one) => one.reach)) };
     this.shown = { skeleton: true, mesh: true, reference: samples.some((one) => one.reference) };
     this.position = 0;
     this.errors = this.errorChart(runs);
@@ -52,7 +54,13 @@ class Viewer {
       if (own.count === run.sample_count) continue;
       notes.push(`${own.count} of ${run.sample_count} samples of ${run.name} are here, to keep the page small.`);
     }
-    if (this.shown.reference) notes.push("The reference is laid over each estimate by a similarity.");
+    const withReference = this.panes.map((pane) => pane.samples).filter((samples) => samples.reference);
+    if (withReference.some((samples) => samples.is_placed)) {
+      notes.push("The reference is where it is; the middle of each body has a colour that tells people of a sample apart.");
+    }
+    if (withReference.some((samples) => !samples.is_placed)) {
+      notes.push("The reference is laid over each estimate by a similarity.");
+    }
     return el("div", {},
       el("p", { class: "key" }, chip("left", "var(--left)"), chip("right", "var(--right)"),
         this.shown.reference ? chip("reference", "var(--reference)") : null,
@@ -111,7 +119,7 @@ class Viewer {
   }
 
   reset() {
-    Object.assign(this.view, HOME);
+    Object.assign(this.view, this.home);
     this.redraw();
   }
 
