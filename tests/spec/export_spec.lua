@@ -7,6 +7,7 @@ local weights = require "mvgraph.weights"
 package.path = "tests/support/?.lua;" .. package.path
 local command = require "command"
 local exported_run = require "exported_run"
+local people_run = require "people_run"
 
 local FRAMES <const>, JOINTS <const>, IDS <const> = exported_run.FRAMES, exported_run.JOINTS, exported_run.IDS
 local y_up <const> = exported_run.y_up
@@ -117,6 +118,38 @@ t.test("csv: joints without views stay where the data has them", function()
   local printed = command.run("export", flat, "--format", "csv", "--frame", "1")
   t.equal(printed, flat .. "/lifted.csv: frame test/000, y up, m, in the world of the data\n")
   t.equal(lines_of(mv.file.read(flat .. "/lifted.csv"))[2], "1,0,test/000,1,2,3,4,5,6,7,8,9")
+end)
+
+t.test("csv: a score and the joints of everybody who is there, in the world", function()
+  local crowd = people_run.make()
+  local printed = command.run("export", crowd, "--format", "csv")
+  t.equal(printed, crowd .. "/crowd.csv: 2 frames at 30 a second (see --rate), y up, m, in the world of the data\n")
+  local lines = lines_of(mv.file.read(crowd .. "/crowd.csv"))
+  local header = split(lines[1], ",")
+  t.equal({ #lines, #header }, { 3, 3 + 2 * 10 })
+  t.equal({ header[4], header[5], header[14], header[23] },
+    { "person1_score", "person1_nose_x_m", "person2_score", "person2_right_ankle_z_m" })
+  t.equal(lines[2], "1,0,test/000_2people/00,0.9,1.1,1.6,0,1.2,0.1,0,1,0.1,0,0.5,-0.9,1.6,0.5,-0.8,0.1,0.5,-1,0.1,0.5")
+  local second = split(lines[3], ",")
+  for c = 4, 13 do t.equal(second[c], "") end
+  t.equal({ table.unpack(second, 14, 17) }, { "0.8", "0.6", "1.6", "-1" })
+end)
+
+t.test("npz: people as they are", function()
+  local crowd, _, all = people_run.make()
+  local printed = command.run("export", crowd, "--format", "npz")
+  t.is_true(printed:find("as predicted: m, in the world of the data", 1, true), printed)
+  local file = weights.open(crowd .. "/crowd.npz")
+  t.equal(file.names, { "error", "people", "reprojection", "scores" })
+  for name, array in pairs(all) do t.equal(file.tensors[name]:bytes(), array:bytes()) end
+end)
+
+t.test("formats of one body say that they cannot hold several people", function()
+  local crowd = people_run.make()
+  for _, format in ipairs { "glb", "bvh", "obj", "trc" } do
+    fails(("which %s cannot hold; csv and npz can"):format(format), crowd, "--format", format)
+  end
+  fails("there is no view 2; they are counted from 1 to 1", crowd, "--format", "csv", "--view", "2")
 end)
 
 -- ---- skeleton ----

@@ -57,7 +57,10 @@ end
 local function describe(format, axes, moved)
   local frames = moved.is_single and "frame " .. moved.ids[1]
     or ("%d frames at %g a second%s"):format(moved.count, moved.rate, moved.is_rate_known and "" or " (see --rate)")
-  if format.is_raw then return frames .. ", as predicted: m, in frames of cameras x right, y down, z away" end
+  if format.is_raw then
+    return ("%s, as predicted: m, in %s"):format(frames, moved.people and "the world of the data"
+      or "frames of cameras x right, y down, z away")
+  end
   local sight = moved.view and ("as camera %d sees them"):format(moved.view + 1) or "in the world of the data"
   local place = moved.view and not moved.has_place and "; the pelvis stays at the origin" or ""
   return ("%s, %s up, %s, %s%s"):format(frames, axes.up, axes.unit, sight, place)
@@ -70,6 +73,10 @@ function export.run(options)
   local axes = choose_axes(options, format)
   local run = run_directory.open(options.files[1])
   local moved = motion.read(run, options)
+  if moved.people and not format.has_people then
+    error(("%s: its frames have several people, whom nobody follows from one to the next, which %s cannot hold; csv "
+      .. "and npz can"):format(run.path, format.extension), 0)
+  end
   if format.needs_body and not moved.has_body then
     error(("%s: its predictions hold no body (theta, beta and orientations), which %s needs; trc, csv and npz do not")
       :format(run.path, format.extension), 0)

@@ -1,5 +1,6 @@
 -- What a run predicts, as movement: frame by frame the body's rotations and place and its joints, as one camera sees
--- them but with y up (x right, z towards the camera), in metres.
+-- them but with y up (x right, z towards the camera), in metres. Of several people there are the joints alone, person
+-- after person, in the world.
 local linear = require "mvgraph.linear"
 local mv = require "mvgraph"
 local pose = require "mvgraph.body.pose"
@@ -17,7 +18,8 @@ local FROM_CAMERA <const> = { 1, 0, 0, 0, -1, 0, 0, 0, -1 } -- from x right, y d
 ---@field ids string[] of the frames, [count]
 ---@field rate number frames a second
 ---@field is_rate_known boolean given, or told by the data
----@field joint_names string[] [J]
+---@field joint_names string[] [J]; of several people "person1_nose" and so on
+---@field people integer? how many a frame has room for; nil: a frame is one person
 ---@field view integer? zero-based camera whose sight it is; nil: joints lie in the world of the data
 ---@field is_single boolean whether one frame was asked for
 ---@field has_body boolean
@@ -45,6 +47,15 @@ local function choose(ids, prefix, k, path)
   return { rows[k] }
 end
 
+-- Names of the joints of one person after the other.
+local function names_of_people(names, people)
+  local all = {}
+  for p = 1, people or 0 do
+    for _, name in ipairs(names) do all[#all + 1] = ("person%d_%s"):format(p, name) end
+  end
+  return people and all or names
+end
+
 ---@param run RunDirectory
 ---@param given {view: integer?, frame: integer?, only: string?, rate: number?, body: string?} view and frame counted
 ---  from 1; `only` is what names of frames begin with; `body` where the body's file lies now
@@ -52,14 +63,14 @@ end
 function motion.read(run, given)
   local loaded = run:load_predictions()
   local predictions, ids = loaded.arrays, loaded.frame_ids
-  local joints = predictions.joints
-  local is_seen = #joints.shape == 4
+  local joints, people = predictions.joints, predictions.people and predictions.people.shape[2]
+  local is_seen = not people and #joints.shape == 4
   check_number("view", given.view or 1, is_seen and joints.shape[2] or 1, run.path)
   local rows = choose(ids, given.only or "", given.frame, run.path)
   local known = given.rate or loaded.rate
   local self = setmetatable({
     name = run.path:match "[^/]*$", run = run, body_path = given.body, predictions = predictions,
-    joint_names = loaded.joints,
+    joint_names = names_of_people(loaded.joints, people), people = people,
     view = is_seen and (given.view or 1) - 1 or nil, rows = rows, count = #rows, ids = {},
     is_single = given.frame ~= nil, rate = known or DEFAULT_RATE, is_rate_known = known ~= nil,
     has_body = is_seen and predicted.has_body(predictions), has_place = is_seen and predictions.translation ~= nil,
@@ -83,10 +94,32 @@ function Motion:place(i)
   return { linear.apply3(FROM_CAMERA, t[1], t[2], t[3]) }
 end
 
+-- Joints of everybody, NaN where there is nobody.
+local function joints_of_people(self, i)
+  local flat, scores = self.predictions.people:row(self.rows[i]):totable(), self:scores(i)
+  local each = #flat // self.people
+  for p, score in ipairs(scores) do
+    local is_there = score >= 0 -- NaN is not
+    if not is_there then
+      for k = (p - 1) * each + 1, p * each do flat[k] = 0 / 0 end
+    end
+  end
+  return flat
+end
+
+---How sure the model is of each of several people.
 ---@param i integer frame, from 1
----@return number[][] points of the joints, [J][3]
+---@return number[] [P] NaN or less than 0 where there is nobody
+function Motion:scores(i)
+  return self.predictions.scores:row(self.rows[i]):totable()
+end
+
+---@param i integer frame, from 1
+---@return number[][] points of the joints, [J][3], NaN where unknown
 function Motion:joints(i)
-  local flat, at, points = row_of(self, self.predictions.joints, self.view ~= nil, i), self:place(i), {}
+  local flat = self.people and joints_of_people(self, i)
+    or row_of(self, self.predictions.joints, self.view ~= nil, i)
+  local at, points = self:place(i), {}
   for j = 1, #self.joint_names do
     local x, y, z = flat[3 * j - 2], flat[3 * j - 1], flat[3 * j]
     if self.view then x, y, z = linear.apply3(FROM_CAMERA, x, y, z) end

@@ -2,7 +2,7 @@
 local mv = require "mvgraph"
 local numpy_file = require "mvgraph.weights.numpy_file"
 
-local npz = { extension = "npz", up = "camera", unit = "m", is_raw = true }
+local npz = { extension = "npz", up = "camera", unit = "m", is_raw = true, has_people = true }
 
 ---@param path string
 ---@param motion RunMotion
