@@ -93,14 +93,19 @@ local function scope_of(sample)
     fade = 0.6 / breadth, near = 0.7 }
 end
 
--- Orthographic; camera axes: x right, y down, z away. `across` is the axis drawn to the right, `depth` the one away.
-local function draw_body(picture, body, scope, across, depth, color_of, thickness)
-  local order, centre, scale = {}, scope.centre, scope.scale
+-- Orthographic; camera axes: x right, y down, z away. `across` is the axis drawn to the right, `depth` the one that
+-- goes away, or comes nearer where `away` is -1.
+local SIGHTS <const> = { front = { across = 1, depth = 3, away = 1 }, side = { across = 3, depth = 1, away = -1 } }
+
+local function draw_body(picture, body, scope, sight, color_of, thickness)
+  local order, centre, scale, across, depth = {}, scope.centre, scope.scale, sight.across, sight.depth
   for i, limb in ipairs(body.limbs) do
     local a, b = 3 * limb[1], 3 * limb[2]
     local distance = body.points[a + depth] + body.points[b + depth]
     local is_known = geometry.is_finite(distance)
-    if is_known then order[#order + 1] = { limb = limb, depth = distance / 2 - centre[depth], i = i } end
+    if is_known then
+      order[#order + 1] = { limb = limb, depth = sight.away * (distance / 2 - centre[depth]), i = i }
+    end
   end
   table.sort(order, function(a, b)
     if a.depth ~= b.depth then return a.depth > b.depth end
@@ -115,14 +120,14 @@ local function draw_body(picture, body, scope, across, depth, color_of, thicknes
   end
 end
 
-local function body_cell(sample, scope, caption, across, depth)
+local function body_cell(sample, scope, caption)
   local picture = mv.image.new(CELL, scope.width)
   mv.image.rect(picture, 0, 0, scope.width, CELL, PANEL)
   if sample.ghost then
-    draw_body(picture, sample.ghost, scope, across, depth, function() return GHOST end, 6)
+    draw_body(picture, sample.ghost, scope, SIGHTS[caption], function() return GHOST end, 6)
   end
   local function color_of(limb) return side_color(sample.body.names, limb) end
-  draw_body(picture, sample.body, scope, across, depth, color_of, 3)
+  draw_body(picture, sample.body, scope, SIGHTS[caption], color_of, 3)
   mv.image.text(picture, 4, 4, caption, FAINT)
   return picture
 end
@@ -178,8 +183,8 @@ function contact_sheet.draw(title, rows)
     mv.image.text(sheet, GAP, top + 4, row.label, FAINT)
     local cells, left, scope = {}, GAP, scope_of(row.sample)
     for view = 0, views - 1 do cells[#cells + 1] = view_cell(row.sample, view) end
-    cells[#cells + 1] = body_cell(row.sample, scope, "front", 1, 3)
-    cells[#cells + 1] = body_cell(row.sample, scope, "side", 3, 1)
+    cells[#cells + 1] = body_cell(row.sample, scope, "front")
+    cells[#cells + 1] = body_cell(row.sample, scope, "side")
     for _, cell in ipairs(cells) do
       mv.image.paste(sheet, cell, left, top + STRIP)
       left = left + cell.shape[2] + GAP

@@ -79,6 +79,20 @@ t.test("without enough common joints there is no reference", function()
   t.equal(sample.ghost, nil)
 end)
 
+t.test("what is nearer hides what is farther, from the front and from the side", function()
+  local split = new_split()
+  split.reference:fill(0 / 0)
+  local left = GAP + 2 * (CELL + GAP)
+  local function middles(points) -- of the two cells
+    local sheet = draw(split, { joints = mv.array.from(points, { 1, 4, 3 }) })
+    return pixel(sheet, left + 100, TOP + 100), pixel(sheet, left + CELL + GAP + 100, TOP + 100)
+  end
+  local front = middles { 0, -0.5, -0.2, 0, 0.5, -0.2, 0, -0.5, 0.2, 0, 0.5, 0.2 }
+  t.is_true(front[3] > front[1], "the left leg is nearer to the camera")
+  local _, side = middles { -0.2, -0.5, 0, -0.2, 0.5, 0, 0.2, -0.5, 0, 0.2, 0.5, 0 }
+  t.is_true(side[1] > side[3], "the right leg, at the picture's right, is nearer to who looks from there")
+end)
+
 -- ---- several people ----
 
 local function crowd(change, change_dataset)
