@@ -1,0 +1,30 @@
+-- First stage: a network that finds joints of everybody in a picture (SelfPose3d's heatmap_net), learnt from a
+-- detector's 2D poses in augmented pictures.
+
+local losses = require "voxelpose.losses"
+local stage = require "voxelpose.stage"
+local training = require "mvgraph.training"
+
+local Heatmaps = training.class("heatmaps", stage.Stage)
+
+function Heatmaps:losses(given)
+  local maps = self:heatmaps(given.images)
+  local wanted = losses.heatmaps(given.keypoints, { maps.shape[4], maps.shape[5] }, self.config.sigma,
+    given.affine)
+  return { loss = losses.mse(maps, wanted, self.config.foreground) }
+end
+
+local epochs, lr = training.schedule "heatmaps"
+
+return {
+  class = Heatmaps,
+  stage = {
+    name = Heatmaps.name,
+    epochs = epochs,
+    lr = lr,
+    setup = function(ctx)
+      return stage.new(Heatmaps, ctx, { trained = ctx.model.heatmap_net, sees = { "images", "keypoints", "affine" },
+        lr = ctx.config.heatmaps.lr })
+    end,
+  },
+}
