@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """First training steps of models in PyTorch: losses, and the norm of every parameter's gradient in the first step, for
 tests/spec/training_spec.lua. Weights and inputs are those of tools/bench. CMANet's are ten of preset `paper` with
-torchvision's Swin-T, EpipolarPose's twenty of preset `tiny`, those of lifting networks twenty of preset `paper`.
+torchvision's Swin-T, EpipolarPose's twenty of preset `tiny`, those of lifting networks twenty of preset `paper`, those
+of VoxelPose and SelfPose3d twenty in a small studio.
 usage: tools/make_training.py build/engine/cli/mvgraph MODEL > tests/golden/training/MODEL.json
 """
 import json
@@ -16,6 +17,7 @@ from opponent import Opponent  # noqa: E402
 CASES = {  # cases of tools/bench, batch, steps
     "cmanet": (("cmanet_one", 1, 10), ("cmanet_two", 1, 10)),
     "epipolarpose": (("epipolarpose", 8, 20),),
+    "voxelpose": (("voxelpose", 2, 20), ("selfpose3d", 2, 20)),
     "lifting": (("lifting", 32, 20), ("cvsf_first", 32, 20), ("cvsf_second", 32, 20)),
 }
 DIGITS = 8  # significant ones, of an f32

@@ -5,7 +5,7 @@ require("mvgraph.core").select_device "null"
 package.path = "models/?.lua;" .. package.path
 
 for _, name in ipairs { "cmanet_one", "cmanet_two", "swin_t", "resnet50", "v2v", "lifting", "smpl",
-  "epipolarpose", "cvsf_first", "cvsf_second" } do
+  "epipolarpose", "cvsf_first", "cvsf_second", "voxelpose", "selfpose3d" } do
   t.test(name .. " trains every parameter that the other side gets", function()
     local case, specs = require("tests.bench.cases." .. name)(2), {}
     for input, array in pairs(case.inputs) do specs[input] = { shape = array.shape } end

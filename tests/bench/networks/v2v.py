@@ -25,24 +25,35 @@ def upsample(width, to):
     return nn.Sequential(nn.ConvTranspose3d(width, to, 2, stride=2), nn.BatchNorm3d(to), nn.ReLU())
 
 
-class Network(nn.Module):
-    def __init__(self, states):
+class V2V(nn.Module):
+    def __init__(self, width, to, first=16):
+        """Channels of the volume, of what it becomes, and of the first layer."""
         super().__init__()
-        self.front = nn.Sequential(nn.Sequential(*convolution(JOINTS, 16, 7)), Residual(16, 32))
-        self.skip1, self.encoder1 = Residual(32, 32), Residual(32, 64)
-        self.skip2, self.encoder2 = Residual(64, 64), Residual(64, 128)
-        self.middle, self.decoder2 = Residual(128, 128), Residual(128, 128)
-        self.up2, self.decoder1 = upsample(128, 64), Residual(64, 64)
-        self.up1, self.head = upsample(64, 32), nn.Conv3d(32, JOINTS, 1)
+        w = first
+        self.front = nn.Sequential(nn.Sequential(*convolution(width, w, 7)), Residual(w, 2 * w))
+        self.skip1, self.encoder1 = Residual(2 * w, 2 * w), Residual(2 * w, 4 * w)
+        self.skip2, self.encoder2 = Residual(4 * w, 4 * w), Residual(4 * w, 8 * w)
+        self.middle, self.decoder2 = Residual(8 * w, 8 * w), Residual(8 * w, 8 * w)
+        self.up2, self.decoder1 = upsample(8 * w, 4 * w), Residual(4 * w, 4 * w)
+        self.up1, self.head = upsample(4 * w, 2 * w), nn.Conv3d(2 * w, to, 1)
 
-    def forward(self, given):
-        """Loss of {volume, target: [B, 15, 48, 48, 48]}."""
-        full = self.front(given["volume"])
+    def forward(self, volume):
+        """[B, width, D, H, W] -> [B, to, D, H, W]"""
+        full = self.front(volume)
         half = self.encoder1(F.max_pool3d(full, 2))
         x = self.middle(self.encoder2(F.max_pool3d(half, 2)))
         x = self.up2(self.decoder2(x)) + self.skip2(half)
         x = self.up1(self.decoder1(x)) + self.skip1(full)
-        return (self.head(x) - given["target"]).square().mean()
+        return self.head(x)
+
+
+class Network(V2V):
+    def __init__(self, states):
+        super().__init__(JOINTS, JOINTS)
+
+    def forward(self, given):
+        """Loss of {volume, target: [B, 15, 48, 48, 48]}."""
+        return (super().forward(given["volume"]) - given["target"]).square().mean()
 
 
 def make_optimizer(parameters, **options):
