@@ -1,0 +1,117 @@
+-- VoxelPose and SelfPose3d as a person runs them: small networks trained, exported, reported, used again.
+local t = require "spec"
+local core = require "mvgraph.core"
+local mv = require "mvgraph"
+local command = require "tests.support.command"
+
+local root <const> = core.temporary_directory()
+-- any peak is a proposal: so small a network is never sure
+local SMALL <const> = { "data.train_count=4", "data.test_count=3", "data.people=2", "batch=2", "image=32",
+  "encoder.width=4", "deconvolutions=[8]", "proposals=2", "root.bins=[8,4,8]", "root.width=2",
+  "root.threshold=-0.5", "pose.bins=8", "pose.width=2", "heatmaps.steps=4", "people.steps=4" }
+local SELF <const> = { "attention.width=4", "roots.steps=4", "joints.steps=4", "end_to_end=true", "root.threshold=0" }
+
+local function run(...)
+  local printed, code, problem = command.run(...)
+  t.equal({ problem, code }, { nil, 0 })
+  return printed
+end
+
+local function words_of(script, folder, more)
+  local words = { "run", script, "--preset", "tiny", "--out", folder }
+  for _, list in ipairs { SMALL, more or {} } do
+    for _, assignment in ipairs(list) do table.move({ "--set", assignment }, 1, 2, #words + 1, words) end
+  end
+  return table.unpack(words)
+end
+
+local trained = {}
+local function folder(name, more)
+  t.needs_device(core)
+  if not trained[name] then
+    run(words_of(("models/%s.lua"):format(name), root .. "/" .. name, more))
+    trained[name] = root .. "/" .. name
+  end
+  return trained[name]
+end
+
+t.test("people are measured in the world; the stage of heatmaps predicts nothing", function()
+  local path = folder "voxelpose"
+  local stages = mv.json.decode(core.file.read(path .. "/metrics.json")).stages
+  t.equal({ stages[1].name, stages[2].name, stages[1].recall500 }, { "heatmaps", "people" })
+  t.is_true(stages[2].people > 0 and stages[2].predicted > 0 and stages[2].recall500 >= 0 and stages[2].ap150 >= 0)
+  local predictions = mv.safetensors.load(path .. "/predictions.safetensors")
+  t.equal(predictions.people.shape, { 3, 2, 15, 3 })
+  t.equal(predictions.reprojection.shape, { 3, 4, 2, 15, 2 })
+end)
+
+t.test("heatmaps stay as they were frozen", function()
+  local path = folder "voxelpose"
+  local before = mv.safetensors.load(path .. "/checkpoints/01-heatmaps.safetensors")
+  local after, changed = mv.safetensors.load(path .. "/checkpoints/02-people.safetensors"), 0
+  for name, array in pairs(before) do
+    if name:find "^model%.heatmap_net%." then t.equal(after[name]:bytes(), array:bytes()) end
+    if name:find "^model%.pose_net%." and after[name]:bytes() ~= array:bytes() then changed = changed + 1 end
+  end
+  t.is_true(changed > 0, "pose_net has learnt nothing")
+end)
+
+t.test("a run of several people is exported and reported; without anybody near a true person none is worst", function()
+  local path = folder "voxelpose"
+  local _, _, problem = command.run("show", path)
+  t.is_true(tostring(problem):find("no sample has an error to rank by", 1, true), problem)
+  run("export", path, "--format", "csv")
+  t.is_true(core.file.read(path .. "/report.html"):find("people", 1, true))
+end)
+
+t.test("predictions by its checkpoint are those of the run; a checkpoint of heatmaps has none", function()
+  local path = folder "voxelpose"
+  run("predict", "models/voxelpose.lua", "--checkpoint", path, "--out", root .. "/predicted")
+  local first = mv.safetensors.load(path .. "/predictions.safetensors")
+  local again = mv.safetensors.load(root .. "/predicted/predictions.safetensors")
+  for _, name in ipairs { "people", "scores", "reprojection" } do
+    t.equal(again[name]:bytes(), first[name]:bytes())
+  end
+  local _, _, problem = command.run("predict", "models/voxelpose.lua", "--checkpoint",
+    path .. "/checkpoints/01-heatmaps.safetensors", "--out", root .. "/nothing")
+  t.is_true(tostring(problem):find("predicts nothing yet", 1, true), problem)
+end)
+
+t.test("SelfPose3d trains all its stages without anything true", function()
+  local path = folder("selfpose3d", SELF)
+  local stages, losses = mv.json.decode(core.file.read(path .. "/metrics.json")).stages, {}
+  t.equal({ stages[1].name, stages[2].name, stages[3].name, stages[4].name },
+    { "heatmaps", "roots", "people", "joints" })
+  for line in core.file.read(path .. "/metrics.jsonl"):gmatch "[^\n]+" do
+    local record = mv.json.decode(line)
+    if record.event == "step" then losses[record.stage] = record.losses end
+  end
+  for stage, names in pairs { roots = { "synthetic", "consistency" },
+    people = { "root", "net", "heatmap", "attention" },
+    joints = { "root", "net", "heatmap", "attention", "joint" } } do
+    for _, name in ipairs(names) do t.is_true(losses[stage][name] ~= nil, stage .. ": " .. name) end
+  end
+  t.equal(losses.people.joint, nil)
+end)
+
+t.test("the same seed gives the same bytes, with frozen heatmaps too", function()
+  t.needs_device(core)
+  local bytes = {}
+  for i = 1, 2 do
+    local path = ("%s/frozen%d"):format(root, i)
+    run(words_of("models/selfpose3d.lua", path, { "attention.width=4", "roots.steps=2", "joints.steps=2" }))
+    bytes[i] = core.file.read(path .. "/checkpoints/04-joints.safetensors")
+  end
+  t.equal(bytes[1] == bytes[2], true)
+end)
+
+t.test("a dataset that does not fit is refused before anything is written", function()
+  t.needs_device(core)
+  local _, _, problem = command.run("run", "models/voxelpose.lua", "--set", "dataset=synthetic", "--set",
+    "data.train_count=2", "--set", "data.test_count=2", "--out", root .. "/single")
+  t.is_true(tostring(problem):find("has one person in a frame", 1, true), problem)
+  _, _, problem = command.run("run", "models/epipolarpose.lua", "--set", "dataset=people", "--set",
+    "data.train_count=2", "--set", "data.test_count=2", "--out", root .. "/single")
+  t.is_true(tostring(problem):find("has several people in a frame", 1, true), problem)
+  t.is_true(not core.file.exists(root .. "/single"), "a folder was made")
+end)
