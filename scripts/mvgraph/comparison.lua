@@ -9,6 +9,11 @@ local text_table = require "mvgraph.table"
 local comparison = {}
 
 local COLUMNS <const> = { -- field, name, unit, format; group and name in a paper's table
+  { "ap25", "AP@25", "%", "%.1f", "People", "AP\\textsubscript{25} $\\uparrow$" },
+  { "ap50", "AP@50", "%", "%.1f", "People", "AP\\textsubscript{50} $\\uparrow$" },
+  { "ap100", "AP@100", "%", "%.1f", "People", "AP\\textsubscript{100} $\\uparrow$" },
+  { "ap150", "AP@150", "%", "%.1f", "People", "AP\\textsubscript{150} $\\uparrow$" },
+  { "recall500", "recall@500", "%", "%.1f", "People", "Recall@500 $\\uparrow$" },
   { "pck150", "PCK@150", "%", "%.1f", "Absolute", "PCK $\\uparrow$" },
   { "auc", "AUC", "%", "%.1f", "Absolute", "AUC $\\uparrow$" },
   { "mpjpe_mm", "MPJPE", "mm", "%.1f", "Absolute", "MPJPE $\\downarrow$" },

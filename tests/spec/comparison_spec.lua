@@ -52,6 +52,15 @@ t.test("the text has the papers' columns, and says what they mean", function()
   has(text, "PA-MPJPE[17 joints; root: none; alignment: similarity; mm]")
 end)
 
+t.test("several people in a frame have the columns of SelfPose3d's table 1", function()
+  local made = comparison.new()
+  made:add("a.lua", "a", 0, "runs/a", { ap25 = 1, ap50 = 2, ap100 = 3, ap150 = 4, recall500 = 99, mpjpe_mm = 100,
+    seconds = 60, identifier = "AP", name = "people", samples = 4 })
+  has(made:markdown(), "| experiment | AP@25 % | AP@50 % | AP@100 % | AP@150 % | recall@500 % | MPJPE mm | time s |")
+  has(made:latex(), "\\multicolumn{5}{c}{People}")
+  has(made:latex(), "AP\\textsubscript{25}")
+end)
+
 t.test("Markdown", function()
   local text = example():markdown()
   has(text, "| experiment | PCK@150 % | AUC % | MPJPE mm | PA-PCK@150 % | PA-AUC % | PA-MPJPE mm | time s |\n|---|")
