@@ -3,7 +3,7 @@ local mv = require "mvgraph"
 
 local M = mv.experiment "crowd"
 
-M.dataset = "people"
+M.dataset, M.people = "people", true
 M.config = { noise = 0.03, views = 3, image = 64, steps = 4, batch = 2, log_every = 1,
   data = { train_count = 2, test_count = 8 } }
 
