@@ -37,6 +37,6 @@ function M.build(values, dataset)
   return SelfPose3d(values, dataset)
 end
 
-M.stages = { heatmaps.stage, roots.stage, people.heatmaps, people.joints }
+M.stages = { heatmaps.stage, roots.stage, people.heatmaps.stage, people.joints.stage }
 
 return M

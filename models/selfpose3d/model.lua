@@ -11,19 +11,14 @@ function SelfPose3d:__init(config, dataset)
     error('selfpose3d: root_joints is "root", since the points of eq. (2) have no other joints', 0)
   end
   VoxelPose.__init(self, config, dataset)
-  local attention = config.attention
-  self.attention_net = mv.nn.PoseResNet(#dataset.skeleton.joints, { block = attention.block,
-    layers = attention.layers, width = attention.width, pool = config.encoder.pool,
-    replace_stride_with_dilation = { false, false, config.encoder.dilate }, channels = config.deconvolutions })
+  self.attention_net = VoxelPose.picture_net(config, config.attention, #dataset.skeleton.joints)
 end
 
 ---How much each pixel of each joint's heatmap counts (section 3.5, soft attention).
 ---@param images Tensor [B, V, 3, S, S]
 ---@return Tensor A between 0 and 1, [B, V, J, H, W]
 function SelfPose3d:attention(images)
-  local b, v, _, h, w = table.unpack(images.shape)
-  local maps = mv.ops.sigmoid(self.attention_net(images:reshape { b * v, 3, h, w }))
-  return maps:reshape { b, v, maps.shape[2], maps.shape[3], maps.shape[4] }
+  return mv.ops.sigmoid(self:each_view(self.attention_net, images))
 end
 
 return SelfPose3d

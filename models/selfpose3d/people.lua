@@ -26,40 +26,33 @@ local function find(self, given)
   return maps, volumes, poses, ops.ge(scores, 0):stop_gradient()
 end
 
--- Where the pose of the other version is seen in this one's pictures, [B, V, C, K, 2].
-local function project(pose, views)
-  local b, c, k = pose.shape[1], pose.shape[2], pose.shape[3]
-  local places, is_seen = space.project(pose:reshape { b, c * k, 3 }, views)
-  local v = places.shape[2]
-  return places:reshape { b, v, c, k, 2 }, is_seen:reshape { b, v, c, k }
+local function add(terms, name, value)
+  terms[name] = terms[name] and value + terms[name] or value
 end
 
 function People:losses(given)
   local config = self.config
   local maps, volumes, poses, is_found = find(self, given)
   local size = { maps[1].shape[4], maps[1].shape[5] }
-  local terms = { heatmap = 0, attention = 0, joint = 0, net = 0 }
+  local terms = {}
   for i = 1, 2 do
     local views = roots.views(given, i)
     local wanted = losses.heatmaps(given.keypoints, size, config.sigma, views.affine)
-    local places, is_seen = project(poses[3 - i], views)
+    local places, is_seen = space.project_people(poses[3 - i], views) -- of the other version, in this one's pictures
     local rendered = supervision.render(places, is_seen, is_found, size, config.sigma)
     local attention = self.model:attention(given["images_" .. i])
-    terms.heatmap = (attention * ops.square(rendered - wanted)):mean() + terms.heatmap -- eq. (4), (7)
-    terms.attention = losses.mse(attention, 1) + terms.attention -- eq. (8)
-    if config.end_to_end then terms.net = losses.mse(maps[i], wanted, config.foreground) + terms.net end
+    add(terms, "heatmap", (attention * ops.square(rendered - wanted)):mean()) -- eq. (4), (7)
+    add(terms, "attention", losses.mse(attention, 1)) -- eq. (8)
+    if config.end_to_end then add(terms, "net", losses.mse(maps[i], wanted, config.foreground)) end
     if self.has_joints then
-      terms.joint = supervision.joints(places, is_found, given.keypoints, views.affine, size) + terms.joint
+      add(terms, "joint", supervision.joints(places, is_found, given.keypoints, views.affine, size))
     end
   end
   local model = self.model
   local plain = model.root_net(model:root_maps(self:heatmaps(given.images):stop_gradient()), given)
   terms.root = roots.synthetic(self, given, size) + roots.consistency(plain, volumes)
-  terms.loss = terms.root + terms.net + terms.heatmap + config.sigma_attention * terms.attention
-    + config.lambda_joints * terms.joint -- eq. (11)
-  for name, term in pairs(terms) do
-    if term == 0 then terms[name] = nil end -- has no part in this stage
-  end
+  terms.loss = terms.root + (terms.net or 0) + terms.heatmap + config.sigma_attention * terms.attention
+    + config.lambda_joints * (terms.joint or 0) -- eq. (11)
   return terms
 end
 
@@ -67,22 +60,12 @@ local function trained(model, config)
   return config.end_to_end and model or mv.nn.ModuleList { model.root_net, model.pose_net, model.attention_net }
 end
 
-local function declare(class, key)
-  local epochs, lr = training.schedule(key)
-  local sees = table.move(roots.SEES, 1, #roots.SEES, 1, {})
-  sees[#sees + 1] = "keypoints"
-  return {
-    class = class,
-    name = class.name,
-    epochs = epochs,
-    lr = lr,
-    setup = function(ctx)
-      return stage.new(class, ctx, { trained = trained(ctx.model, ctx.config), sees = sees, lr = ctx.config[key].lr })
-    end,
-  }
-end
+local SEES <const> = table.move(roots.SEES, 1, #roots.SEES, 2, { "keypoints" })
 
 local Joints = training.class("joints", People)
 Joints.has_joints = true
 
-return { heatmaps = declare(People, "people"), joints = declare(Joints, "joints") }
+return {
+  heatmaps = stage.declare(People, { key = "people", sees = SEES, trained = trained }),
+  joints = stage.declare(Joints, { key = "joints", sees = SEES, trained = trained }),
+}

@@ -57,15 +57,8 @@ end
 
 roots.SEES = { "images", "images_1", "images_2", "affine_1", "affine_2", "intrinsics", "extrinsics", "roots" }
 
-local epochs, lr = training.schedule "roots"
-
-roots.stage = {
-  name = Roots.name,
-  epochs = epochs,
-  lr = lr,
-  setup = function(ctx)
-    return stage.new(Roots, ctx, { trained = ctx.model.root_net, sees = roots.SEES, lr = ctx.config.roots.lr })
-  end,
-}
+local declared = stage.declare(Roots, { key = "roots", sees = roots.SEES,
+  trained = function(model) return model.root_net end })
+roots.class, roots.stage = declared.class, declared.stage
 
 return roots

@@ -32,10 +32,10 @@ end
 function supervision.joints(places, is_found, keypoints, affine, size)
   local b, v, p, k = table.unpack(keypoints.shape)
   local c = places.shape[3]
-  local wanted = space.move(keypoints:slice(4, 0, 2):reshape { b, v, p * k, 2 }, affine):reshape { b, v, 1, p, k, 2 }
+  local wanted = space.move(keypoints:slice(4, 0, 2), affine):reshape { b, v, 1, p, k, 2 }
   local counts = keypoints:slice(4, 2, 1):reshape { b, v, 1, p, k }
-  local scale = ops.constant(mv.array.from({ size[2] / 2, size[1] / 2 }, { 2 }))
-  local distance = (ops.abs(places:reshape { b, v, c, 1, k, 2 } - wanted) * scale):mean { 5 } -- [B, V, C, P, K]
+  local offset = places:reshape { b, v, c, 1, k, 2 } - wanted
+  local distance = (ops.abs(offset) * space.half(size[1], size[2])):mean { 5 } -- [B, V, C, P, K]
   local known = counts:sum { 4 } -- [B, V, 1, P]
   local cost = (distance * counts):sum { 4 } / ops.maximum(known, 1) -- [B, V, C, P]
   local may_match = ops.gt(known, 0) * is_found:reshape { b, 1, c, 1 }

@@ -14,17 +14,5 @@ function Heatmaps:losses(given)
   return { loss = losses.mse(maps, wanted, self.config.foreground) }
 end
 
-local epochs, lr = training.schedule "heatmaps"
-
-return {
-  class = Heatmaps,
-  stage = {
-    name = Heatmaps.name,
-    epochs = epochs,
-    lr = lr,
-    setup = function(ctx)
-      return stage.new(Heatmaps, ctx, { trained = ctx.model.heatmap_net, sees = { "images", "keypoints", "affine" },
-        lr = ctx.config.heatmaps.lr })
-    end,
-  },
-}
+return stage.declare(Heatmaps, { key = "heatmaps", sees = { "images", "keypoints", "affine" },
+  trained = function(model) return model.heatmap_net end })

@@ -15,9 +15,8 @@ losses.NOBODY = 1e3 -- metres: where absent people are, out of reach of any Gaus
 ---@param affine Tensor? [B, V, 2, 3] of augmented pictures
 ---@return Tensor [B, V, K, H, W]
 function losses.heatmaps(keypoints, size, sigma, affine)
-  local b, v, p, k = table.unpack(keypoints.shape)
   local places, peak = keypoints:slice(4, 0, 2), keypoints:slice(4, 2, 1):squeeze(4)
-  if affine then places = space.move(places:reshape { b, v, p * k, 2 }, affine):reshape { b, v, p, k, 2 } end
+  if affine then places = space.move(places, affine) end
   local pixels = space.to_pixels(places, size[1], size[2])
   return ops.gaussian_heatmap_2d(pixels, size, { sigma = sigma, peak = peak }):max { 2 }
 end

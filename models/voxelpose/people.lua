@@ -22,17 +22,5 @@ function People:losses(given)
   return { loss = root + pose, root = root, pose = pose }
 end
 
-local epochs, lr = training.schedule "people"
-
-return {
-  class = People,
-  stage = {
-    name = People.name,
-    epochs = epochs,
-    lr = lr,
-    setup = function(ctx)
-      return stage.new(People, ctx, { trained = mv.nn.ModuleList { ctx.model.root_net, ctx.model.pose_net },
-        sees = { "images", "intrinsics", "extrinsics", "people" }, lr = ctx.config.people.lr })
-    end,
-  },
-}
+return stage.declare(People, { key = "people", sees = { "images", "intrinsics", "extrinsics", "people" },
+  trained = function(model) return mv.nn.ModuleList { model.root_net, model.pose_net } end })

@@ -12,13 +12,14 @@ local space = {}
 ---@field affine Tensor? t_(r,s): places in the picture to those in the augmented one, [B, V, 2, 3]
 
 ---Places moved as an augmentation moved the picture.
----@param places Tensor [B, V, P, 2]
+---@param places Tensor [B, V, ..., 2]
 ---@param affine Tensor [B, V, 2, 3]
----@return Tensor [B, V, P, 2]
+---@return Tensor [B, V, ..., 2]
 function space.move(places, affine)
-  local shape = affine.shape
-  return ops.matmul(places, affine:slice(3, 0, 2), { transpose_b = true })
-    + affine:slice(3, 2, 1):reshape { shape[1], shape[2], 1, 2 }
+  local b, v = affine.shape[1], affine.shape[2]
+  local moved = ops.matmul(places:reshape { b, v, -1, 2 }, affine:slice(3, 0, 2), { transpose_b = true })
+    + affine:slice(3, 2, 1):reshape { b, v, 1, 2 }
+  return moved:reshape(places.shape)
 end
 
 ---Places in the (augmented) pictures, -1 and 1 being their edges, where world points fall.
@@ -40,13 +41,33 @@ function space.project(points, views)
   return places, is_seen
 end
 
+---The same of people's joints.
+---@param people Tensor metres, [B, C, K, 3]
+---@param views Views
+---@return Tensor places [B, V, C, K, 2]
+---@return Tensor is_seen [B, V, C, K]
+function space.project_people(people, views)
+  local b, c, k = people.shape[1], people.shape[2], people.shape[3]
+  local places, is_seen = space.project(people:reshape { b, c * k, 3 }, views)
+  local v = places.shape[2]
+  return places:reshape { b, v, c, k, 2 }, is_seen:reshape { b, v, c, k }
+end
+
+---How many pixels of heatmaps half a picture has.
+---@param height integer
+---@param width integer
+---@return Tensor along x and y, [2]
+function space.half(height, width)
+  return ops.constant(mv.array.from({ width / 2, height / 2 }, { 2 }))
+end
+
 ---Pixels of heatmaps at places in the pictures; a pixel's centre is whole.
 ---@param places Tensor [..., 2]
 ---@param height integer
 ---@param width integer
 ---@return Tensor [..., 2]
 function space.to_pixels(places, height, width)
-  return (places + 1) * ops.constant(mv.array.from({ width / 2, height / 2 }, { 2 })) - 0.5
+  return (places + 1) * space.half(height, width) - 0.5
 end
 
 ---What heatmaps say at world points: the mean over the views that see a point (SelfPose3d eq. 1).

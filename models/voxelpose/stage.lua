@@ -24,10 +24,11 @@ local VERSIONS <const> = { "", "_1", "_2" }
 ---@return table<string, integer[]>
 function stage.shapes(self)
   local data, b, v, k = self.data, self.config.batch, self.data.views, #self.joints
+  local pictures = training.pictures(self).images
   local shapes = { intrinsics = { b, v, 3 }, extrinsics = { b, v, 3, 4 }, keypoints = { b, v, data.people, k, 3 },
     people = { b, data.people, k, 4 }, roots = { b, self.config.proposals, 3 } }
   for _, version in ipairs(VERSIONS) do
-    shapes["images" .. version] = training.pictures(self).images
+    shapes["images" .. version] = pictures
     shapes["affine" .. version] = { b, v, 2, 3 }
   end
   return shapes
@@ -39,20 +40,28 @@ local function only(shapes, names)
   return own
 end
 
----@param class table of training.class
----@param ctx Context
----@param settings table lr; trained: module; sees: names of what its steps see
-function stage.new(class, ctx, settings)
-  local self = setmetatable({ trained = settings.trained, sees = settings.sees }, class)
+local function new(class, ctx, settings)
+  local self = setmetatable({ trained = settings.trained(ctx.model, ctx.config), sees = settings.sees }, class)
   self.ctx, self.model, self.config, self.data = ctx, ctx.model, ctx.config, ctx.dataset
   self.joints, self.root = self.data.skeleton.joints, ctx.model.root
   local shapes = stage.shapes(self)
   if not ctx.is_predicting then
-    local optimizer = mv.optim.Adam(self.trained:parameters(), { lr = settings.lr })
+    local optimizer = mv.optim.Adam(self.trained:parameters(), { lr = self.config[settings.key].lr })
     self:compile_step(optimizer, only(shapes, self.sees), { seed = self.config.seed })
   end
   if self.estimate then self:compile_prediction(only(shapes, PREDICTED_FROM)) end
   return self
+end
+
+---What an experiment lists among its stages.
+---@param class table of training.class; its name is the stage's
+---@param settings { key: string, sees: string[], trained: fun(model: table, config: table): Module } key: of the
+---  configuration, epochs, steps and lr; sees: names of what its steps see; trained: what of a model learns
+---@return { class: table, stage: table }
+function stage.declare(class, settings)
+  local epochs, lr = training.schedule(settings.key)
+  return { class = class, stage = { name = class.name, epochs = epochs, lr = lr,
+    setup = function(ctx) return new(class, ctx, settings) end } }
 end
 
 -- 2D poses with 1 for joints that count and 0 for others.
@@ -91,20 +100,17 @@ local READERS <const> = {
 -- What a stage sees of samples; pictures, which change on the way to the network, are augmented by `random`, in the
 -- versions of which the stage is told how.
 local function read(self, split, indices, names, random)
-  local batch = {}
+  local batch, is_wanted = {}, {}
   for _, name in ipairs(names) do
+    is_wanted[name] = true
     if READERS[name] then batch[name] = READERS[name](self, split, indices, random) end
   end
   for _, version in ipairs(VERSIONS) do
-    local images = batch["images" .. version]
-    if images then
-      for _, name in ipairs(names) do
-        if name == "affine" .. version then
-          batch[name] = affine.apply(random:fork(version), self.config.augment, images)
-        end
-      end
-      batch["images" .. version] = mv.image.normalize_views(images)
+    local pictures, moves = "images" .. version, "affine" .. version
+    if is_wanted[moves] then
+      batch[moves] = affine.apply(random:fork(version), self.config.augment, batch[pictures])
     end
+    if is_wanted[pictures] then batch[pictures] = mv.image.normalize_views(batch[pictures]) end
   end
   return batch
 end
@@ -118,9 +124,7 @@ end
 ---@param images Tensor [B, V, 3, S, S]
 ---@return Tensor [B, V, J, H, W]
 function Stage:heatmaps(images)
-  local b, v, _, h, w = table.unpack(images.shape)
-  local maps = self.model.heatmap_net(images:reshape { b * v, 3, h, w })
-  return maps:reshape { b, v, maps.shape[2], maps.shape[3], maps.shape[4] }
+  return self.model:each_view(self.model.heatmap_net, images)
 end
 
 -- Stages after which people can be found in space.
@@ -133,9 +137,7 @@ function Locating:estimate(given)
   local maps = self:heatmaps(given.images)
   local centres, scores = self.model.root_net:propose(self.model.root_net(self.model:root_maps(maps), given))
   local people = self.model.pose_net(maps, centres, given)
-  local b, c, k = people.shape[1], people.shape[2], people.shape[3]
-  local places = space.project(people:reshape { b, c * k, 3 }, given)
-  return { people = people, scores = scores, reprojection = places:reshape { b, places.shape[2], c, k, 2 } }
+  return { people = people, scores = scores, reprojection = (space.project_people(people, given)) }
 end
 
 function Locating:predict(split, indices)
