@@ -23,10 +23,7 @@ local TRIES <const> = 100 -- of a person to find a place, and of all from the st
 function crowd.order(random, count)
   local order = {}
   for i = 1, count do order[i] = i end
-  for i = count, 2, -1 do
-    local j = random:integer(1, i)
-    order[i], order[j] = order[j], order[i]
-  end
+  random:shuffle(order)
   return order
 end
 

@@ -97,19 +97,12 @@ end
 
 local function new_arrays(settings, joints)
   local n, views, slots, nobody = settings.count, settings.views, settings.people, 0 / 0
-  local arrays = {
-    images = mv.array({ n, views, settings.size, settings.size, 3 }, "u8"),
-    crop = mv.array { n, views, 3 },
-    camera = mv.array { n, views, 3 },
-    intrinsics = mv.array { n, views, 3 },
-    extrinsics = mv.array { n, views, 3, 4 },
-    rig = mv.array({ n }, "i32"),
-    keypoints = mv.array { n, views, slots, joints, 3 },
-    people = mv.array { n, slots, #mv.skeletons.get(crowd_stage.REFERENCE).joints, 3 },
-    ["oracle.people"] = mv.array { n, slots, joints, 3 },
-    ["oracle.keypoints"] = mv.array { n, views, slots, joints, 2 },
-    ["oracle.visible"] = mv.array { n, views, slots, joints },
-  }
+  local arrays = store.cameras(n, views, settings.size)
+  arrays.keypoints = mv.array { n, views, slots, joints, 3 }
+  arrays.people = mv.array { n, slots, #mv.skeletons.get(crowd_stage.REFERENCE).joints, 3 }
+  arrays["oracle.people"] = mv.array { n, slots, joints, 3 }
+  arrays["oracle.keypoints"] = mv.array { n, views, slots, joints, 2 }
+  arrays["oracle.visible"] = mv.array { n, views, slots, joints }
   for _, path in ipairs { "people", "oracle.people", "oracle.keypoints" } do arrays[path]:fill(nobody) end
   return arrays
 end

@@ -42,6 +42,16 @@ local function new_camera(eye, target, roll, focal)
   }
 end
 
+-- Where a camera stands: metres from the vertical through the world's origin and above the floor.
+local function stand(angle, distance, height)
+  return { distance * math.sin(angle), height, distance * math.cos(angle) }
+end
+
+-- About the vertical through the world's origin.
+local function draw_target(random, low, high)
+  return { random:uniform(-0.1, 0.1), random:uniform(low, high), random:uniform(-0.1, 0.1) }
+end
+
 ---Another rig every time, however cameras may stand in a room.
 ---@param random generator
 ---@param views integer
@@ -51,11 +61,9 @@ function rig.draw(random, views)
   for i = 1, views do
     local angle = turn + 2 * math.pi * (i - 1) / views + random:uniform(-0.35, 0.35) * math.min(1, 4 / views)
     local distance, height = random:uniform(3.2, 5), random:uniform(0.7, 2.6)
-    local eye = { distance * math.sin(angle), height, distance * math.cos(angle) }
-    local target = { random:uniform(-0.1, 0.1), random:uniform(0.85, 1.05), random:uniform(-0.1, 0.1) }
-    local roll = math.rad(random:normal(0, 2))
+    local target, roll = draw_target(random, 0.85, 1.05), math.rad(random:normal(0, 2))
     local focal = rig.FRAME * rig.GUESSED_FOCAL * random:uniform(0.9, 1.12) * math.min(1.15, distance / 3.7)
-    cameras[i] = new_camera(eye, target, roll, focal)
+    cameras[i] = new_camera(stand(angle, distance, height), target, roll, focal)
   end
   return cameras
 end
@@ -70,10 +78,9 @@ function rig.studio(random, views)
   for i = 1, views do
     local degrees = (views <= #CORNERS and CORNERS[i] or CORNERS[1] + 360 * (i - 1) / views) + random:uniform(-3, 3)
     local distance, height = random:uniform(4.8, 5.2), random:uniform(1.45, 1.65)
-    local eye = { distance * math.sin(math.rad(degrees)), height, distance * math.cos(math.rad(degrees)) }
-    local target = { random:uniform(-0.1, 0.1), random:uniform(0.9, 1), random:uniform(-0.1, 0.1) }
-    local roll = math.rad(random:normal(0, 0.5))
-    cameras[i] = new_camera(eye, target, roll, rig.FRAME * STUDIO_FOCAL * random:uniform(0.99, 1.01))
+    local target, roll = draw_target(random, 0.9, 1), math.rad(random:normal(0, 0.5))
+    local focal = rig.FRAME * STUDIO_FOCAL * random:uniform(0.99, 1.01)
+    cameras[i] = new_camera(stand(math.rad(degrees), distance, height), target, roll, focal)
   end
   return cameras
 end
@@ -88,10 +95,9 @@ function rig.dome(random, views)
   for i = 1, views do
     local angle = math.rad(turn + 360 * (i - 1) / views + random:uniform(-5, 5))
     local distance, height = random:uniform(4.7, 5), random:uniform(2, 2.6)
-    local eye = { distance * math.sin(angle), height, distance * math.cos(angle) }
-    local target = { random:uniform(-0.1, 0.1), random:uniform(0.95, 1.05), random:uniform(-0.1, 0.1) }
-    local roll = math.rad(random:normal(0, 0.5))
-    cameras[i] = new_camera(eye, target, roll, rig.FRAME * DOME_FOCAL * random:uniform(0.98, 1.02))
+    local target, roll = draw_target(random, 0.95, 1.05), math.rad(random:normal(0, 0.5))
+    local focal = rig.FRAME * DOME_FOCAL * random:uniform(0.98, 1.02)
+    cameras[i] = new_camera(stand(angle, distance, height), target, roll, focal)
   end
   return cameras
 end

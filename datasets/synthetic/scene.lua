@@ -174,22 +174,16 @@ end
 ---@param size integer side of a crop, pixels
 ---@return table<string, Array>
 function scene.arrays(count, views, joints, size)
-  return {
-    images = mv.array({ count, views, size, size, 3 }, "u8"),
-    keypoints = mv.array { count, views, joints, 3 },
-    crop = mv.array { count, views, 3 },
-    camera = mv.array { count, views, 3 },
-    intrinsics = mv.array { count, views, 3 },
-    extrinsics = mv.array { count, views, 3, 4 },
-    rig = mv.array({ count }, "i32"),
-    reference = mv.array { count, #mv.skeletons.get(REFERENCE).joints, 3 },
-    reference_rotation = mv.array { count, views, 3, 3 }, -- world to camera, for evaluation alone
-    ["oracle.points"] = mv.array { count, joints, 3 },
-    ["oracle.keypoints"] = mv.array { count, views, joints, 2 },
-    ["oracle.visible"] = mv.array { count, views, joints },
-    ["oracle.theta"] = mv.array { count, 23, 6 },
-    ["oracle.beta"] = mv.array { count, 10 },
-  }
+  local arrays = store.cameras(count, views, size)
+  arrays.keypoints = mv.array { count, views, joints, 3 }
+  arrays.reference = mv.array { count, #mv.skeletons.get(REFERENCE).joints, 3 }
+  arrays.reference_rotation = mv.array { count, views, 3, 3 } -- world to camera, for evaluation alone
+  arrays["oracle.points"] = mv.array { count, joints, 3 }
+  arrays["oracle.keypoints"] = mv.array { count, views, joints, 2 }
+  arrays["oracle.visible"] = mv.array { count, views, joints }
+  arrays["oracle.theta"] = mv.array { count, 23, 6 }
+  arrays["oracle.beta"] = mv.array { count, 10 }
+  return arrays
 end
 
 ---The fields of a split but for its frames' names.

@@ -1,6 +1,7 @@
 -- Rows of a split's arrays: what cameras are, what they saw and what was there. Rows count from zero, over all axes but
 -- those of what is stored.
 
+local mv = require "mvgraph"
 local rig = require "datasets.synthetic.rig"
 
 local store = {}
@@ -23,6 +24,22 @@ function store.points(into, row, points)
       into[(row * #points + j - 1) * 3 + d] = point[d]
     end
   end
+end
+
+---Empty arrays of what every split has: pictures and the cameras that took them.
+---@param count integer samples
+---@param views integer
+---@param size integer side of a picture
+---@return table<string, Array>
+function store.cameras(count, views, size)
+  return {
+    images = mv.array({ count, views, size, size, 3 }, "u8"),
+    crop = mv.array { count, views, 3 },
+    camera = mv.array { count, views, 3 },
+    intrinsics = mv.array { count, views, 3 },
+    extrinsics = mv.array { count, views, 3, 4 },
+    rig = mv.array({ count }, "i32"),
+  }
 end
 
 ---What a window is of its camera: the focal length and the way from the picture's middle, in halves of its side.
