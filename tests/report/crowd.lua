@@ -1,5 +1,6 @@
--- Predictions of several people: the truth of generated samples and some noise. What is "trained" is one number.
+-- Predictions of several people: the truth of generated samples and some noise.
 local mv = require "mvgraph"
+local pretence = require "pretence"
 
 local M = mv.experiment "crowd"
 
@@ -7,27 +8,7 @@ M.dataset, M.people = "people", true
 M.config = { noise = 0.03, views = 3, image = 64, steps = 4, batch = 2, log_every = 1,
   data = { train_count = 2, test_count = 8 } }
 
-local Model = {}
-Model.__index = Model
-
-function Model:state_dict() return { value = self.value } end
-
-function Model:load_state_dict(state) self.value:copy_(state.value) end
-
-function M.build()
-  return setmetatable({ value = mv.array { 1 } }, Model)
-end
-
-local Stage = {}
-Stage.__index = Stage
-
-function Stage:step(_, lr)
-  local value = self.ctx.model.value
-  value[1] = value[1] - lr * 2 * (value[1] - 1)
-  return { loss = (value[1] - 1) ^ 2 + 1e-3 }
-end
-
-function Stage:predict(split, indices)
+local function predict(self, split, indices)
   local people, random = split.people:gather(indices), self.ctx:generator "noise"
   local n, count = people.shape[1], people.shape[2]
   local scores = mv.array { n, count }
@@ -39,11 +20,7 @@ function Stage:predict(split, indices)
   return { people = people, scores = scores, reprojection = split.oracle.keypoints:gather(indices) }
 end
 
-M.stages = { {
-  name = "pretence",
-  epochs = function(config) return config.steps end,
-  lr = 0.02,
-  setup = function(ctx) return setmetatable({ ctx = ctx, joints = ctx.dataset.skeleton.joints }, Stage) end,
-} }
+M.build = pretence.build
+M.stages = { pretence.stage(predict) }
 
 return M

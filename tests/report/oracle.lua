@@ -1,7 +1,8 @@
 -- Predictions that are the truth of generated samples and some noise, so that a report shows real bodies in seconds and
--- needs no device. What is "trained" is one number.
+-- needs no device.
 local mv = require "mvgraph"
 local posing = require "mvgraph.body.pose"
+local pretence = require "pretence"
 
 local M = mv.experiment "oracle"
 
@@ -9,27 +10,6 @@ M.config = { noise = 0.05, views = 4, image = 64, steps = 90, batch = 2, log_eve
   data = { train_count = 2, test_count = 100, frames_per_sequence = 20 } }
 
 local REFERENCE <const> = mv.skeletons.get("h36m17").joints
-
-local Model = {}
-Model.__index = Model
-
-function Model:state_dict() return { value = self.value } end
-
-function Model:load_state_dict(state) self.value:copy_(state.value) end
-
-function M.build()
-  return setmetatable({ value = mv.array { 1 } }, Model)
-end
-
-local Stage = {}
-Stage.__index = Stage
-
-function Stage:step(_, lr)
-  local value = self.ctx.model.value
-  local off = value[1] - 1
-  value[1] = value[1] - lr * 2 * off
-  return { loss = off * off + 1e-3, off = math.abs(off) }
-end
 
 local function flat(points)
   local out = {}
@@ -50,7 +30,7 @@ local function body_of(self, split, sample, theta, beta)
   return shaped:points(vertices, positions, self.joints), turn
 end
 
-function Stage:predict(split, indices)
+local function predict(self, split, indices)
   local random, views, count = self.ctx:generator "noise", self.ctx.config.views, #self.joints
   local out = { theta = split.oracle.theta:gather(indices), beta = split.oracle.beta:gather(indices),
     global = mv.array { #indices, views, 6 }, joints = mv.array { #indices, views, count, 3 },
@@ -73,13 +53,7 @@ function Stage:predict(split, indices)
   return out
 end
 
-M.stages = { {
-  name = "pretence",
-  epochs = function(config) return config.steps end,
-  lr = 0.02,
-  setup = function(ctx)
-    return setmetatable({ ctx = ctx, body = mv.body.generate(), joints = ctx.dataset.skeleton.joints }, Stage)
-  end,
-} }
+M.build = pretence.build
+M.stages = { pretence.stage(predict) }
 
 return M

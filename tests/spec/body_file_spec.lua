@@ -35,8 +35,7 @@ end
 -- What `mvgraph import` makes of a pickle.
 local function import(path)
   local out = path:gsub("%.pkl$", ".safetensors")
-  local _, code, problem = command.run("import", path, "--out", out)
-  t.equal({ problem, code }, { nil, 0 })
+  command.succeed("import", path, "--out", out)
   return out
 end
 

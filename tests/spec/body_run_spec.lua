@@ -16,12 +16,6 @@ local SMALL <const> = { "data.train_count=8", "data.test_count=4", "batch=2", "v
   "iev.steps=4", "smplify.camera=1", "smplify.body=1", "smplify.inter_view=1", "smplify.batch=32", "image=32",
   "encoder.patch_size=4" }
 
-local function run(...)
-  local printed, code, problem = command.run(...)
-  t.equal({ problem, code }, { nil, 0 })
-  return printed
-end
-
 local function refused(pattern, ...)
   local _, code, problem = command.run(...)
   t.equal(code, nil)
@@ -29,9 +23,7 @@ local function refused(pattern, ...)
 end
 
 local function train(out, ...)
-  local words = { "models/cmanet.lua", "--preset", "tiny", "--out", out, ... }
-  for _, assignment in ipairs(SMALL) do table.move({ "--set", assignment }, 1, 2, #words + 1, words) end
-  return run("run", table.unpack(words))
+  command.succeed(table.unpack(command.tiny({ "run", "models/cmanet.lua", "--out", out, ... }, SMALL)))
 end
 
 -- A run with a body of a file, made when it is first needed.
@@ -66,33 +58,33 @@ t.test("the body makes a difference, and its page and exports are of its surface
   train(root .. "/plain")
   t.is_true(read(root .. "/plain/checkpoints/01-intra-view.safetensors")
     ~= read(folder .. "/checkpoints/01-intra-view.safetensors"))
-  run("export", folder, "--format", "obj", "--frame", "1", "--out", root .. "/frame.obj")
+  command.succeed("export", folder, "--format", "obj", "--frame", "1", "--out", root .. "/frame.obj")
   local _, vertices = read(root .. "/frame.obj"):gsub("\nv ", "\nv ")
   local _, faces = read(root .. "/frame.obj"):gsub("\nf ", "\nf ")
   t.equal({ vertices, faces }, { 6890, 13776 })
-  run("export", folder, "--format", "glb", "--out", root .. "/run.glb")
+  command.succeed("export", folder, "--format", "glb", "--out", root .. "/run.glb")
   t.is_true(#read(root .. "/run.glb") > 6890 * 40)
   local page = read(folder .. "/report.html")
   local samples = mv.json.decode(page:match '<script[^>]*application/json[^>]*>(.-)</script>').runs[1].samples
   t.equal(samples.mesh.vertices[1].count, 3 * 6890)
-  run("report", folder, root .. "/plain", "--out", root .. "/both.html")
-  run("report", folder, root .. "/plain", "--body", MOVED, "--out", root .. "/moved.html")
+  command.succeed("report", folder, root .. "/plain", "--out", root .. "/both.html")
+  command.succeed("report", folder, root .. "/plain", "--body", MOVED, "--out", root .. "/moved.html")
   t.equal(read(root .. "/moved.html"), read(root .. "/both.html"))
 end)
 
 t.test("a run goes on and a model predicts with the same body, wherever it lies", function()
   local folder, out = trained(), root .. "/predicted"
-  run("predict", "models/cmanet.lua", "--checkpoint", folder, "--body", MOVED, "--out", out)
+  command.succeed("predict", "models/cmanet.lua", "--checkpoint", folder, "--body", MOVED, "--out", out)
   t.equal(read(out .. "/predictions.safetensors"), read(folder .. "/predictions.safetensors"))
   t.equal(json(out .. "/config.json").files.body.path, MOVED)
-  run("export", out, "--format", "bvh", "--out", root .. "/predicted.bvh")
+  command.succeed("export", out, "--format", "bvh", "--out", root .. "/predicted.bvh")
   local last = read(folder .. "/checkpoints/02-inter-view.safetensors")
   train(root .. "/resumed", "--body", BODY)
   core.file.remove(root .. "/resumed/checkpoints/02-inter-view.safetensors")
   core.file.remove(root .. "/resumed/metrics.json")
   refused("was started with body = .*SMPL_NEUTRAL.pkl\", not .*other.npz", "run", "models/cmanet.lua", "--resume",
     "--out", root .. "/resumed", "--body", OTHER)
-  run("run", "models/cmanet.lua", "--resume", "--out", root .. "/resumed")
+  command.succeed("run", "models/cmanet.lua", "--resume", "--out", root .. "/resumed")
   t.equal(read(root .. "/resumed/checkpoints/02-inter-view.safetensors"), last)
 end)
 
@@ -128,7 +120,8 @@ t.test("with a joint regressor results are judged by its joints", function()
   local metrics = json(out .. "/metrics.json")
   t.is_true(metrics.stages[2].mpjpe_mm > 0)
   t.equal(metrics.baselines[1].identifier, metrics.stages[2].identifier)
-  run("predict", "models/cmanet.lua", "--checkpoint", out, "--body", BODY, "--out", root .. "/regressed-again")
+  command.succeed("predict", "models/cmanet.lua", "--checkpoint", out, "--body", BODY, "--out",
+    root .. "/regressed-again")
   t.equal(read(root .. "/regressed-again/predictions.safetensors"), read(out .. "/predictions.safetensors"))
 end)
 

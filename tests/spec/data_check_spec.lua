@@ -213,8 +213,7 @@ t.test("the command prints what there is, draws it, and exits with 1 when someth
   with_people(sample(FEW), function(folder)
     mv.file.write(folder .. "/calibration.toml", fixture.calibration(3))
     local out = root .. "/sheet.png"
-    local printed, code, problem = command.run("data", "check", folder, "--out", out)
-    t.equal({ problem, code }, { nil, 0 })
+    local printed = command.succeed("data", "check", folder, "--out", out)
     t.is_true(printed:find "3 cameras, 16 frames\n" and printed:find "cam03 +16 +96x128 +OpenPose +16 +1 +16 +0%.0\n",
       printed)
     t.is_true(printed:find "calibration%.toml %(Pose2Sim TOML%)\n" and printed:find "nothing to mend\n", printed)
@@ -225,10 +224,10 @@ t.test("the command prints what there is, draws it, and exits with 1 when someth
     local x, y = 6 + 2 * 306 + nose.x[1] * 400 / 128, 40 + 3 * 422 + 16 + nose.y[1] * 400 / 128
     t.equal({ picture:at(math.floor(y), math.floor(x), 0), picture:at(math.floor(y), math.floor(x), 1) }, { 255, 140 })
     mv.file.remove(detections_of(folder, 2, 12))
-    printed, code = command.run("data", "check", folder, "--out", out)
+    local listed, code = command.run("data", "check", folder, "--out", out)
     t.equal(code, 1)
-    t.is_true(printed:find("\ncam02: frame 12: there is no file of detections; run the detector again on these frames\n"
-      .. "1 to mend\n", 1, true), printed)
+    t.is_true(listed:find("\ncam02: frame 12: there is no file of detections; run the detector again on these frames\n"
+      .. "1 to mend\n", 1, true), listed)
   end)
   t.is_true(select(3, command.run("data", "look", root)):find "mvgraph data check DIR")
 end)

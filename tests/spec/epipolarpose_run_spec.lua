@@ -9,20 +9,8 @@ local SMALL <const> = { "data.train_count=14", "data.test_count=4", "batch=2", "
   "deconvolutions=[8,8]", "depth=4", "pose_2d.steps=6", "pose_3d.steps=6", "refinement.steps=6",
   "refinement.hidden=8", "ransac.outlier=0.3", "lambda=0.1" }
 
-local function run(...)
-  local words = { ... }
-  local printed, code, problem = command.run(table.unpack(words))
-  t.equal({ problem, code }, { nil, 0 })
-  return printed
-end
-
 local function train(words, more)
-  table.insert(words, 1, "run")
-  for _, list in ipairs { SMALL, more or {} } do
-    for _, assignment in ipairs(list) do table.move({ "--set", assignment }, 1, 2, #words + 1, words) end
-  end
-  table.move({ "--preset", "tiny" }, 1, 2, #words + 1, words)
-  return run(table.unpack(words))
+  return command.succeed("run", table.unpack(command.tiny(words, SMALL, more)))
 end
 
 local has_run
@@ -57,9 +45,9 @@ end)
 
 t.test("a run without a body is shown, exported and reported", function()
   local path = folder()
-  run("show", path)
+  command.succeed("show", path)
   t.equal(mv.image.read(path .. "/sheet.png").shape[3], 3)
-  run("export", path, "--format", "trc")
+  command.succeed("export", path, "--format", "trc")
   local _, _, problem = command.run("export", path, "--format", "glb")
   t.is_true(tostring(problem):find("hold no body", 1, true), problem)
   t.is_true(core.file.read(path .. "/report.html"):find("refinement", 1, true))
@@ -67,7 +55,8 @@ end)
 
 t.test("predictions by its checkpoint are those of the run", function()
   local path = folder()
-  run("predict", "models/ablations/epipolarpose_refined.lua", "--checkpoint", path, "--out", root .. "/predicted")
+  command.succeed("predict", "models/ablations/epipolarpose_refined.lua", "--checkpoint", path, "--out",
+    root .. "/predicted")
   local first = mv.safetensors.load(path .. "/predictions.safetensors")
   local again = mv.safetensors.load(root .. "/predicted/predictions.safetensors")
   for _, name in ipairs { "joints", "translation", "reprojection" } do

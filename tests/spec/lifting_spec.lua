@@ -291,16 +291,9 @@ local root <const> = core.temporary_directory()
 local SMALL <const> = { "data.train_count=12", "data.test_count=4", "batch=4", "hidden=16", "image=16",
   "lifting.steps=12", "checkpoint_every=5", "log_every=1" }
 
-local function with_small(words)
-  for _, assignment in ipairs(SMALL) do table.move({ "--set", assignment }, 1, 2, #words + 1, words) end
-  return table.move({ "--preset", "tiny" }, 1, 2, #words + 1, words)
-end
-
 local function run(words)
   t.needs_device(core)
-  local printed, code, problem = command.run("run", table.unpack(with_small(words)))
-  t.equal({ problem, code }, { nil, 0 })
-  return printed
+  return command.succeed("run", table.unpack(command.tiny(words, SMALL)))
 end
 
 local function load(path) return mv.safetensors.load(path) end
@@ -341,11 +334,9 @@ t.test("a run that is resumed ends in the same bytes, on either side of the swit
   for _, step in ipairs { 7, 11 } do -- of 12, with checkpoints at 5 and 10; epoch 3 begins after step 6
     local again = ("%s/again-%d"):format(root, step)
     local script = command.script(("stopping%d.lua"):format(step), STOPPING:format(step))
-    local words = with_small { "run", script, "--out", again }
-    local _, code, problem = command.run(table.unpack(words))
+    local _, code, problem = command.run(table.unpack(command.tiny({ "run", script, "--out", again }, SMALL)))
     t.equal({ problem, code }, { "stopped here", nil })
-    _, code, problem = command.run("run", "models/cvsf.lua", "--resume", "--out", again)
-    t.equal({ problem, code }, { nil, 0 })
+    command.succeed("run", "models/cvsf.lua", "--resume", "--out", again)
     t.is_true(core.file.read(again .. path) == core.file.read(whole .. path), ("differs from step %d on"):format(step))
   end
 end)

@@ -11,25 +11,15 @@ local SMALL <const> = { "data.train_count=4", "data.test_count=3", "data.people=
   "root.threshold=-0.5", "pose.bins=8", "pose.width=2", "heatmaps.steps=4", "people.steps=4" }
 local SELF <const> = { "attention.width=4", "roots.steps=4", "joints.steps=4", "end_to_end=true", "root.threshold=0" }
 
-local function run(...)
-  local printed, code, problem = command.run(...)
-  t.equal({ problem, code }, { nil, 0 })
-  return printed
-end
-
-local function words_of(script, folder, more)
-  local words = { "run", script, "--preset", "tiny", "--out", folder }
-  for _, list in ipairs { SMALL, more or {} } do
-    for _, assignment in ipairs(list) do table.move({ "--set", assignment }, 1, 2, #words + 1, words) end
-  end
-  return table.unpack(words)
+local function train(script, folder, more)
+  command.succeed(table.unpack(command.tiny({ "run", script, "--out", folder }, SMALL, more)))
 end
 
 local trained = {}
 local function folder(name, more)
   t.needs_device(core)
   if not trained[name] then
-    run(words_of(("models/%s.lua"):format(name), root .. "/" .. name, more))
+    train(("models/%s.lua"):format(name), root .. "/" .. name, more)
     trained[name] = root .. "/" .. name
   end
   return trained[name]
@@ -60,13 +50,13 @@ t.test("a run of several people is exported and reported; without anybody near a
   local path = folder "voxelpose"
   local _, _, problem = command.run("show", path)
   t.is_true(tostring(problem):find("no sample has an error to rank by", 1, true), problem)
-  run("export", path, "--format", "csv")
+  command.succeed("export", path, "--format", "csv")
   t.is_true(core.file.read(path .. "/report.html"):find("people", 1, true))
 end)
 
 t.test("predictions by its checkpoint are those of the run; a checkpoint of heatmaps has none", function()
   local path = folder "voxelpose"
-  run("predict", "models/voxelpose.lua", "--checkpoint", path, "--out", root .. "/predicted")
+  command.succeed("predict", "models/voxelpose.lua", "--checkpoint", path, "--out", root .. "/predicted")
   local first = mv.safetensors.load(path .. "/predictions.safetensors")
   local again = mv.safetensors.load(root .. "/predicted/predictions.safetensors")
   for _, name in ipairs { "people", "scores", "reprojection" } do
@@ -99,7 +89,7 @@ t.test("the same seed gives the same bytes, with frozen heatmaps too", function(
   local bytes = {}
   for i = 1, 2 do
     local path = ("%s/frozen%d"):format(root, i)
-    run(words_of("models/selfpose3d.lua", path, { "attention.width=4", "roots.steps=2", "joints.steps=2" }))
+    train("models/selfpose3d.lua", path, { "attention.width=4", "roots.steps=2", "joints.steps=2" })
     bytes[i] = core.file.read(path .. "/checkpoints/04-joints.safetensors")
   end
   t.equal(bytes[1] == bytes[2], true)

@@ -1,6 +1,7 @@
 -- Commands as a person types them, inside a spec: what they print, and how they fail.
 local cli = require "mvgraph.cli"
 local core = require "mvgraph.core"
+local t = require "spec"
 
 local command = {}
 
@@ -30,6 +31,28 @@ function command.run(...)
   local printed = table.concat(lines, "\n") .. "\n"
   if is_done then return printed, result end
   return printed, nil, tostring(result)
+end
+
+---Runs a command line that has to succeed.
+---@param ... string its words, without the program's name
+---@return string printed
+function command.succeed(...)
+  local printed, code, problem = command.run(...)
+  t.equal({ problem, code }, { nil, 0 })
+  return printed
+end
+
+---A command line with the preset `tiny`, made smaller still.
+---@param words string[]
+---@param ... string[]? assignments of keys, as --set takes them
+---@return string[] words
+function command.tiny(words, ...)
+  local all = table.move(words, 1, #words, 1, {})
+  table.move({ "--preset", "tiny" }, 1, 2, #all + 1, all)
+  for i = 1, select("#", ...) do
+    for _, assignment in ipairs(select(i, ...) or {}) do table.move({ "--set", assignment }, 1, 2, #all + 1, all) end
+  end
+  return all
 end
 
 return command
