@@ -1,5 +1,5 @@
--- From predictions of several people in a frame to numbers: their joints in the world against those of
--- the reference, nothing aligned.
+-- From predictions of several people in a frame to numbers: their joints in the world against those of the reference,
+-- nothing aligned.
 local joint_columns = require "mvgraph.joint_columns"
 local mv = require "mvgraph"
 

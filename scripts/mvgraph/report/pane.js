@@ -46,7 +46,8 @@ class Pane {
       const reference = samples.place(samples.reference, samples.reference_skeleton.names, row, camera);
       this.drawSkeleton(reference, samples.reference_skeleton, REFERENCE_LIMB * size, () => cssColor("--reference"));
     }
-    const colorOf = samples.is_placed ? (first, second, j) => personColor(first, second, samples.person(j)) : (first, second) => sideColor(first, second);
+    const colorOf = (first, second, j) => samples.is_placed ? personColor(first, second, samples.person(j))
+      : sideColor(first, second);
     if (shown.skeleton) this.drawSkeleton(body, samples.skeleton, LIMB * size, colorOf);
     if (hasMesh) this.drawMesh(samples.surface(row, camera), shown.skeleton || shown.reference);
     raster.end();
