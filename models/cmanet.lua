@@ -51,6 +51,7 @@ M.config = {
   augment = { geometry = 0, colour = 0, mirror = 0, ring = false },
   irv = { epochs = 10, steps = 0, lr = 1e-5 }, -- epochs 0: as many as `steps` takes
   iev = { epochs = 20, steps = 0, lr = 1e-5 },
+  refit = false, -- whether stage two's predictions start a last fit, to the keypoints of the frames they are of
   rendered = 0, -- training samples of a capture that are drawn in poses it lacks, see cmanet/rendered.lua
   keep_features = false, -- whether stage two computes frozen IRV's outputs once, without augmentation, not every step
   precision = "f32", -- "bf16" or "f16": how the encoder and the fusion layer store activations and their gradients

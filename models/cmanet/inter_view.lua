@@ -3,6 +3,7 @@
 local mv = require "mvgraph"
 local losses = require "cmanet.losses"
 local pose = require "cmanet.pose"
+local refit = require "cmanet.refit"
 local stage = require "cmanet.stage"
 local training = require "mvgraph.training"
 local ops = mv.ops
@@ -128,9 +129,12 @@ function InterView:losses_of(out, given)
   return { loss = loss, keypoints = keypoints, smpl = smpl }
 end
 
-function InterView:estimate(given)
-  local out = self:fuse(given)
-  local posed = pose.body(self.model, out, given.crop)
+---The body of these parameters, as its views see it.
+---@param out table as IEV gives it
+---@param crop Tensor [B, N, 3]
+---@return table<string, Tensor>
+function InterView:describe(out, crop)
+  local posed = pose.body(self.model, out, crop)
   return {
     theta = out.theta,
     beta = out.beta,
@@ -138,8 +142,12 @@ function InterView:estimate(given)
     camera = out.camera,
     points = posed.points,
     reprojection = posed.projected,
-    translation = ops.concat({ mv.smplify.translation(out.camera, given.crop) }, 2),
+    translation = ops.concat({ mv.smplify.translation(out.camera, crop) }, 2),
   }
+end
+
+function InterView:estimate(given)
+  return self:describe(self:fuse(given), given.crop)
 end
 
 ---Multi-view fits start from the network; the first time it is IRV's screened estimate.
@@ -157,10 +165,29 @@ function InterView:fit_starts()
   end
 end
 
-function InterView:predict(split, indices)
-  local rows = self:run_predict(split, indices)
+-- As the runner wants them.
+local function predicted(rows)
   rows.joints, rows.points = rows.points, nil
   return rows
+end
+
+function InterView:predict(split, indices)
+  return predicted(self:run_predict(split, indices))
+end
+
+---What SMPLify on the split's own keypoints makes of predictions; nil unless that is wanted.
+---@param split table
+---@param predictions table<string, Array> of all its samples
+---@return table<string, Array>?
+function InterView:refit(split, predictions)
+  if not self.config.refit then return nil end
+  if self:lacks_offsets() then self:learn_offsets() end -- of footage that the model has not learnt from
+  return predicted(refit.predictions(self, split, predictions))
+end
+
+function InterView:make_programs()
+  stage.Stage.make_programs(self)
+  if self.config.refit then refit.fits(self, self.data.test.count):fitter() end
 end
 
 local epochs, lr = training.schedule "iev"

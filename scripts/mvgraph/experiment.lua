@@ -51,6 +51,8 @@
 --                                      keypoints truly are;
 --                                      `mvgraph export` makes bodies of `theta`, `beta` and `global` as 6D rotations
 --                                      (export/motion.lua), placed by `translation` [n, V, 3], metres from each camera
+--   refit(self, split, predictions)    optional; what an optimizer makes of all the predictions of a split, which is
+--                                      judged and kept in their place; nil leaves them
 --   joints                             names of the J joints
 --   state(self), load_state(self, t)   optional: arrays that a checkpoint keeps besides the model: optimizer moments,
 --                                      stores. Whatever influences training must be in the model or here.

@@ -26,6 +26,12 @@ local function judge(runner, stage, object, batch)
   local self, split = runner.experiment, runner.dataset.test
   local predictions = stages.predict(function(indices) return object:predict(split, indices) end, split.count, batch)
   local names = joint_names(self, object)
+  local refitted = object.refit and object:refit(split, predictions)
+  if refitted then
+    local before = evaluation.score(predictions, names, split, measure(self, runner.dataset))
+    runner.progress:line(("%s, before the refit: %s"):format(stage.name, evaluation.line(before)))
+    predictions = refitted
+  end
   local row, errors = evaluation.score(predictions, names, split, measure(self, runner.dataset))
   if self.pose_structure then
     local scores = evaluation.structure(predictions, names, split, runner.dataset.train, self.pose_structure)
