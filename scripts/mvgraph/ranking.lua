@@ -35,4 +35,16 @@ function ranking.choose(errors, each)
   return chosen
 end
 
+---Samples evenly over all, from the first to the last.
+---@param count integer of all samples
+---@param wanted integer
+---@return { kind: string, index: integer }[] as ranking.choose
+function ranking.spread(count, wanted)
+  local chosen, few = {}, math.min(count, wanted)
+  for i = 1, few do
+    chosen[i] = { kind = "sample", index = few > 1 and (i - 1) * (count - 1) // (few - 1) or 0 }
+  end
+  return chosen
+end
+
 return ranking

@@ -74,6 +74,12 @@ t.test("chosen samples are the best, the median and the worst; without an error 
   local chosen = ranking.choose({ 5, 1, 4, nan, 2, 3, 6, 7 }, 1)
   t.equal(chosen, { { kind = "best", index = 1 }, { kind = "median", index = 2 }, { kind = "worst", index = 7 } })
   t.equal(ranking.choose({ 2, 1 }, 1), { { kind = "sample", index = 1 }, { kind = "sample", index = 0 } })
+  local function spread(...)
+    local indices = {}
+    for i, row in ipairs(ranking.spread(...)) do indices[i] = row.index end
+    return indices
+  end
+  t.equal({ spread(10, 4), spread(3, 6), spread(1, 6), spread(0, 6) }, { { 0, 3, 6, 9 }, { 0, 1, 2 }, { 0 }, {} })
 end)
 
 t.test("metrics of joints average to those of all", function()

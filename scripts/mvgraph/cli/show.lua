@@ -1,4 +1,4 @@
--- mvgraph show: a contact sheet of a run's best, median and worst samples.
+-- mvgraph show: a contact sheet of a run's best, median and worst samples; of any where there is nothing to tell by.
 local cli = require "mvgraph.cli"
 local contact_sheet = require "mvgraph.contact_sheet"
 local mv = require "mvgraph"
@@ -20,15 +20,15 @@ function show.run(options)
   if #options.files ~= 1 then cli.usage_error("show needs the folder of one run, such as runs/cmanet") end
   local results = run_results.open(options.files[1], { data = options.data })
   local run, predictions, drawn = results.run, results.predictions, results.drawn
-  if not predictions.error then
-    error(run.path .. ": its predictions hold no errors to rank samples by", 0)
-  end
-  local rows = ranking.choose(predictions.error:totable(), EACH)
-  if #rows == 0 then error(run.path .. ": no sample has an error to rank by", 0) end
+  local errors = predictions.error and predictions.error:totable() or {}
+  local rows = ranking.choose(errors, EACH)
+  if #rows == 0 then rows = ranking.spread(#results.frame_ids, 3 * EACH) end
   for _, row in ipairs(rows) do
+    local error_of = errors[row.index + 1]
+    local told = error_of == error_of and error_of and ("%s %.1f %s  "):format(drawn.error_name, error_of,
+      drawn.error_unit) or ""
     row.sample = contact_sheet.sample(drawn, row.index)
-    row.label = ("%s  %s %.1f %s  %s"):format(row.kind, drawn.error_name, predictions.error[row.index + 1],
-      drawn.error_unit, results.frame_ids[row.index + 1])
+    row.label = ("%s  %s%s"):format(row.kind, told, results.frame_ids[row.index + 1])
   end
   local picture = contact_sheet.draw(("%s, %s"):format(run.path:match "[^/]*$", results.stage), rows)
   local out = options.out or run.path .. "/sheet.png"
