@@ -59,6 +59,16 @@ function M.build(config, dataset)
   return VoxelPose(config, dataset)
 end
 
+---Poses are learnt from true ones, which footage does not have.
+function M.training_split(_, _, dataset)
+  local split = dataset.train
+  if not (split.oracle and split.oracle.people) then
+    error(("voxelpose learns from true 3D poses, which the dataset '%s' does not have; run models/selfpose3d.lua on "
+      .. "it, or train voxelpose without --data and let `mvgraph predict` look at it"):format(dataset.name), 0)
+  end
+  return split
+end
+
 M.stages = { heatmaps.stage, people.stage }
 
 return M

@@ -6,7 +6,8 @@
 --                                                          -- `extends = "tiny"` begins with those of another
 --   M.variants = { encoder = { large = { encoder = { width = 96 } } } }  -- optional; what --set encoder=large stands
 --                                                          -- for
---   M.dataset = "synthetic"                                -- datasets/<name>.lua; --data DIR makes it "capture"
+--   M.dataset = "synthetic"                                -- datasets/<name>.lua; --data DIR makes it "capture",
+--                                                          -- and "people" makes it "people_capture"
 --   function M.build(config, dataset) return model end     -- has state_dict() and load_state_dict()
 --   function M.initialise(model, config) end               -- optional: weights that a new run starts from
 --   function M.training_split(model, config, dataset, report) return split end    -- optional: what training sees
@@ -71,6 +72,9 @@ local shared_stages = require "mvgraph.shared_stages"
 local stages = require "mvgraph.stages"
 
 local experiment = {}
+
+-- What footage makes of the built-in datasets.
+local CAPTURES <const> = { synthetic = "capture", people = "people_capture" }
 
 -- Keys that every configuration has.
 local COMMON <const> = {
@@ -153,8 +157,7 @@ end
 local function chosen_dataset(given, default)
   local name = default
   for _, assignment in ipairs(given.set or {}) do name = assignment:match "^%s*dataset%s*=(.*)$" or name end
-  if given.data and name == "synthetic" then name = "capture" end
-  return name
+  return given.data and CAPTURES[name] or name
 end
 
 -- The script's defaults, what every run has, and a group with the dataset's own keys.
@@ -182,7 +185,7 @@ function Experiment:resolve(given, default_preset, base)
   if given.seed then values.seed = given.seed end
   if given.data then
     values.path = given.data
-    if values.dataset == "synthetic" then values.dataset = "capture" end
+    values.dataset = CAPTURES[values.dataset] or values.dataset
   end
   return values, preset
 end
@@ -213,7 +216,7 @@ function Experiment:make(values, dataset)
   end
   if self.people and not dataset.people then
     error(("the dataset '%s' has one person in a frame, '%s' looks for several in calibrated views; take "
-      .. "--set dataset=people"):format(dataset.name, self.name), 0)
+      .. "--set dataset=people, or --set dataset=people_capture for footage"):format(dataset.name, self.name), 0)
   end
   mv.nn.manual_seed(values.seed)
   return self.build(values, dataset)

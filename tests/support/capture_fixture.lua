@@ -53,13 +53,15 @@ local function detect(camera, points)
   return person
 end
 
---- People by camera and frame. The subject is the last of a frame's people, the bystander, if any, the first.
----@param settings { cameras: integer, frames: integer, bystander: table<integer, boolean>? }
+--- People by camera and frame. The subject is the last of a frame's people; first comes the bystander, if any, somebody
+--- else for each camera, or the companion, whom all cameras see.
+---@param settings { cameras: integer, frames: integer, bystander: table<integer, boolean>?, has_companion: boolean? }
 ---@return table people [camera][frame][person]
 ---@return table subject the subject alone, [camera][frame]
 ---@return number[][][] points of the subject, [frame][joint][3]
+---@return number[][][] points of the companion, likewise
 function fixture.people(settings)
-  local people, subject, truth = {}, {}, {}
+  local people, subject, truth, companion = {}, {}, {}, {}
   for a = 1, settings.cameras do
     local camera = place_camera(a, settings.cameras)
     people[a], subject[a] = {}, {}
@@ -68,6 +70,10 @@ function fixture.people(settings)
       truth[f] = pose(t, 0, 0, 0)
       subject[a][f] = detect(camera, truth[f])
       people[a][f] = { subject[a][f] }
+      companion[f] = pose(1.1 * t, 0.7, -0.5, 2)
+      if settings.has_companion then
+        table.insert(people[a][f], 1, detect(camera, companion[f]))
+      end
       if settings.bystander and settings.bystander[a] then
         local r = camera.rotation
         table.insert(people[a][f], 1, detect(camera, pose(1.1 * t, -0.9 * r[7] + 0.7 * r[1],
@@ -75,7 +81,7 @@ function fixture.people(settings)
       end
     end
   end
-  return people, subject, truth
+  return people, subject, truth, companion
 end
 
 --- Rotation and translation of a fixture's camera.
@@ -84,16 +90,19 @@ function fixture.camera(index, count)
 end
 
 --- The text of a calibration.toml of the fixture's cameras.
-function fixture.calibration(count)
+---@param count integer
+---@param turn number[]? from the calibration's world to the one with y up, [3, 3]
+function fixture.calibration(count, turn)
   local lines = {}
   for a = 1, count do
     local camera = place_camera(a, count)
     local x, y, z = geometry.apply(camera.rotation, 0, -0.9, 0)
+    local rotation = turn and geometry.multiply(camera.rotation, turn) or camera.rotation
     table.move({
       ("[cam_%02d]"):format(a), ('name = "cam_%02d" # as exported'):format(a),
       ("matrix = [ [ %d, 0.0, %d],"):format(fixture.FOCAL, fixture.WIDTH // 2),
       ("  [ 0.0, %d, %d],"):format(fixture.FOCAL, fixture.HEIGHT // 2), "  [ 0.0, 0.0, 1.0]]",
-      ("rotation = [ %.12f, %.12f, %.12f]"):format(geometry.matrix_to_axis_angle(camera.rotation)),
+      ("rotation = [ %.12f, %.12f, %.12f]"):format(geometry.matrix_to_axis_angle(rotation)),
       ("translation = [ %.12f, %.12f, %.12f]"):format(x, y, z + camera.distance), "fisheye = false", "",
     }, 1, 9, #lines + 1, lines)
   end
