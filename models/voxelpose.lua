@@ -5,6 +5,7 @@
 local mv = require "mvgraph"
 local VoxelPose = require "voxelpose.model"
 local heatmaps = require "voxelpose.heatmaps"
+local labels = require "voxelpose.labels"
 local people = require "voxelpose.people"
 
 local M = mv.experiment "voxelpose"
@@ -20,6 +21,7 @@ M.config = {
   deconvolutions = { 256, 256, 256 }, -- channels
   sigma = 3, -- of the heatmaps, pixels of theirs
   foreground = 0, -- how much more than the rest of a heatmap its peaks count in the first stage
+  labels = "detected", -- 2D poses that teach: a detector's, or "true", projections of true poses
   lambda = 0.3, -- joints of lower confidence do not count
   proposals = 10, -- people of a frame
   root_joints = "all", -- joints whose heatmaps tell where people are: "all" (VoxelPose) or "root" alone (SelfPose3d)
@@ -59,14 +61,9 @@ function M.build(config, dataset)
   return VoxelPose(config, dataset)
 end
 
----Poses are learnt from true ones, which footage does not have.
-function M.training_split(_, _, dataset)
-  local split = dataset.train
-  if not (split.oracle and split.oracle.people) then
-    error(("voxelpose learns from true 3D poses, which the dataset '%s' does not have; run models/selfpose3d.lua on "
-      .. "it, or train voxelpose without --data and let `mvgraph predict` look at it"):format(dataset.name), 0)
-  end
-  return split
+function M.training_split(_, config, dataset)
+  labels.check(config, dataset, true)
+  return dataset.train
 end
 
 M.stages = { heatmaps.stage, people.stage }

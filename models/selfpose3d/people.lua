@@ -1,6 +1,6 @@
 -- Last stages: poses of the people that root_net finds, learnt from 2D poses of all views (sections 3.4 and 3.5). What
 -- one augmentation of the pictures says is projected into the other one and held against the detector's 2D poses there,
--- as heatmaps (L2), then also joint by joint (L1).
+-- as heatmaps (L2), then also joint by joint (L1), at last by joints alone that the detector is sure of (section 7.8).
 
 local losses = require "voxelpose.losses"
 local mv = require "mvgraph"
@@ -38,26 +38,35 @@ function People:losses(given)
   for i = 1, 2 do
     local views = roots.views(given, i)
     local wanted = losses.heatmaps(given.keypoints, size, config.sigma, views.affine)
-    local places, is_seen = space.project_people(poses[3 - i], views) -- of the other version, in this one's pictures
+    local places, is_seen = space.project_people(poses[config.cross_view and 3 - i or i], views)
     local rendered = supervision.render(places, is_seen, is_found, size, config.sigma)
-    local attention = self.model:attention(given["images_" .. i])
-    add(terms, "heatmap", (attention * ops.square(rendered - wanted)):mean()) -- eq. (4), (7)
-    add(terms, "attention", losses.mse(attention, 1)) -- eq. (8)
+    local squared = ops.square(rendered - wanted)
+    if config.soft_attention then
+      local attention = self.model:attention(given["images_" .. i])
+      squared = attention * squared -- eq. (7)
+      add(terms, "attention", losses.mse(attention, 1)) -- eq. (8)
+    end
+    add(terms, "heatmap", squared:mean()) -- eq. (4)
     if config.end_to_end then add(terms, "net", losses.mse(maps[i], wanted, config.foreground)) end
     if self.has_joints then
-      add(terms, "joint", supervision.joints(places, is_found, given.keypoints, views.affine, size))
+      add(terms, "joint", supervision.joints(places, is_found, given.keypoints, views.affine, size,
+        config.hard_attention))
     end
   end
   local model = self.model
   local plain = model.root_net(model:root_maps(self:heatmaps(given.images):stop_gradient()), given)
   terms.root = roots.synthetic(self, given, size) + roots.consistency(plain, volumes)
-  terms.loss = terms.root + (terms.net or 0) + terms.heatmap + config.sigma_attention * terms.attention
-    + config.lambda_joints * (terms.joint or 0) -- eq. (11)
+  terms.loss = terms.root + (terms.net or 0) + config.lambda_heatmaps * terms.heatmap
+    + config.sigma_attention * (terms.attention or 0) + config.lambda_joints * (terms.joint or 0) -- eq. (11)
   return terms
 end
 
 local function trained(model, config)
-  return config.end_to_end and model or mv.nn.ModuleList { model.root_net, model.pose_net, model.attention_net }
+  if config.end_to_end and config.soft_attention then return model end
+  local networks = { model.root_net, model.pose_net }
+  if config.soft_attention then networks[#networks + 1] = model.attention_net end
+  if config.end_to_end then networks[#networks + 1] = model.heatmap_net end
+  return mv.nn.ModuleList(networks)
 end
 
 local SEES <const> = table.move(roots.SEES, 1, #roots.SEES, 2, { "keypoints" })
@@ -65,7 +74,15 @@ local SEES <const> = table.move(roots.SEES, 1, #roots.SEES, 2, { "keypoints" })
 local Joints = training.class("joints", People)
 Joints.has_joints = true
 
+function Joints:least_confidence(overall)
+  local config, batch = self.config, self.config.batch
+  local steps = math.max(self.data.train.count // batch, 1) -- of an epoch
+  local total = steps * training.epochs(config.joints, steps)
+  return overall > (1 - config.hard.share) * total and config.hard.confidence or config.lambda
+end
+
 return {
-  heatmaps = stage.declare(People, { key = "people", sees = SEES, trained = trained }),
+  heatmaps = stage.declare(People, { key = "people", sees = SEES, trained = trained,
+    reuse = { modules = { "" }, unread = { "joints", "hard", "hard_attention", "lambda_joints" } } }),
   joints = stage.declare(Joints, { key = "joints", sees = SEES, trained = trained }),
 }

@@ -58,7 +58,10 @@ end
 roots.SEES = { "images", "images_1", "images_2", "affine_1", "affine_2", "intrinsics", "extrinsics", "roots" }
 
 local declared = stage.declare(Roots, { key = "roots", sees = roots.SEES,
-  trained = function(model) return model.root_net end })
+  trained = function(model) return model.root_net end,
+  reuse = { modules = { "heatmap_net", "root_net" }, unread = { "people", "joints", "pose", "attention", "end_to_end",
+    "labels", "lambda", "hard", "cross_view", "soft_attention", "hard_attention", "lambda_heatmaps", "lambda_joints",
+    "sigma_attention" } } })
 roots.class, roots.stage = declared.class, declared.stage
 
 return roots

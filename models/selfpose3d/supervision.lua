@@ -22,14 +22,15 @@ function supervision.render(places, is_seen, is_found, size, sigma)
 end
 
 ---Mean absolute error of joints, in pixels of the heatmaps, beside the detector's people that they are matched to, view
----by view (Kuhn 1955: the assignment of least total error), but for the worst view of each sample.
+---by view (Kuhn 1955: the assignment of least total error).
 ---@param places Tensor [B, V, C, K, 2]
 ---@param is_found Tensor [B, C]
 ---@param keypoints Tensor and whether they count, [B, V, P, K, 3]
 ---@param affine Tensor [B, V, 2, 3] of the augmented pictures
 ---@param size integer[] height and width of heatmaps
+---@param leaves_worst boolean whether the worst view of each sample does not count
 ---@return Tensor
-function supervision.joints(places, is_found, keypoints, affine, size)
+function supervision.joints(places, is_found, keypoints, affine, size, leaves_worst)
   local b, v, p, k = table.unpack(keypoints.shape)
   local c = places.shape[3]
   local wanted = space.move(keypoints:slice(4, 0, 2), affine):reshape { b, v, 1, p, k, 2 }
@@ -43,6 +44,7 @@ function supervision.joints(places, is_found, keypoints, affine, size)
     ops.where(may_match, cost, math.huge):stop_gradient():reshape { b * v, c, p })
   local is_match = ops.eq(columns:reshape { b, v, c, 1 }, ops.arange(p):reshape { 1, 1, 1, p })
   local of_view = (cost * is_match):sum { 2, 3 } / ops.maximum(is_match:sum { 2, 3 }, 1) -- [B, V]
+  if not leaves_worst then return of_view:mean() end
   return ((of_view:sum { 1 } - of_view:max { 1 }) / math.max(v - 1, 1)):mean()
 end
 

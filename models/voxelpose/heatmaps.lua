@@ -15,4 +15,7 @@ function Heatmaps:losses(given)
 end
 
 return stage.declare(Heatmaps, { key = "heatmaps", sees = { "images", "keypoints", "affine" },
-  trained = function(model) return model.heatmap_net end })
+  trained = function(model) return model.heatmap_net end,
+  reuse = { modules = { "heatmap_net" }, unread = { "people", "joints", "roots", "root", "root_joints", "proposals",
+    "pose", "attention", "end_to_end", "hard", "cross_view", "soft_attention", "hard_attention", "lambda_heatmaps",
+    "lambda_joints", "sigma_attention" } } })

@@ -2,7 +2,7 @@
 
 local mv = require "mvgraph"
 local affine = require "voxelpose.affine"
-local losses = require "voxelpose.losses"
+local labels = require "voxelpose.labels"
 local points = require "voxelpose.points"
 local space = require "voxelpose.space"
 local training = require "mvgraph.training"
@@ -55,33 +55,14 @@ end
 
 ---What an experiment lists among its stages.
 ---@param class table of training.class; its name is the stage's
----@param settings { key: string, sees: string[], trained: fun(model: table, config: table): Module } key: of the
----  configuration, epochs, steps and lr; sees: names of what its steps see; trained: what of a model learns
+---@param settings { key: string, sees: string[], trained: fun(model: table, config: table): Module, reuse: table? }
+---  key: of the configuration, epochs, steps and lr; sees: names of what its steps see; trained: what of a model
+---  learns; reuse as in mvgraph.shared_stages
 ---@return { class: table, stage: table }
 function stage.declare(class, settings)
   local epochs, lr = training.schedule(settings.key)
-  return { class = class, stage = { name = class.name, epochs = epochs, lr = lr,
+  return { class = class, stage = { name = class.name, epochs = epochs, lr = lr, reuse = settings.reuse,
     setup = function(ctx) return new(class, ctx, settings) end } }
-end
-
--- 2D poses with 1 for joints that count and 0 for others.
-local function read_keypoints(self, split, indices)
-  local keypoints = split.keypoints:gather(indices)
-  for i = 3, #keypoints, 3 do keypoints[i] = keypoints[i] >= self.config.lambda and 1 or 0 end
-  return keypoints
-end
-
--- True joints and 1 where they are known; absent people are far away.
-local function read_people(_, split, indices)
-  local known = split.oracle.people:gather(indices)
-  local shape = known.shape
-  local people = mv.array { shape[1], shape[2], shape[3], 4 }
-  for i = 0, #known // 3 - 1 do
-    local is_known = known[3 * i + 1] == known[3 * i + 1]
-    for d = 1, 3 do people[4 * i + d] = is_known and known[3 * i + d] or losses.NOBODY end
-    people[4 * i + 4] = is_known and 1 or 0
-  end
-  return people
 end
 
 local function read_images(_, split, indices) return split.images:gather(indices) end
@@ -90,25 +71,27 @@ local READERS <const> = {
   images = read_images, images_1 = read_images, images_2 = read_images,
   intrinsics = function(_, split, indices) return split.intrinsics:gather(indices) end,
   extrinsics = function(_, split, indices) return split.extrinsics:gather(indices) end,
-  keypoints = read_keypoints,
-  people = read_people,
-  roots = function(self, _, indices, random)
-    return points.draw(random:fork "roots", { #indices, self.config.proposals, 3 }, self.data.space)
+  keypoints = function(self, split, indices, step)
+    return labels.keypoints(self.config, split, indices, self:least_confidence(step.overall))
+  end,
+  people = function(_, split, indices) return labels.people(split, indices) end,
+  roots = function(self, _, indices, step)
+    return points.draw(step.random:fork "roots", { #indices, self.config.proposals, 3 }, self.data.space)
   end,
 }
 
--- What a stage sees of samples; pictures, which change on the way to the network, are augmented by `random`, in the
--- versions of which the stage is told how.
-local function read(self, split, indices, names, random)
+-- What a stage sees of samples; pictures, which change on the way to the network, are augmented in the versions of
+-- which the stage is told how. `step` has the number and the generator of a step, nil of a prediction.
+local function read(self, split, indices, names, step)
   local batch, is_wanted = {}, {}
   for _, name in ipairs(names) do
     is_wanted[name] = true
-    if READERS[name] then batch[name] = READERS[name](self, split, indices, random) end
+    if READERS[name] then batch[name] = READERS[name](self, split, indices, step) end
   end
   for _, version in ipairs(VERSIONS) do
     local pictures, moves = "images" .. version, "affine" .. version
     if is_wanted[moves] then
-      batch[moves] = affine.apply(random:fork(version), self.config.augment, batch[pictures])
+      batch[moves] = affine.apply(step.random:fork(version), self.config.augment, batch[pictures])
     end
     if is_wanted[pictures] then batch[pictures] = mv.image.normalize_views(batch[pictures]) end
   end
@@ -117,7 +100,13 @@ end
 
 function Stage:batch(indices, overall)
   return read(self, self.data.train, indices, self.sees,
-    self.ctx:generator(("batch/%s/%d"):format(self.name, overall)))
+    { overall = overall, random = self.ctx:generator(("batch/%s/%d"):format(self.name, overall)) })
+end
+
+---Confidence of joints that count; stages may ask for more, at some of their steps.
+---@return number
+function Stage:least_confidence()
+  return self.config.lambda
 end
 
 ---Heatmaps of all views' pictures.

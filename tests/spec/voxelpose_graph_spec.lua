@@ -1,6 +1,7 @@
 -- VoxelPose's and SelfPose3d's scripts build the programs of all their stages; the null device runs none.
 local t = require "spec"
-require("mvgraph.core").select_device "null"
+local core = require "mvgraph.core"
+core.select_device "null"
 local model_graphs = require "tests.support.model_graphs"
 
 local SMALL <const> = { "data.train_count=2", "data.test_count=2", "batch=1" }
@@ -71,6 +72,28 @@ for name, stages in pairs { voxelpose = 3, selfpose3d = 6 } do
     t.is_true(text:find("f32[10, 15, 64, 64, 64]", 1, true), "cubes of proposals are not of 64 voxels")
     t.is_true(text:find('"heatmap_net.body.layer3.5.conv3.weight"', 1, true), "no ResNet-50")
   end)
+end
+
+-- Networks that are not trained where an ablation has no use for them.
+local WITHOUT <const> = { selfpose3d_no_attention = "attention_net", selfpose3d_hard_attention = "attention_net",
+  selfpose3d_joints_alone = "attention_net" }
+
+for _, file in ipairs(core.file.list "models/ablations") do
+  local name, model = file:match "^((%a+3?d?)_.*)%.lua$"
+  if STAGES[model] then
+    for _, preset in ipairs { "tiny", "paper" } do
+      t.test(("%s builds the programs of its stages, preset %s"):format(name, preset), function()
+        local text = model_graphs.print(("models/ablations/%s.lua"):format(name), SMALL, preset)
+        local last = model == "voxelpose" and "people" or "joints"
+        local found = updated(program(text, last .. "_train"))
+        for _, network in ipairs(model == "voxelpose" and STAGES.voxelpose.people or IN_SPACE) do
+          t.equal({ network, found[network] }, { network, WITHOUT[name] ~= network and true or nil })
+        end
+        t.equal(found.heatmap_net, model == "selfpose3d" and preset == "paper" or nil)
+        t.is_true(name ~= "selfpose3d_joints_alone" or not text:find('graph "people_train"', 1, true))
+      end)
+    end
+  end
 end
 
 t.test("root_net sees the joints it is told to: all of VoxelPose, or the root alone", function()

@@ -5,6 +5,7 @@ package.path = "models/?.lua;tests/support/?.lua;" .. package.path
 local RootNet = require "voxelpose.root_net"
 local affine = require "voxelpose.affine"
 local graphs = require "graphs"
+local labels = require "voxelpose.labels"
 local losses = require "voxelpose.losses"
 local mv = require "mvgraph"
 local points = require "voxelpose.points"
@@ -376,10 +377,10 @@ local function detections(places, count)
 end
 
 -- Loss of joints and its gradient in the places.
-local function joint_loss(places, keypoints, found, matrices)
+local function joint_loss(places, keypoints, found, matrices, counts_all)
   return graphs.run({ places = places, keypoints = keypoints, found = mv.array.from(found, { 1, #found }),
     affine = matrices or identity() }, function(given)
-    local loss = supervision.joints(given.places, given.found, given.keypoints, given.affine, SIZE)
+    local loss = supervision.joints(given.places, given.found, given.keypoints, given.affine, SIZE, not counts_all)
     return { loss = loss, gradient = mv.grad(loss, { given.places })[1] }
   end)
 end
@@ -415,6 +416,7 @@ t.test("errors are in pixels, a mean over x and y, and the view that fits worst 
   t.near(out.loss[1], (0.5 + 1 + 0) / 2 / 3, 1e-5)
   t.near({ out.gradient:at(0, 0, 0, 0, 0), out.gradient:at(0, 2, 0, 0, 0) },
     { 1 / 3 * SIZE[2] / 2 / 2 / (2 * K), 0 }, 1e-5)
+  t.near(joint_loss(places, keypoints, { 1, 1 }, nil, true).loss[1], (0.5 + 1 + 3 + 0) / 2 / 4, 1e-5)
 end)
 
 t.test("missing joints and proposals that were not found do not count", function()
@@ -465,4 +467,53 @@ t.test("rendered heatmaps are of those who were found and are seen, and pull the
   t.equal({ out.gradient[5], out.gradient[6] }, { 0.0, 0.0 })
   found:put(0, 0, 1)
   t.is_true(render().maps:at(0, 0, 0, 14, 24) < 1e-4)
+end)
+
+-- ---- labels ----
+
+-- One view of two people with two joints; nobody is the second.
+local function told()
+  local nan = 0 / 0
+  local found = { 0.1, 0.2, 0.9, 0.3, 0.4, 0.5, -0.1, 0, 0.2, 0, 0, 0 }
+  return { count = 1, keypoints = mv.array.from(found, { 1, 1, 2, 2, 3 }),
+    oracle = { keypoints = mv.array.from({ 0.12, 0.21, 1.2, 0.4, nan, nan, nan, nan }, { 1, 1, 2, 2, 2 }) } }
+end
+
+t.test("joints count from a confidence on, and never where there is none", function()
+  for least, counted in pairs { [0] = { 1, 1, 1, 0 }, [0.3] = { 1, 1, 0, 0 }, [0.7] = { 1, 0, 0, 0 } } do
+    local found, seen = labels.keypoints({ labels = "detected" }, told(), { 0 }, least), {}
+    for i = 1, 4 do seen[i] = math.tointeger(found[3 * i]) end
+    t.equal(seen, counted)
+    t.near({ found[4], found[5] }, { 0.3, 0.4 }, 1e-6)
+  end
+end)
+
+t.test("true labels are projections of everybody, but beyond the picture's edges", function()
+  local found = labels.keypoints({ labels = "true" }, told(), { 0, 0 }, 0.3)
+  t.equal(found.shape, { 2, 1, 2, 2, 3 })
+  t.near(found:totable(), { 0.12, 0.21, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.12, 0.21, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, 1e-6)
+end)
+
+t.test("what a dataset does not know cannot teach", function()
+  local footage, generated = { name = "footage", train = {} }, { name = "people", train = told() }
+  labels.check({ labels = "true" }, generated, true)
+  labels.check({ labels = "detected" }, footage, false)
+  t.error_matches(function() labels.check({ labels = "true" }, footage, false) end, "labels=\"true\" takes true poses, "
+    .. "which the dataset 'footage' does not have")
+  t.error_matches(function() labels.check({ labels = "detected" }, footage, true) end, "learns from true 3D poses")
+  t.error_matches(function() labels.check({ labels = "ture" }, generated, false) end, "unknown labels 'ture'; .*'true'")
+end)
+
+t.test("SelfPose3d's last steps take joints that the detector is sure of", function()
+  local joints = require("selfpose3d.people").joints.class
+  local function least(overall, changes)
+    local config = { batch = 2, lambda = 0.1, hard = { confidence = 0.7, share = 0.4 },
+      joints = { epochs = 5, steps = 0 } }
+    for key, value in pairs(changes or {}) do config[key] = value end
+    return joints.least_confidence({ config = config, data = { train = { count = 9 } } }, overall)
+  end
+  t.equal({ least(1), least(12), least(13), least(20) }, { 0.1, 0.1, 0.7, 0.7 }) -- of 5 epochs of 4 steps
+  t.equal(least(20, { hard = { confidence = 0.7, share = 0 } }), 0.1)
+  t.equal({ least(9, { joints = { epochs = 0, steps = 15 } }), least(10, { joints = { epochs = 0, steps = 15 } }) },
+    { 0.1, 0.7 }) -- 15 steps are 4 epochs
 end)

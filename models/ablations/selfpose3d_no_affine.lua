@@ -1,0 +1,8 @@
+-- Ablation: pictures are neither turned nor scaled, so that both versions show the same places (table 4).
+local M = require "selfpose3d"
+M.name = "selfpose3d-no-affine"
+M.changes = "configuration"
+M.config.augment.rotation, M.config.augment.scale = 0, 0
+M.presets.tiny.augment.rotation, M.presets.tiny.augment.scale = 0, 0
+M.config.cross_view = false
+return M
