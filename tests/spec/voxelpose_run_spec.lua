@@ -137,3 +137,28 @@ t.test("a dataset that does not fit is refused before anything is written", func
   t.is_true(tostring(problem):find("has several people in a frame", 1, true), problem)
   t.is_true(not core.file.exists(root .. "/single"), "a folder was made")
 end)
+
+t.test("ablations share the stages that they have in common, and end in one table", function()
+  t.needs_device(core)
+  local printed = command.succeed("run", table.unpack(command.tiny({ "models/selfpose3d.lua",
+    "models/ablations/selfpose3d_hard_attention.lua", "models/ablations/selfpose3d_no_attention.lua",
+    "models/ablations/selfpose3d_joints_alone.lua", "--out", root .. "/table", "--table" }, SMALL, GENERATED, SELF)))
+  -- the last loss of a stage
+  local function loss_of(name, stage)
+    local loss
+    for line in core.file.read(("%s/table/%s-seed0/metrics.jsonl"):format(root, name)):gmatch "[^\n]+" do
+      local record = mv.json.decode(line)
+      if record.event == "step" and record.stage == stage then loss = record.losses.loss end
+    end
+    return loss
+  end
+  local ablations = { "selfpose3d-hard-attention", "selfpose3d-no-attention", "selfpose3d-joints-alone" }
+  for _, name in ipairs(ablations) do
+    t.is_true(printed:find(name, 1, true), "no " .. name .. " in:\n" .. printed)
+    t.is_true(loss_of(name, "joints") ~= nil, name)
+  end
+  t.is_true(loss_of(ablations[1], "people") ~= nil)
+  t.equal(loss_of(ablations[1], "people"), loss_of(ablations[2], "people")) -- neither weighs heatmaps
+  t.is_true(loss_of(ablations[1], "people") ~= loss_of("selfpose3d", "people"))
+  t.equal(loss_of(ablations[3], "people"), nil)
+end)
