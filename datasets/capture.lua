@@ -24,7 +24,6 @@ local crops = require "datasets.capture.crops"
 local evaluation = require "datasets.capture.evaluation"
 local fail = require "datasets.capture.fail"
 local footage = require "datasets.capture.footage"
-local frames = require "datasets.capture.frames"
 local options = require "mvgraph.core.options"
 
 local capture = {}
@@ -66,7 +65,8 @@ local function with_reference(split, shown, first)
 end
 
 --- Opens a capture.
----@param given { path: string, image: integer?, views: integer?, capture: table? } other keys are not looked at
+---@param given { path: string, image: integer?, views: integer?, capture: table?, report: function? } other keys are
+---  not looked at; report(what, done, total) is called while pictures are read
 ---@return table dataset see the dataset contract
 function capture.open(given)
   if not given.path or given.path == "" then
@@ -76,8 +76,7 @@ function capture.open(given)
   local shown = footage.open(given, keys)
   local subject, boxes = subject_boxes(shown.people, shown.count, shown.cameras)
   local keypoints, crop = crops.arrays(subject, boxes, shown.count, shown.views, #shown.skeleton.joints)
-  local used = table.move(shown.sources, 1, shown.views, 1, {})
-  local images = frames.cut(used, boxes, crop, shown.sizes, given.image or 64)
+  local images = footage.cut(shown, boxes, crop, given.image or 64)
   local camera, focal_over_size = crops.cameras(crop, keys.focal, shown.sizes)
   local arrays = { images = images, keypoints = keypoints, crop = crop, camera = camera }
   local train = footage.split(shown, keys, "train", arrays)

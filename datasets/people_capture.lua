@@ -14,7 +14,6 @@ local crowd = require "datasets.capture.crowd"
 local evaluation = require "datasets.capture.evaluation"
 local fail = require "datasets.capture.fail"
 local footage = require "datasets.capture.footage"
-local frames = require "datasets.capture.frames"
 local linear = require "mvgraph.linear"
 local mv = require "mvgraph"
 local options = require "mvgraph.core.options"
@@ -87,7 +86,7 @@ local function read_pictures(shown, windows, crop, size)
     boxes[i] = {}
     for frame = 1, shown.count do boxes[i][frame] = windows[i] end
   end
-  return frames.cut(table.move(shown.sources, 1, shown.views, 1, {}), boxes, crop, shown.sizes, size)
+  return footage.cut(shown, boxes, crop, size)
 end
 
 local function with_reference(split, shown, first, turn)
@@ -104,8 +103,8 @@ local function with_reference(split, shown, first, turn)
 end
 
 --- Opens a capture.
----@param given { path: string, image: integer?, views: integer?, capture: table? } other keys are not looked at; image
----  is the pictures' side in pixels, 256
+---@param given { path: string, image: integer?, views: integer?, capture: table?, report: function? } as
+---  datasets/capture.lua has them; image is the side of whole pictures, 256
 ---@return table dataset see above; `space` is the box that holds all roots: centre and size in the world, metres
 function people_capture.open(given)
   if not given.path or given.path == "" then

@@ -31,6 +31,7 @@ footage.defaults = {
 ---@field count integer frames that all cameras have
 ---@field skeleton Skeleton of the detector
 ---@field sizes number[][] {width, height} of each camera in detector pixels
+---@field report fun(what: string, done: integer, total: integer)? told of long work
 
 function footage.log(message, ...)
   mv.core.log("info", "capture: " .. message:format(...))
@@ -78,7 +79,7 @@ local function check_views(views, cameras, path)
 end
 
 --- Reads detections and finds out about pictures, which stay unread.
----@param given { path: string, views: integer? }
+---@param given { path: string, views: integer?, report: function? }
 ---@param keys table of footage.defaults
 ---@return Footage
 function footage.open(given, keys)
@@ -100,7 +101,21 @@ function footage.open(given, keys)
   return {
     path = path, name = path:match "([^/]+)$", cameras = cameras, sources = sources, views = views, people = aligned,
     count = count, skeleton = skeleton, sizes = frames.detector_sizes(sources, keys.detector_size),
+    report = given.report,
   }
+end
+
+--- Cuts windows out of the pictures of all views and frames, see frames.cut.
+---@param shown Footage
+---@param boxes number[][][] {cx, cy, side} by camera and frame, detector pixels
+---@param crop Array the same as an array, [count, V, 3]
+---@param size integer side of the crops, pixels
+---@return Array images u8 [count, V, size, size, 3]
+function footage.cut(shown, boxes, crop, size)
+  local used = table.move(shown.sources, 1, shown.views, 1, {})
+  return frames.cut(used, boxes, crop, shown.sizes, size, function(done, total)
+    if shown.report then shown.report("pictures", done, total) end
+  end)
 end
 
 -- The first of the frames that a key names, and how many they are.

@@ -110,8 +110,8 @@ function frames.pictures(source, indices)
   return pictures
 end
 
--- Cuts one camera's crops into column `view` of `images` [count, N, size, size, 3].
-local function cut_camera(source, view, boxes, detector_size, images)
+-- Cuts one camera's crops into column `view` of `images` [count, N, size, size, 3]; report(frame) after each.
+local function cut_camera(source, view, boxes, detector_size, images, report)
   local read = open_reader(source)
   local count, size = images.shape[1], images.shape[3]
   for i = 1, count do
@@ -125,6 +125,7 @@ local function cut_camera(source, view, boxes, detector_size, images)
     local box = boxes[i]
     local crop = mv.image.crop_affine(picture, { box[1] * sx, box[2] * sy, box[3] * math.sqrt(sx * sy) }, size)
     images:row(i - 1):row(view):copy_(crop)
+    report(i)
   end
 end
 
@@ -145,14 +146,17 @@ end
 ---@param crop Array the same as an array, [count, N, 3]
 ---@param detector_sizes number[][] {width, height} of each view
 ---@param size integer side of the crops, pixels
+---@param report fun(done: integer, total: integer) called after each picture
 ---@return Array images u8 [count, N, size, size, 3]
-function frames.cut(sources, boxes, crop, detector_sizes, size)
+function frames.cut(sources, boxes, crop, detector_sizes, size, report)
   local count, views = crop.shape[1], #sources
   local key = cache_key(sources, crop, size, detector_sizes)
   return cache.keep("captures", key, function()
     local images = mv.array({ count, views, size, size, 3 }, "u8")
     for view, source in ipairs(sources) do
-      cut_camera(source, view - 1, boxes[view], detector_sizes[view], images)
+      cut_camera(source, view - 1, boxes[view], detector_sizes[view], images, function(frame)
+        report((view - 1) * count + frame, views * count)
+      end)
     end
     return { images = images }
   end).images

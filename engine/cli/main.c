@@ -115,7 +115,7 @@ static int run(int count, char **words) {
   }
   if (status) {
     fprintf(stderr, "mvgraph: %s\n", mvg_status_get_message(status));
-    result = is_usage ? EXIT_USAGE : EXIT_FAILURE;
+    result = mvg_vm_interrupt ? EXIT_INTERRUPTED : is_usage ? EXIT_USAGE : EXIT_FAILURE;
   }
   mvg_status_destroy(status);
   mvg_vm_destroy(vm);

@@ -11,6 +11,7 @@ local PLAIN_SECONDS <const> = 10
 
 ---@class Progress
 ---@field done integer
+---@field defers_interrupts boolean whether who interrupts waits for what is under way, which is saved; false
 local Progress = {}
 Progress.__index = Progress
 
@@ -24,6 +25,7 @@ function progress.new(output)
     is_coloured = output.is_terminal and output.is_coloured,
     width = (output.width or 80) - 1,
     is_open = false,
+    defers_interrupts = false,
     last_drawn = output.is_terminal and -math.huge or output.clock(),
   }, Progress)
 end
@@ -54,11 +56,16 @@ function Progress:begin(label, total, done, unit, per_step)
   if self.is_terminal then self.last_drawn = -math.huge end
 end
 
----Shows how far a piece of work is, which begins or ends by it where it must; cheap enough to call often.
+---Shows how far a piece of work is, which begins or ends by it where it must; cheap enough to call often. Ends it when
+---the user interrupts.
 ---@param label string
 ---@param done integer
 ---@param total integer
 function Progress:show(label, done, total)
+  if core.interrupted() and not self.defers_interrupts then
+    self:close()
+    error("interrupted: " .. label, 0)
+  end
   if self.label ~= label or self.total ~= total then self:begin(label, total) end
   self:update(done)
   if done == total then self:close() end

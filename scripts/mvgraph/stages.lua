@@ -296,6 +296,13 @@ end
 ---Trains and evaluates what is left to do.
 ---@return boolean is_finished false when interrupted
 function Runner:run_all()
+  self.progress.defers_interrupts = true
+  local is_finished = self:run_stages()
+  self.progress.defers_interrupts = false
+  return is_finished
+end
+
+function Runner:run_stages()
   local saved = self.resume
   local first = saved and saved.position.stage or 1
   if saved then self.last_checkpoint = saved.path end

@@ -75,6 +75,7 @@ for lines in 0 2 5 9 12 14; do
 done
 
 interrupted() {
+  rm -f out.log # of the run before, which has trained
   "$mvgraph" run "$toy" --device null "$slow" --out stopped >out.log 2>&1 &
   pid=$!
   while ! grep -q training out.log; do
@@ -90,6 +91,20 @@ interrupted() {
   train --resume --out stopped && same_checkpoints straight stopped
 }
 check 'an interrupted run saves, says how to go on, exits with 130 and resumes to the same bytes' interrupted
+
+# Nothing is trained yet that would have to be saved.
+interrupted_early() {
+  XDG_CACHE_HOME=$PWD/empty-cache "$mvgraph" run "$source/tests/report/crowd.lua" --device null \
+    --set data.train_count=20000 --out early >out.log 2>&1 &
+  pid=$!
+  sleep 1
+  kill -INT "$pid"
+  wait "$pid"
+  code=$?
+  [ "$code" = 130 ] || { echo "exit code $code"; return 1; }
+  grep -q '^mvgraph: interrupted: dataset people, train$' out.log && [ ! -e early ]
+}
+check 'interrupted while its dataset is made, a run ends at once and leaves nothing' interrupted_early
 
 # Every write fails once, as on a full disk: the message names the file, and what was there before is whole.
 full_disk() {
