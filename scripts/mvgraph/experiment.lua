@@ -208,8 +208,13 @@ end
 ---The model, untrained; raises where it cannot learn from the dataset.
 ---@param values table configuration
 ---@param dataset table
+---@param from string? the file that the configuration is from, for messages
 ---@return table model
-function Experiment:make(values, dataset)
+function Experiment:make(values, dataset, from)
+  for _, stage in ipairs(self.stages) do
+    local is_sound, problem = pcall(stages.batch, stage, values)
+    if not is_sound then error((from and from .. ": " or "") .. tostring(problem), 0) end
+  end
   if dataset.people and not self.people then
     error(("the dataset '%s' has several people in a frame, '%s' takes one; leave --set dataset= out, or run "
       .. "models/voxelpose.lua"):format(dataset.name, self.name), 0)
@@ -278,9 +283,12 @@ function Experiment:run(given)
   end
   local files = outside_files.record(self.files, values)
   local dataset = named_dataset.open(values, preset, bar, given.resume and run.path .. "/config.json")
-  local model = self:make(values, dataset)
+  local model = self:make(values, dataset, given.resume and run.path .. "/config.json")
   if self.initialise and not given.resume then self.initialise(model, values) end
   dataset = for_training(self, model, values, dataset, bar)
+  if dataset.train.count < 1 then
+    error(("the dataset '%s' has no training sample"):format(dataset.name or values.dataset), 0)
+  end
   run = run or run_directory.create(given.runs, self.name, given.out)
   local past_seconds, past_evaluations = past_run.read_log(self, run, saved)
   if not given.resume then

@@ -9,6 +9,9 @@ local named_dataset = {}
 ---@return table adapter datasets/<name>.lua
 function named_dataset.adapter(name, where)
   where = where and where .. ": " or ""
+  if not name:find "^[%w_.-]+$" then
+    error(("%sno dataset '%s': names have letters, digits and _ alone"):format(where, name), 0)
+  end
   local found, adapter = pcall(require, "datasets." .. name)
   if found and (type(adapter) ~= "table" or type(adapter.open) ~= "function") then
     error(("%sno dataset '%s': what datasets/%s.lua returns has no function `open`"):format(where, name, name), 0)

@@ -49,7 +49,7 @@ local function open_runner(made, saved, values, given)
   local files = run_files.outside(mv.json.decode(saved.metadata.files or "{}", saved.path), saved.path)
   outside_files.check_all(saved.path, made.files, files, values)
   local dataset = named_dataset.open(values, nil, given.progress, saved.path)
-  local model = made:make(values, dataset)
+  local model = made:make(values, dataset, saved.path)
   stages.load_weights(model, saved)
   local run = run_directory.create(given.runs, made.name .. "-predict", given.out)
   run:write_json("config.json", { experiment = made.name, script = given.script, config = values,
@@ -81,7 +81,7 @@ function prediction.run(made, given)
   if not object.predict then
     error(("%s: ends in stage '%s', which predicts nothing yet; take a later one"):format(saved.path, stage.name), 0)
   end
-  judgement.stage(runner, stage, object, { batch = runner:plan(stage, 0).batch })
+  judgement.stage(runner, stage, object, { batch = stages.batch(stage, values) })
   local row = runner.evaluations[stage.name]
   runner.run:write_json("metrics.json", { experiment = made.name, seed = values.seed, baselines = {}, stages = { row },
     dataset = runner.dataset.name or values.dataset, checkpoint = saved.path, seconds = mv.clock() - began })

@@ -69,8 +69,16 @@ local function value_of(setting, values, fallback, ...)
   return setting
 end
 
-local function batch_size(stage, values)
-  return value_of(stage.batch, values, values.batch or 1)
+---Samples of a step.
+---@param stage table
+---@param values table configuration
+---@return integer
+function stages.batch(stage, values)
+  local batch = value_of(stage.batch, values, values.batch or 1)
+  if math.type(batch) ~= "integer" or batch < 1 then
+    error(("stage '%s': its batch is %s; it must be a whole number, at least 1"):format(stage.name, tostring(batch)), 0)
+  end
+  return batch
 end
 
 -- Batches are always full, so that one compiled shape serves: what does not fill one waits for another epoch's order,
@@ -227,8 +235,7 @@ end
 
 function Runner:plan(stage, seconds_before)
   local values = self.config
-  local count, batch = self.dataset.train.count, batch_size(stage, values)
-  if count < 1 then error(("stage '%s': the dataset has no training sample"):format(stage.name), 0) end
+  local count, batch = self.dataset.train.count, stages.batch(stage, values)
   local rate, steps = stage.lr, math.max(count // batch, 1)
   return {
     epochs = value_of(stage.epochs, values, 1, steps), count = count, batch = batch, steps = steps,

@@ -423,3 +423,13 @@ t.test("an ablation that changes its model does not change the original", functi
   M.config.lr = 0.5
   t.equal(fresh().config.lr, 0.05)
 end)
+
+t.test("what cannot be trained on is refused before anything is written", function()
+  local root = folder()
+  for setting, message in pairs { ["batch=0"] = "^stage 'first': its batch is 0; it must be a whole number, at least 1$",
+    ["batch=-2"] = "its batch is %-2", ["samples=0"] = "^the dataset 'toy' has no training sample$",
+    ["dataset=;"] = "^no dataset ';': names have letters" } do
+    t.error_matches(function() run { runs = root, out = root .. "/none", set = { setting } } end, message)
+  end
+  t.is_true(not mv.file.exists(root .. "/none"), "a folder was made")
+end)
