@@ -23,6 +23,8 @@ M.config = {
   capture = require("datasets.capture").defaults, -- of a capture given with --data
 }
 
+M.sizes = { "hidden" }
+
 M.presets = {
   paper = {},
   tiny = {

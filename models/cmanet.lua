@@ -63,6 +63,9 @@ M.config = {
   capture = require("datasets.capture").defaults, -- of a capture given with --data
 }
 
+M.sizes = { "encoder.patch_size", "encoder.embed_dim", "encoder.depths", "encoder.num_heads", "encoder.window_size",
+  "fusion.num_heads", "fusion.window_size", "hidden", "iterations", "smplify.batch", "smplify.every" }
+
 M.presets = {
   paper = {},
   tiny = {

@@ -36,6 +36,8 @@ M.config = {
   capture = require("datasets.capture").defaults, -- of a capture given with --data
 }
 
+M.sizes = { "hidden", "csm.size" }
+
 M.presets = {
   paper = {},
   tiny = {
@@ -56,6 +58,9 @@ M.presets = {
 M.metrics = { "n_mpjpe_mm", "pa_mpjpe_mm", "n_pck150" }
 
 function M.build(config, dataset)
+  for phase, weights in pairs(config.weights) do
+    if #weights ~= 2 then error(("weights.%s has two numbers, w1 and w2; got %d"):format(phase, #weights), 0) end
+  end
   local model = CanonPose(config, dataset.skeleton)
   model.csm = CSM(config.csm, model.joints.names)
   return model

@@ -47,6 +47,8 @@ M.config = {
   capture = require("datasets.capture").defaults, -- of a capture given with --data
 }
 
+M.sizes = { "encoder.layers", "encoder.width", "deconvolutions", "depth", "refinement.hidden" }
+
 M.presets = {
   paper = {},
   tiny = {

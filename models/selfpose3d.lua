@@ -12,7 +12,7 @@ local voxelpose = require "voxelpose"
 
 local M = mv.experiment "selfpose3d"
 
-M.dataset, M.people = voxelpose.dataset, true
+M.dataset, M.people, M.sizes = voxelpose.dataset, true, voxelpose.sizes
 M.config = config.copy(voxelpose.config)
 M.config.root_joints = "root"
 -- attn_net: a ResNet-18 whose maps have the heatmaps' size

@@ -37,6 +37,9 @@ M.config = {
   data = { train_count = 0, test_count = 0 }, -- samples of the built-in dataset; 0: its default
 }
 
+M.sizes = { "encoder.layers", "encoder.width", "deconvolutions", "proposals", "root.bins", "root.width", "pose.bins",
+  "pose.width", "attention.layers", "attention.width" }
+
 M.presets = {
   paper = {},
   tiny = {

@@ -243,6 +243,22 @@ function config.without(values, paths)
   return rest
 end
 
+---Refuses what counts nothing: sizes are whole numbers, at least 1, or lists of such.
+---@param values table
+---@param paths string[] of sizes; those that the configuration does not have are passed over
+---@param where string? the file that the configuration is from, for messages
+function config.check_sizes(values, paths, where)
+  for _, path in ipairs(paths) do
+    local value = config.lookup(values, path)
+    for _, size in ipairs(type(value) == "table" and value or { value }) do
+      if math.type(size) ~= "integer" or size < 1 then
+        error(("%s%s must be a whole number, at least 1%s, got %s"):format(where and where .. ": " or "", path,
+          type(value) == "table" and ", or a list of such" or "", tostring(size)), 0)
+      end
+    end
+  end
+end
+
 ---The value of a key.
 ---@param values table
 ---@param path string dotted

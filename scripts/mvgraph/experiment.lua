@@ -6,6 +6,8 @@
 --                                                          -- `extends = "tiny"` begins with those of another
 --   M.variants = { encoder = { large = { encoder = { width = 96 } } } }  -- optional; what --set encoder=large stands
 --                                                          -- for
+--   M.sizes = { "hidden", "encoder.depths" }               -- keys that are whole numbers from 1 on, or lists of such;
+--                                                          -- views, image and batch are, too
 --   M.dataset = "synthetic"                                -- datasets/<name>.lua; --data DIR makes it "capture",
 --                                                          -- and "people" makes it "people_capture"
 --   function M.build(config, dataset) return model end     -- has state_dict() and load_state_dict()
@@ -87,8 +89,11 @@ local COMMON <const> = {
   log_every = 10, -- steps
 }
 
+-- Likewise, where a configuration has them.
+local COMMON_SIZES <const> = { "views", "image", "batch" }
+
 local FIELDS <const> = { "name", "config", "presets", "variants", "dataset", "build", "stages", "baselines", "joints",
-  "people", "root", "metrics", "pose_structure", "changes", "initialise", "training_split", "files" }
+  "people", "sizes", "root", "metrics", "pose_structure", "changes", "initialise", "training_split", "files" }
 local STAGE_FIELDS <const> = { "name", "epochs", "batch", "lr", "setup", "class", "reuse" }
 
 ---@class Experiment
@@ -172,6 +177,14 @@ local function all_defaults(self, given)
   return defaults
 end
 
+---Refuses sizes that are none.
+---@param values table configuration
+---@param where string? the file that it is from, for messages
+function Experiment:check_sizes(values, where)
+  config.check_sizes(values, COMMON_SIZES, where)
+  config.check_sizes(values, self.sizes or {}, where)
+end
+
 ---The configuration of a run.
 ---@param given table preset, set, seed, data as on the command line
 ---@param default_preset string used where the script has a preset of this name
@@ -187,6 +200,7 @@ function Experiment:resolve(given, default_preset, base)
     values.path = given.data
     values.dataset = CAPTURES[values.dataset] or values.dataset
   end
+  self:check_sizes(values)
   return values, preset
 end
 
@@ -208,13 +222,8 @@ end
 ---The model, untrained; raises where it cannot learn from the dataset.
 ---@param values table configuration
 ---@param dataset table
----@param from string? the file that the configuration is from, for messages
 ---@return table model
-function Experiment:make(values, dataset, from)
-  for _, stage in ipairs(self.stages) do
-    local is_sound, problem = pcall(stages.batch, stage, values)
-    if not is_sound then error((from and from .. ": " or "") .. tostring(problem), 0) end
-  end
+function Experiment:make(values, dataset)
   if dataset.people and not self.people then
     error(("the dataset '%s' has several people in a frame, '%s' takes one; leave --set dataset= out, or run "
       .. "models/voxelpose.lua"):format(dataset.name, self.name), 0)
@@ -283,7 +292,7 @@ function Experiment:run(given)
   end
   local files = outside_files.record(self.files, values)
   local dataset = named_dataset.open(values, preset, bar, given.resume and run.path .. "/config.json")
-  local model = self:make(values, dataset, given.resume and run.path .. "/config.json")
+  local model = self:make(values, dataset)
   if self.initialise and not given.resume then self.initialise(model, values) end
   dataset = for_training(self, model, values, dataset, bar)
   if dataset.train.count < 1 then

@@ -49,7 +49,7 @@ local function open_runner(made, saved, values, given)
   local files = run_files.outside(mv.json.decode(saved.metadata.files or "{}", saved.path), saved.path)
   outside_files.check_all(saved.path, made.files, files, values)
   local dataset = named_dataset.open(values, nil, given.progress, saved.path)
-  local model = made:make(values, dataset, saved.path)
+  local model = made:make(values, dataset)
   stages.load_weights(model, saved)
   local run = run_directory.create(given.runs, made.name .. "-predict", given.out)
   run:write_json("config.json", { experiment = made.name, script = given.script, config = values,
@@ -68,6 +68,7 @@ function prediction.run(made, given)
   made:check()
   local saved = load_checkpoint(given.checkpoint, function(message) given.progress:line("warning: " .. message) end)
   local values = with_footage(made, stored_values(made, saved), given)
+  made:check_sizes(values, saved.path)
   local index = saved.position.stage
   local stage = made.stages[index]
   if not stage or stage.name ~= saved.metadata.stage_name then
@@ -81,7 +82,7 @@ function prediction.run(made, given)
   if not object.predict then
     error(("%s: ends in stage '%s', which predicts nothing yet; take a later one"):format(saved.path, stage.name), 0)
   end
-  judgement.stage(runner, stage, object, { batch = stages.batch(stage, values) })
+  judgement.stage(runner, stage, object, { batch = runner:batch(stage) })
   local row = runner.evaluations[stage.name]
   runner.run:write_json("metrics.json", { experiment = made.name, seed = values.seed, baselines = {}, stages = { row },
     dataset = runner.dataset.name or values.dataset, checkpoint = saved.path, seconds = mv.clock() - began })

@@ -71,14 +71,9 @@ end
 
 ---Samples of a step.
 ---@param stage table
----@param values table configuration
 ---@return integer
-function stages.batch(stage, values)
-  local batch = value_of(stage.batch, values, values.batch or 1)
-  if math.type(batch) ~= "integer" or batch < 1 then
-    error(("stage '%s': its batch is %s; it must be a whole number, at least 1"):format(stage.name, tostring(batch)), 0)
-  end
-  return batch
+function Runner:batch(stage)
+  return value_of(stage.batch, self.config, self.config.batch or 1)
 end
 
 -- Batches are always full, so that one compiled shape serves: what does not fill one waits for another epoch's order,
@@ -235,7 +230,7 @@ end
 
 function Runner:plan(stage, seconds_before)
   local values = self.config
-  local count, batch = self.dataset.train.count, stages.batch(stage, values)
+  local count, batch = self.dataset.train.count, self:batch(stage)
   local rate, steps = stage.lr, math.max(count // batch, 1)
   return {
     epochs = value_of(stage.epochs, values, 1, steps), count = count, batch = batch, steps = steps,

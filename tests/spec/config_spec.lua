@@ -144,3 +144,12 @@ t.test("text of a configuration is exact and sorted", function()
   t.equal(config.format { b = 0.1, a = { 1, 2 }, c = "x" }, '{ a = { 1, 2 }, b = 0.1, c = "x" }')
   t.equal(config.format(1 / 3), "0.33333333333333331")
 end)
+
+t.test("sizes are whole numbers from 1 on, or lists of such", function()
+  local values = { hidden = 4, encoder = { depths = { 2, 2 }, heads = { 3, 0 } }, depth = 1.5, batch = "8" }
+  config.check_sizes(values, { "hidden", "encoder.depths", "missing", "encoder.missing" })
+  for path, message in pairs { ["encoder.heads"] = "^here: encoder.heads must be .*, or a list of such, got 0$",
+    depth = "^here: depth must be a whole number, at least 1, got 1.5$", batch = "got 8$" } do
+    t.error_matches(function() config.check_sizes(values, { path }, "here") end, message)
+  end
+end)

@@ -426,8 +426,9 @@ end)
 
 t.test("what cannot be trained on is refused before anything is written", function()
   local root = folder()
-  for setting, message in pairs { ["batch=0"] = "^stage 'first': its batch is 0; it must be a whole number, at least 1$",
-    ["batch=-2"] = "its batch is %-2", ["samples=0"] = "^the dataset 'toy' has no training sample$",
+  for setting, message in pairs { ["batch=0"] = "^batch must be a whole number, at least 1, got 0$",
+    ["batch=-2"] = "batch must be .* got %-2", ["batch=1.5"] = "got 1.5",
+    ["samples=0"] = "^the dataset 'toy' has no training sample$",
     ["dataset=;"] = "^no dataset ';': names have letters" } do
     t.error_matches(function() run { runs = root, out = root .. "/none", set = { setting } } end, message)
   end

@@ -171,10 +171,10 @@ end
 ---@param what string they are given as, for messages
 function Module:check_paths(patterns, what)
   local known = {}
-  for i, entry in ipairs(self:named_modules()) do known[i] = entry[1] end
+  for i, entry in ipairs(self:named_modules()) do known[i - 1] = entry[1] end -- the first is this one, without a name
   for _, pattern in ipairs(patterns) do
-    local found = false
-    for _, path in ipairs(known) do found = found or fits(pattern, path) end
+    local found = fits(tostring(pattern), known[0])
+    for _, path in ipairs(known) do found = found or fits(tostring(pattern), path) end
     if not found then error(("%s: %s"):format(what, options.unknown("module", pattern, known)), 0) end
   end
 end
