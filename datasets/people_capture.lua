@@ -32,9 +32,15 @@ people_capture.defaults.space = { centre = { 0, 1, 0 }, size = { 0, 0, 0 } }
 
 local NOTABLE <const> = 0.01 -- of a picture's side, from which distortion is told
 
-local function check_count(keys)
+local function check(keys)
   if math.type(keys.people) ~= "integer" or keys.people < 0 then
     error(("capture.people must be a whole number, 0 or more, got %s"):format(tostring(keys.people)), 0)
+  end
+  for _, name in ipairs { "centre", "size" } do
+    if #keys.space[name] ~= 3 then
+      error(("capture.space.%s has three numbers, metres along x, y and z, y up; got %d"):format(name,
+        #keys.space[name]), 0)
+    end
   end
 end
 
@@ -111,7 +117,7 @@ function people_capture.open(given)
     error("the dataset 'people_capture' needs a folder: --data FOLDER", 0)
   end
   local keys = options.read("capture", given.capture, people_capture.defaults)
-  check_count(keys)
+  check(keys)
   local shown, skeleton = footage.open(given, keys), mv.skeletons.get(keys.skeleton)
   local cameras, turn = world.cameras(shown, keys.up)
   tell_distortion(shown, cameras)

@@ -21,6 +21,17 @@ local MARGIN <const> = 1 -- metres of floor around where somebody stood
 local HEIGHT <const> = 2 -- metres
 local STEP <const> = 0.5 -- metres that the space's sizes are multiples of
 
+local function check_camera(camera, path, size)
+  if camera.is_fisheye then
+    fail(path, camera.name, "its lens is a fisheye", "undistort its pictures first, and detect in those")
+  end
+  local own = camera.size
+  if own and (math.abs(own[1] - size[1]) > 1 or math.abs(own[2] - size[2]) > 1) then
+    fail(path, camera.name, ("it was calibrated in pictures of %gx%g, its detections are in %gx%g"):format(own[1],
+      own[2], size[1], size[2]), "use the same pictures for both, or name the size with --set capture.detector_size")
+  end
+end
+
 --- The calibrated cameras of the views, in a world with y up.
 ---@param shown Footage
 ---@param up string axis of the calibration's world that points up; "auto": the nearest to what is up in the pictures
@@ -38,9 +49,7 @@ function world.cameras(shown, up)
   local cameras, seen = {}, { 0, 0, 0 }
   for i = 1, shown.views do
     local camera = calibration.camera(read, shown.cameras[i].name)
-    if camera.is_fisheye then
-      fail(read.path, camera.name, "its lens is a fisheye", "undistort its pictures first, and detect in those")
-    end
+    check_camera(camera, read.path, shown.sizes[i])
     cameras[i] = camera
     for d = 1, 3 do seen[d] = seen[d] - camera.rotation[3 + d] end
   end
