@@ -15,7 +15,8 @@ local JOINTS <const> = 3
 local ROOT <const> = { bins = { 16, 8, 12 }, width = 4, sigma = 0.2, threshold = 0.5 }
 local POSE <const> = { size = 2, bins = 8, width = 4, beta = 100 }
 local CONFIG <const> = {
-  sigma = people_scene.SIGMA, foreground = 2, end_to_end = true, lambda_joints = 0.01, sigma_attention = 0.1,
+  sigma = people_scene.SIGMA, foreground = 2, end_to_end = true, cross_view = true, soft_attention = true,
+  hard_attention = true, lambda_heatmaps = 1, lambda_joints = 0.01, sigma_attention = 0.1,
 }
 local ERROR <const> = 0.02 -- of the detector, half pictures
 
