@@ -16,9 +16,28 @@ local fits = {}
 local Fits = {}
 Fits.__index = Fits
 
-local FIELDS <const> = { "theta", "global", "beta", "camera", "pixels", "objective" }
+local PARAMETERS <const> = { "theta", "global", "beta", "camera" } -- of a body and its views
+local FIELDS <const> = { "pixels", "objective", table.unpack(PARAMETERS) }
 local YAWS <const> = 4
 local NO_FIT <const> = 1e30 -- objective where no fit is stored yet
+
+---Parameters of these samples: a start for fits.
+---@param from table<string, Array> theta [n, 23, 6], global [n, V, 6], beta [n, 10], camera [n, V, 3]
+---@param indices integer[] zero-based
+---@return table<string, Array>
+function fits.gather(from, indices)
+  local rows = {}
+  for _, name in ipairs(PARAMETERS) do rows[name] = from[name]:gather(indices) end
+  return rows
+end
+
+---Overwrites the parameters of one sample.
+---@param into table<string, Array> as of fits.gather
+---@param from table<string, Array> likewise
+---@param i integer zero-based
+function fits.replace(into, from, i)
+  for _, name in ipairs(PARAMETERS) do into[name]:row(i):copy_(from[name]:row(i)) end
+end
 
 ---@param settings table layer, skeleton, prior, views V, count n, mean, iterations, batch, confidence; weights table?
 ---  of mv.smplify's objective, by name; learned KeypointOffsets?
@@ -117,8 +136,6 @@ function Fits:offer(fit, i, index)
   return true
 end
 
-local PARAMETERS <const> = { "theta", "global", "beta", "camera" }
-
 -- The start whose camera stage explains each body best.
 function Fits:choose(starts, given, report)
   local best
@@ -136,9 +153,7 @@ function Fits:choose(starts, given, report)
       for i = 0, self.bodies - 1 do
         if fit.objective[i + 1] < best.objective[i + 1] then
           best.objective[i + 1] = fit.objective[i + 1]
-          for _, name in ipairs(PARAMETERS) do
-            best[name]:narrow(i, 1):copy_(fit[name]:narrow(i, 1))
-          end
+          fits.replace(best, fit, i)
         end
       end
     end

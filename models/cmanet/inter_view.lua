@@ -1,6 +1,7 @@
 -- Stage two (section 3.4): IEV over a frozen IRV, taught by the keypoints of all views and multi-view SMPLify fits.
 
 local mv = require "mvgraph"
+local fits = require "cmanet.fits"
 local losses = require "cmanet.losses"
 local pose = require "cmanet.pose"
 local refit = require "cmanet.refit"
@@ -153,16 +154,7 @@ end
 ---Multi-view fits start from the network; the first time it is IRV's screened estimate.
 function InterView:fit_starts()
   local rows = self:estimate_all()
-  return function(indices)
-    return {
-      {
-        theta = rows.theta:gather(indices),
-        global = rows.global:gather(indices),
-        beta = rows.beta:gather(indices),
-        camera = rows.camera:gather(indices),
-      },
-    }
-  end
+  return function(indices) return { fits.gather(rows, indices) } end
 end
 
 -- As the runner wants them.

@@ -1,6 +1,7 @@
 -- Stage one (section 3.3): IRV on each view alone, taught by confident keypoints and single-view SMPLify fits.
 
 local mv = require "mvgraph"
+local fits = require "cmanet.fits"
 local losses = require "cmanet.losses"
 local pose = require "cmanet.pose"
 local stage = require "cmanet.stage"
@@ -78,21 +79,12 @@ function IntraView:fit_starts(epoch)
   local flat = self.fits.count
   local theta = rows.theta:reshape { flat, 24, 6 }
   local beta, camera = rows.beta:reshape { flat, 10 }, rows.camera:reshape { flat, 1, 3 }
-  local body, global = mv.array { flat, 23, 6 }, mv.array { flat, 1, 6 }
+  local start = { theta = mv.array { flat, 23, 6 }, global = mv.array { flat, 1, 6 }, beta = beta, camera = camera }
   for i = 0, flat - 1 do
-    global:row(i):copy_(theta:row(i):narrow(0, 1))
-    body:row(i):copy_(theta:row(i):narrow(1, 23))
+    start.global:row(i):copy_(theta:row(i):narrow(0, 1))
+    start.theta:row(i):copy_(theta:row(i):narrow(1, 23))
   end
-  return function(indices)
-    return {
-      {
-        theta = body:gather(indices),
-        global = global:gather(indices),
-        beta = beta:gather(indices),
-        camera = camera:gather(indices),
-      },
-    }
-  end
+  return function(indices) return { fits.gather(start, indices) } end
 end
 
 function IntraView:predict(split, indices)

@@ -8,8 +8,6 @@ local training = require "mvgraph.training"
 
 local refit = {}
 
-local PARAMETERS <const> = { "theta", "global", "beta", "camera" }
-
 ---An empty store for all samples of a split.
 ---@param self table stage two: config, shared, data
 ---@param count integer samples
@@ -18,22 +16,14 @@ function refit.fits(self, count)
   return fits.configured(self.config, self.shared, count, self.data.views)
 end
 
-local function gather(arrays, indices)
-  local rows = {}
-  for _, name in ipairs(PARAMETERS) do rows[name] = arrays[name]:gather(indices) end
-  return rows
-end
-
 -- Fits of all samples; where no view has keypoints, what the network says.
 local function fit_all(self, split, predictions)
   local fitted = refit.fits(self, split.count)
   fitted:round({ keypoints = split.keypoints, crop = split.camera }, function(indices)
-    return { gather(predictions, indices) }
+    return { fits.gather(predictions, indices) }
   end, function(done, total) self.ctx:report(self.name .. ": SMPLify on what is judged", done, total) end)
   for i = 0, split.count - 1 do
-    if fitted:mean_pixels(i) >= mv.smplify.UNSEEN then
-      for _, name in ipairs(PARAMETERS) do fitted[name]:row(i):copy_(predictions[name]:row(i)) end
-    end
+    if fitted:mean_pixels(i) >= mv.smplify.UNSEEN then fits.replace(fitted, predictions, i) end
   end
   return fitted
 end
@@ -48,7 +38,7 @@ function refit.predictions(self, split, predictions)
     theta = { b, 23, 6 }, global = { b, n, 6 }, beta = { b, 10 }, camera = { b, n, 3 }, crop = { b, n, 3 },
   }, function(given) return self:describe(given, given.crop) end)
   return stages.predict(function(indices)
-    local given = gather(fitted, indices)
+    local given = fits.gather(fitted, indices)
     given.crop = split.camera:gather(indices)
     return program(given)
   end, split.count, b)
