@@ -1,6 +1,6 @@
 --- How a capture's cameras are calibrated, whatever program said so: the one place that opens calibrations. Each format
 --- has a file in capture/calibration/ that turns what it says into cameras of one convention, calibration/camera.lua.
---- Evaluation and `mvgraph data check` read them; training never does.
+--- Evaluation, `mvgraph data check` and captures of several people read them; what one person teaches never does.
 
 local fail = require "datasets.capture.fail"
 local layout = require "datasets.capture.layout"

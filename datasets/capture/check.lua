@@ -3,6 +3,7 @@
 
 local agreement = require "datasets.capture.check.agreement"
 local association = require "datasets.capture.association"
+local calibrated_camera = require "datasets.capture.calibration.camera"
 local calibration = require "datasets.capture.calibration"
 local completeness = require "datasets.capture.check.completeness"
 local detections = require "datasets.capture.detections"
@@ -130,13 +131,9 @@ local function calibrate(path, cameras, findings, count)
   local read = calibration.read(path)
   for _, camera in ipairs(read and cameras or {}) do
     camera.calibrated = calibration.camera(read, camera.name)
-    local size = camera.calibrated.size
-    if size and (math.abs(size[1] - camera.size[1]) > 1 or math.abs(size[2] - camera.size[2]) > 1) then
-      findings[#findings + 1] = { camera = camera.name, first = 0, last = count - 1,
-        reason = ("it is calibrated for %gx%g pixels, its detections are in %gx%g"):format(size[1], size[2],
-          camera.size[1], camera.size[2]),
-        remedy = "calibrate in the videos' size, or say the detections' size with --set capture.detector_size=" }
-    end
+    local reason = calibrated_camera.misfit(camera.calibrated, camera.size)
+    findings[#findings + 1] = reason and { camera = camera.name, first = 0, last = count - 1, reason = reason,
+      remedy = "calibrate in the videos' size, or say the detections' size with --set capture.detector_size=" }
   end
   return read
 end

@@ -9,9 +9,6 @@ local placement = require "mvgraph.placement"
 
 local world = {}
 
-local UPS <const> = { x = { 1, 0, 0 }, y = { 0, 1, 0 }, z = { 0, 0, 1 }, ["-x"] = { -1, 0, 0 }, ["-y"] = { 0, -1, 0 },
-  ["-z"] = { 0, 0, -1 } }
-local AXES <const> = { "x", "y", "z", "-x", "-y", "-z" }
 local MIN_CONFIDENCE <const> = 0.3
 local MIN_JOINTS <const> = 5 -- of two detections, without which nobody can say whether they are of one person
 local AGREEMENT <const> = 0.03 -- mean distance of reprojections up to which they are, in extents of the person
@@ -25,10 +22,9 @@ local function check_camera(camera, path, size)
   if camera.is_fisheye then
     fail(path, camera.name, "its lens is a fisheye", "undistort its pictures first, and detect in those")
   end
-  local own = camera.size
-  if own and (math.abs(own[1] - size[1]) > 1 or math.abs(own[2] - size[2]) > 1) then
-    fail(path, camera.name, ("it was calibrated in pictures of %gx%g, its detections are in %gx%g"):format(own[1],
-      own[2], size[1], size[2]), "use the same pictures for both, or name the size with --set capture.detector_size")
+  local misfit = calibrated_camera.misfit(camera, size)
+  if misfit then
+    fail(path, camera.name, misfit, "use the same pictures for both, or name the size with --set capture.detector_size")
   end
 end
 
@@ -43,9 +39,7 @@ function world.cameras(shown, up)
     fail(shown.path, nil, "there is no calibration in it, and several people are found in calibrated views alone",
       "add calibration.toml or another format that the README names, or run models/cmanet.lua, which needs none")
   end
-  if up ~= "auto" and not UPS[up] then
-    error(("capture.up: '%s' is none of auto, %s"):format(up, table.concat(AXES, ", ")), 0)
-  end
+  local direction = geometry.up(up, "capture.up")
   local cameras, seen = {}, { 0, 0, 0 }
   for i = 1, shown.views do
     local camera = calibration.camera(read, shown.cameras[i].name)
@@ -53,13 +47,7 @@ function world.cameras(shown, up)
     cameras[i] = camera
     for d = 1, 3 do seen[d] = seen[d] - camera.rotation[3 + d] end
   end
-  local direction = UPS[up]
-  for _, axis in ipairs(direction and {} or AXES) do
-    local candidate = UPS[axis]
-    local function along(d) return d[1] * seen[1] + d[2] * seen[2] + d[3] * seen[3] end
-    if not direction or along(candidate) > along(direction) then direction = candidate end
-  end
-  local turn = geometry.swing(direction, UPS.y)
+  local turn = geometry.swing(direction or geometry.nearest_axis(seen), geometry.AXES.y)
   for i, camera in ipairs(cameras) do
     local turned = linear.multiply3(camera.rotation, linear.transpose3(turn))
     cameras[i] = setmetatable({ rotation = turned }, { __index = camera })

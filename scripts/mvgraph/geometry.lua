@@ -5,8 +5,12 @@ local linear = require "mvgraph.linear"
 
 local geometry = {}
 
+local AXES_IN_ORDER <const> = { "x", "y", "z", "-x", "-y", "-z" }
+
 local sqrt, sin, cos, abs = math.sqrt, math.sin, math.cos, math.abs
 
+geometry.AXES = { x = { 1, 0, 0 }, y = { 0, 1, 0 }, z = { 0, 0, 1 }, ["-x"] = { -1, 0, 0 }, ["-y"] = { 0, -1, 0 },
+  ["-z"] = { 0, 0, -1 } }
 geometry.IDENTITY = { 1, 0, 0, 0, 1, 0, 0, 0, 1 }
 geometry.multiply = linear.multiply3
 geometry.transpose = linear.transpose3
@@ -128,6 +132,29 @@ function geometry.swing(from, to)
     if abs(from[1]) > abs(from[2]) then x, y, z = -from[3], 0, from[1] end
   end
   return geometry.quaternion_to_matrix(w, x, y, z)
+end
+
+---The direction that somebody names as up.
+---@param name string of geometry.AXES, or "auto"
+---@param key string what says so, for the error
+---@return number[]|nil direction nil for "auto"
+function geometry.up(name, key)
+  if name ~= "auto" and not geometry.AXES[name] then
+    error(("%s: '%s' is none of auto, %s"):format(key, tostring(name), table.concat(AXES_IN_ORDER, ", ")), 0)
+  end
+  return geometry.AXES[name]
+end
+
+---@param direction number[] of any length, [3]
+---@return number[] the axis, or opposite of one, that it is nearest to
+function geometry.nearest_axis(direction)
+  local nearest, most = nil, -math.huge
+  for _, name in ipairs(AXES_IN_ORDER) do
+    local axis = geometry.AXES[name]
+    local along = axis[1] * direction[1] + axis[2] * direction[2] + axis[3] * direction[3]
+    if along > most then nearest, most = axis, along end
+  end
+  return nearest
 end
 
 ---Axis-angle vector of a rotation matrix, angle in [0, pi]; at pi the sign of the axis is free.

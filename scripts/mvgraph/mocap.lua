@@ -13,11 +13,6 @@ local mocap = { joints = joints, retarget = require "mvgraph.mocap.retarget" }
 
 local DEEPEST <const> = 4 -- folders in each other
 
-local UPS <const> = {
-  x = { 1, 0, 0 }, y = { 0, 1, 0 }, z = { 0, 0, 1 }, ["-x"] = { -1, 0, 0 }, ["-y"] = { 0, -1, 0 },
-  ["-z"] = { 0, 0, -1 },
-}
-
 ---@class MotionFile
 ---@field name string of the file, without folder and ending
 ---@field path string
@@ -81,15 +76,13 @@ end
 ---@return table<string, integer> joints by SMPL's names, one-based
 function mocap.open(file, given)
   local keys = options.read("mocap", given, { amc_rate = 120, up = "auto", metre = 0.01 })
-  if keys.up ~= "auto" and not UPS[keys.up] then
-    error(("up: '%s' is none of auto, x, y, z, -x, -y, -z"):format(keys.up), 0)
-  end
+  local named = geometry.up(keys.up, "up")
   local motion = file.skeleton and amc.read(file.path, asf.read(file.skeleton), keys.amc_rate)
     or bvh.read(file.path, keys.metre)
   local found = joints.find(motion)
   local stance = joints.stance(motion, found)
-  local up = UPS[keys.up] or { stance[2], stance[5], stance[8] }
-  if up[2] ~= 1 then motion:turn(geometry.swing(up, UPS.y)) end
+  local up = named or { stance[2], stance[5], stance[8] }
+  if up[2] ~= 1 then motion:turn(geometry.swing(up, geometry.AXES.y)) end
   return motion, found
 end
 

@@ -175,7 +175,7 @@ t.test("bad input is told with a remedy", function()
       (calibration:gsub("fisheye = false", "fisheye = true", 1))) },
     { "no two cameras agree on where anybody is; check the calibration", make("strangers", calibration, strangers) },
     { "capture.up: 'down' is none of auto, x, y", root .. "/plain", { up = "down" } },
-    { "calibration.toml: cam_01: it was calibrated in pictures of 640x480, its detections are in 96x128; use",
+    { "calibration.toml: cam_01: it is calibrated for 640x480 pixels, its detections are in 96x128; use",
       make("scaled", (calibration:gsub("fisheye", "size = [ 640, 480]\r\nfisheye", 1))) },
     { "capture.space.size has three numbers, .* got 2", root .. "/plain",
       { space = { centre = { 0, 1, 0 }, size = { 4, 2 } } } },

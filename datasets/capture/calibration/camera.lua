@@ -10,6 +10,7 @@ local camera = {}
 
 local EXPORT <const> = "export the calibration again, or take the file away"
 local TOLERANCE <const> = 1e-3 -- by which a matrix of few digits may fail to be a rotation
+local ROUNDING <const> = 1 -- pixels that sizes may differ by
 local UNDISTORTIONS <const> = 8 -- fixed-point steps, which lenses without a fisheye's field need
 
 ---@class CalibratedCamera
@@ -77,6 +78,17 @@ function camera.new(given, path)
     matrix = check_matrix(given.matrix, path, place "matrix"),
     size = given.size and check(given.size, 2, path, place "size"), is_fisheye = given.is_fisheye == true,
   }
+end
+
+--- Why a camera does not fit its detections, nil where it does.
+---@param self CalibratedCamera
+---@param size number[] width and height that the detections are in
+---@return string|nil reason
+function camera.misfit(self, size)
+  local own = self.size
+  return own and math.max(math.abs(own[1] - size[1]), math.abs(own[2] - size[2])) > ROUNDING
+    and ("it is calibrated for %gx%g pixels, its detections are in %gx%g"):format(own[1], own[2], size[1], size[2])
+    or nil
 end
 
 -- Where a lens moves a point of the plane at depth 1. A fisheye's coefficients mean something else.
