@@ -133,7 +133,7 @@ function people_capture.open(given)
   end
   local space = find_space(shown, keys, cameras, people)
   local arrays = camera_arrays(shown, cameras, windows, lenses)
-  arrays.keypoints = crowd.keypoints(people, cameras, lenses, shown.count, slots)
+  arrays.keypoints = crowd.keypoints(people, cameras, lenses, shown.count, slots, #skeleton.joints)
   arrays.images = read_pictures(shown, windows, arrays.crop, given.image or 256)
   local train = footage.split(shown, keys, "train", arrays)
   local test, first = footage.split(shown, keys, "test", arrays)

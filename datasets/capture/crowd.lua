@@ -107,16 +107,16 @@ end
 ---@param lenses number[][] of crowd.lens
 ---@param count integer frames
 ---@param slots integer people P; those beyond are left out
+---@param joints integer of a person, K
 ---@return Array [count, V, P, K, 3]
-function crowd.keypoints(people, cameras, lenses, count, slots)
-  local keypoints
+function crowd.keypoints(people, cameras, lenses, count, slots, joints)
+  local keypoints = mv.array { count, #cameras, slots, joints, 3 }
   for a, camera in ipairs(cameras) do
     local f, ox, oy = table.unpack(lenses[a])
     for frame = 1, count do
       for p = 1, math.min(slots, #people[a][frame]) do
         local person = people[a][frame][p]
-        keypoints = keypoints or mv.array { count, #cameras, slots, #person.x, 3 }
-        local base = (((frame - 1) * #cameras + a - 1) * slots + p - 1) * #person.x * 3
+        local base = (((frame - 1) * #cameras + a - 1) * slots + p - 1) * joints * 3
         for j, c in ipairs(person.c) do
           if c > 0 then
             local x, y = calibrated_camera.ray(camera, person.x[j], person.y[j])

@@ -4,6 +4,7 @@
 local calibrated_camera = require "datasets.capture.calibration.camera"
 local frames = require "datasets.capture.frames"
 local mv = require "mvgraph"
+local ranking = require "mvgraph.ranking"
 local reprojection = require "datasets.capture.check.reprojection"
 
 local sheet = {}
@@ -30,10 +31,7 @@ local function choose(capture)
   for frame = 0, capture.count - 1 do
     common[#common + 1] = counts[frame] == #capture.cameras and frame or nil
   end
-  local rows = math.min(ROWS, #common)
-  for i = 1, rows do
-    chosen[i] = common[rows > 1 and 1 + (i - 1) * (#common - 1) // (rows - 1) or 1]
-  end
+  for i, row in ipairs(ranking.spread(#common, ROWS)) do chosen[i] = common[row.index + 1] end
   return chosen
 end
 

@@ -24,9 +24,8 @@ function show.run(options)
   local rows = ranking.choose(errors, EACH)
   if #rows == 0 then rows = ranking.spread(#results.frame_ids, 3 * EACH) end
   for _, row in ipairs(rows) do
-    local error_of = errors[row.index + 1]
-    local told = error_of == error_of and error_of and ("%s %.1f %s  "):format(drawn.error_name, error_of,
-      drawn.error_unit) or ""
+    local value, told = errors[row.index + 1], ""
+    if value and value == value then told = ("%s %.1f %s  "):format(drawn.error_name, value, drawn.error_unit) end
     row.sample = contact_sheet.sample(drawn, row.index)
     row.label = ("%s  %s%s"):format(row.kind, told, results.frame_ids[row.index + 1])
   end
