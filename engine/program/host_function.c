@@ -5,7 +5,7 @@
 #include "program/host_math.h"
 
 #define MAX_ANGLE 1e8f // above, quarter turns need more than double precision
-#define EACH _Pragma("GCC ivdep") for (int32_t i = 0; i < n; ++i)
+#define EACH MVG_INDEPENDENT for (int32_t i = 0; i < n; ++i)
 
 MVG_HOST_INLINE bool apply(uint16_t op, const float *x, int32_t n, float *y) {
   switch (op) {
@@ -53,8 +53,8 @@ __attribute__((target("avx2,fma"))) static bool apply_avx2(uint16_t op, const fl
   return apply(op, x, n, y);
 }
 
-__attribute__((target("avx512f,avx512vl,avx512dq,prefer-vector-width=512"))) static bool
-apply_avx512(uint16_t op, const float *x, int32_t n, float *y) {
+MVG_WIDEST("avx512f,avx512vl,avx512dq")
+static bool apply_avx512(uint16_t op, const float *x, int32_t n, float *y) {
   return apply(op, x, n, y);
 }
 

@@ -7,7 +7,7 @@
 #include "program/host_function.h"
 #include "program/host_math.h"
 
-#define EACH _Pragma("GCC ivdep") for (int32_t i = 0; i < n; ++i)
+#define EACH MVG_INDEPENDENT for (int32_t i = 0; i < n; ++i)
 
 MVG_HOST_INLINE void run_int_op(uint16_t op, int32_t *t, const int32_t *a, const int32_t *b,
                                 const int32_t *c, int32_t n) {
@@ -161,10 +161,10 @@ MVG_HOST_INLINE void run_op(const mvg_tape_step *step, const mvg_lanes *r, int32
     EACH t[i] = a[i] != b[i] ? 1.0f : 0.0f;
     break;
   case MVG_EXPR_AND:
-    EACH t[i] = (a[i] != 0) & (b[i] != 0) ? 1.0f : 0.0f;
+    EACH t[i] = ((a[i] != 0) & (b[i] != 0)) ? 1.0f : 0.0f;
     break;
   case MVG_EXPR_OR:
-    EACH t[i] = (a[i] != 0) | (b[i] != 0) ? 1.0f : 0.0f;
+    EACH t[i] = ((a[i] != 0) | (b[i] != 0)) ? 1.0f : 0.0f;
     break;
   case MVG_EXPR_SELECT:
     EACH t[i] = a[i] != 0 ? b[i] : c[i];
@@ -377,7 +377,7 @@ MVG_HOST_INLINE void run_expand(const mvg_lane_machine *m, const mvg_tape_step *
   for (int32_t done = 0, k = 0; done < n; ++k) {
     int32_t rest = n - done, size = run - position < rest ? (int32_t)(run - position) : rest;
     int32_t begin = a[k] + (int32_t)position * factor;
-    _Pragma("GCC ivdep") for (int32_t i = 0; i < size; ++i) t[done + i] = begin + i * factor;
+    MVG_INDEPENDENT for (int32_t i = 0; i < size; ++i) t[done + i] = begin + i * factor;
     done += size;
     position = 0;
   }
@@ -476,7 +476,7 @@ MVG_HOST_INLINE size_t run_steps(mvg_lane_machine *m, const mvg_tape_code *code,
 
 MVG_HOST_INLINE void add_lanes(float *to, const float *x, int64_t rows, int64_t count) {
   for (; rows > 0; --rows, x += count) {
-    _Pragma("GCC ivdep") for (int64_t i = 0; i < count; ++i) to[i] += x[i];
+    MVG_INDEPENDENT for (int64_t i = 0; i < count; ++i) to[i] += x[i];
   }
 }
 
@@ -490,9 +490,8 @@ __attribute__((target("avx2"))) static size_t run_wide(mvg_lane_machine *m,
   return run_steps(m, code, begin);
 }
 
-__attribute__((
-    target("avx2,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512"))) static size_t
-run_widest(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
+MVG_WIDEST("avx2,avx512f,avx512bw,avx512dq,avx512vl")
+static size_t run_widest(mvg_lane_machine *m, const mvg_tape_code *code, size_t begin) {
   return run_steps(m, code, begin);
 }
 

@@ -9,10 +9,25 @@
 
 #include "base/half.h"
 
+// ---- what compilers are told ----
+
 #if defined(__GNUC__)
 #define MVG_HOST_INLINE static inline __attribute__((always_inline))
 #else
 #define MVG_HOST_INLINE static inline
+#endif
+
+// MVG_INDEPENDENT: the iterations of the loop that follows may run side by side.
+// MVG_WIDEST(features): the function has these, and vectors of 512 bits where they pay.
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wpass-failed" // where they may, but do not
+#define MVG_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#define MVG_WIDEST(features) __attribute__((target(features), min_vector_width(512)))
+#elif defined(__GNUC__)
+#define MVG_INDEPENDENT _Pragma("GCC ivdep")
+#define MVG_WIDEST(features) __attribute__((target(features ",prefer-vector-width=512")))
+#else
+#define MVG_INDEPENDENT
 #endif
 
 // ---- sizes of blocks ----

@@ -27,7 +27,7 @@ MVG_HOST_INLINE float finish(const sums *s) {
     name = finish(&s_);                                                                            \
   } while (0)
 
-#define EACH_COLUMN _Pragma("GCC ivdep") for (int64_t i = 0; i < c; ++i)
+#define EACH_COLUMN MVG_INDEPENDENT for (int64_t i = 0; i < c; ++i)
 
 MVG_HOST_INLINE void layer_norm_body(const mvg_row_kernel *k, const mvg_row_job *job) {
   int64_t c = k->columns;
