@@ -39,11 +39,15 @@ def body():
     """The keys of an SMPL file, three vertices and two joints small."""
     ch, csc = fake_class("chumpy.ch", "Ch")(), fake_class("scipy.sparse.csc", "csc_matrix")()
     ch.__dict__.update({"x": np.arange(18, dtype=np.float64).reshape(3, 3, 2), "_dirty_vars": set(), "_itr": None})
+    select = fake_class("chumpy.reordering", "Select")()
+    select.__dict__.update({
+        "a": ch, "idxs": np.arange(18).reshape(3, 3, 2)[:, :, 1:].ravel(), "preferred_shape": (3, 3, 1)})
     csc.__dict__.update({
         "_shape": (2, 3), "maxprint": 50, "data": np.array([0.25, 0.75, 1.0]),
         "indices": np.array([0, 1, 1], dtype=np.int32), "indptr": np.array([0, 1, 2, 3], dtype=np.int32)})
     return {
-        "v_template": np.arange(9, dtype=np.float64).reshape(3, 3), "shapedirs": ch, "J_regressor": csc,
+        "v_template": np.arange(9, dtype=np.float64).reshape(3, 3), "shapedirs": ch, "posedirs": select,
+        "J_regressor": csc,
         "kintree_table": np.array([[2**32 - 1, 0], [0, 1]], dtype=np.uint32), "f": np.array([[0, 1, 2]], dtype=">u4"),
         "bs_style": "lbs", "weights": np.asfortranarray(np.arange(6.0).reshape(3, 2)),
     }

@@ -105,10 +105,10 @@ end
 
 t.test("refused: an array of a class that is not read, and no body at all", function()
   local smpl_pickle = require "smpl_pickle"
-  local path = folder .. "/select.pkl"
-  mv.file.write(path, smpl_pickle.dict { { "v_template", "cchumpy.reordering\nSelect\n)\x81}(U\1aNub" } })
+  local path = folder .. "/sum.pkl"
+  mv.file.write(path, smpl_pickle.dict { { "v_template", "cchumpy.ch_ops\nadd\n)\x81}(U\1aNub" } })
   t.error_matches(function() mv.body.open(path) end,
-    "'v_template' is a chumpy.reordering.Select, which is not read; save it as a NumPy array")
+    "'v_template' is a chumpy.ch_ops.add, which is not read; save it as a NumPy array")
   t.error_matches(function() mv.body.open(folder .. "/none.pkl") end, "none.pkl: no such file")
 end)
 

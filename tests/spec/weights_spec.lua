@@ -1,7 +1,9 @@
 -- Files of weights from outside, as PyTorch, NumPy and Python wrote them (tools/make_weights.py), and broken ones.
 local mv = require "mvgraph"
+package.path = "tests/support/?.lua;" .. package.path
 local import = require "mvgraph.cli.import"
 local pickle = require "mvgraph.weights.pickle"
+local smpl_pickle = require "smpl_pickle"
 local t = require "spec"
 local weights = require "mvgraph.weights"
 
@@ -90,6 +92,7 @@ for protocol = 0, 5 do
     local file = weights.open(("%sbody_%d.pkl"):format(FOLDER, protocol))
     check(file, "v_template", "f32", { 3, 3 }, { 0, 1, 2, 3, 4, 5, 6, 7, 8 })
     check(file, "shapedirs", "f32", { 3, 3, 2 }, { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17 })
+    check(file, "posedirs", "f32", { 3, 3, 1 }, { 1, 3, 5, 7, 9, 11, 13, 15, 17 })
     check(file, "J_regressor", "f32", { 2, 3 }, { 0.25, 0, 0, 0, 0.75, 1 })
     check(file, "kintree_table", "i32", { 2, 2 }, { -1, 0, 0, 1 })
     check(file, "f", "i32", { 1, 3 }, { 0, 1, 2 })
@@ -97,6 +100,19 @@ for protocol = 0, 5 do
     t.equal(file.values, { bs_style = "lbs" })
   end)
 end
+
+t.test("a selection of chumpy's that does not fit is refused", function()
+  local path = mv.core.temporary_directory() .. "/selected.pkl"
+  local source = smpl_pickle.chumpy(smpl_pickle.ndarray(mv.array.from({ 1, 2, 3 }, { 3 }, "f64")))
+  local function selected(...)
+    mv.file.write(path, smpl_pickle.dict { { "w", smpl_pickle.selected(source, ...) } })
+    return weights.open(path)
+  end
+  check(selected({ 2, 0 }, { 2, 1 }), "w", "f32", { 2, 1 }, { 3, 1 })
+  t.error_matches(function() selected({ 0, 3 }, { 2 }) end, "selected.pkl: 'w': .* points out of its array")
+  t.error_matches(function() selected({ 0, 1 }, { 3 }) end, "'w': a selection that does not fit its shape")
+  t.error_matches(function() selected({ 0, 1 }, { -1, -2 }) end, "'w': a selection that does not fit its shape")
+end)
 
 t.test("what a pickle would execute is told and not done", function()
   local file = weights.open(FOLDER .. "hostile.pkl")

@@ -124,6 +124,21 @@ function body_fixture.dense(rows)
   return dense
 end
 
+---The shape directions as a pickle has them that was made of more: chumpy's selection of the first ten of twelve.
+---@param shapedirs Array [6890, 3, 10]
+---@return string
+function body_fixture.first_directions(shapedirs)
+  local all, places = mv.array({ V, 3, 12 }, "f64"), {}
+  all:fill(7)
+  for i = 0, 3 * V - 1 do
+    for k = 0, 9 do
+      all[12 * i + k + 1] = shapedirs[10 * i + k + 1]
+      places[#places + 1] = 12 * i + k
+    end
+  end
+  return smpl_pickle.selected(smpl_pickle.chumpy(smpl_pickle.ndarray(all)), places, { V, 3, 10 })
+end
+
 ---Writes a body as it is distributed, or with `kind` "npz", or "python_3" as scripts that clean chumpy away leave it.
 ---@param path string
 ---@param arrays table
@@ -151,7 +166,7 @@ function body_fixture.write(path, arrays, kind)
     else
       made = array(name)
     end
-    if name == "shapedirs" and not is_python_3 then made = smpl_pickle.chumpy(made) end
+    if name == "shapedirs" and not is_python_3 then made = body_fixture.first_directions(arrays[name]) end
     entries[#entries + 1] = { name, made }
   end
   entries[#entries + 1] = { "bs_type", smpl_pickle.text "lrotmin" }

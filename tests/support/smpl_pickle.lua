@@ -46,6 +46,17 @@ function smpl_pickle.chumpy(value)
   return object("cchumpy.ch\nCh\n", { "x", value, "_depends_on_deps", "N" })
 end
 
+---The array of these flat elements of another one.
+---@param value string the other one
+---@param places integer[] zero-based
+---@param shape integer[]
+function smpl_pickle.selected(value, places, shape)
+  local dims = {}
+  for i, extent in ipairs(shape) do dims[i] = integer(extent) end
+  return object("cchumpy.reordering\nSelect\n", { "preferred_shape", "(" .. table.concat(dims) .. "t", "a", value,
+    "idxs", smpl_pickle.ndarray(mv.array.from(places, { #places }, "i32")) })
+end
+
 ---A matrix as SciPy keeps it by columns.
 ---@param rows { [1]: integer, [2]: number }[][] zero-based column and value
 ---@param width integer columns

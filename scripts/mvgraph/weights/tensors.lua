@@ -158,12 +158,31 @@ local function read_sparse(object, is_by_column, fail, depth)
   return dense
 end
 
+-- What chumpy takes out of another array, by places in its flat elements; nil where there is neither.
+local function read_selected(object, fail, _, depth)
+  local source = read(get_field(object.state, "a"), fail, nil, depth)
+  local places = read(get_field(object.state, "idxs"), fail, nil, depth)
+  if not source or not places then return nil end
+  local given, count = get_field(object.state, "preferred_shape"), 1
+  local shape = is_node(given, "tuple") and read_integers(given, fail) or places.shape
+  for _, extent in ipairs(shape) do count = extent >= 0 and count * extent or -1 end
+  if count ~= #places then fail "a selection that does not fit its shape" end
+  local selected = core.array(shape, source.dtype)
+  for i = 1, count do
+    local place = places[i]
+    if place < 0 or place >= #source or place % 1 ~= 0 then fail "a selection that points out of its array" end
+    selected[i] = source[place + 1]
+  end
+  return selected
+end
+
 local READERS <const> = {
   ["numpy.core.multiarray._reconstruct"] = reconstruct, ["numpy._core.multiarray._reconstruct"] = reconstruct,
   ["numpy.core.numeric._frombuffer"] = from_buffer, ["numpy._core.numeric._frombuffer"] = from_buffer,
   ["numpy.core.multiarray.scalar"] = scalar, ["numpy._core.multiarray.scalar"] = scalar,
   ["torch._utils._rebuild_tensor"] = rebuild_tensor, ["torch._utils._rebuild_tensor_v2"] = rebuild_tensor,
   ["torch._utils._rebuild_tensor_v3"] = rebuild_tensor,
+  ["chumpy.reordering.Select"] = read_selected,
   ["torch._utils._rebuild_parameter"] = function(object, fail, storages, depth)
     return read(object.arguments[1], fail, storages, depth)
   end,
