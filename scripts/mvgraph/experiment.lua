@@ -177,10 +177,8 @@ local function all_defaults(self, given)
   return defaults
 end
 
----Refuses sizes that are none.
----@param values table configuration
----@param where string? the file that it is from, for messages
-function Experiment:check_sizes(values, where)
+-- Refuses sizes that are none, of the file `where`, if a file says them.
+local function check_sizes(self, values, where)
   config.check_sizes(values, COMMON_SIZES, where)
   config.check_sizes(values, self.sizes or {}, where)
 end
@@ -200,8 +198,21 @@ function Experiment:resolve(given, default_preset, base)
     values.path = given.data
     values.dataset = CAPTURES[values.dataset] or values.dataset
   end
-  self:check_sizes(values)
+  check_sizes(self, values)
   return values, preset
+end
+
+---The configuration of a run as it was stored, with the defaults of keys that the run did not know.
+---@param values table
+---@param where string the file that has it, for messages
+---@param preset string? that the run began with
+---@return table values
+function Experiment:adopt(values, where, preset)
+  named_dataset.adapter(values.dataset, where)
+  local adopted = config.merge(self:resolve({ preset = preset, set = { "dataset=" .. values.dataset } }, ""), values,
+    where)
+  check_sizes(self, adopted, where)
+  return adopted
 end
 
 ---A run's configuration as it was stored, where no script tells what it may hold: what every run has and the dataset's
@@ -216,6 +227,7 @@ function experiment.check_stored(values, where)
   for name, value in pairs(values) do
     if known[name] == nil then known[name] = value end
   end
+  config.check_sizes(values, COMMON_SIZES, where)
   return config.merge(known, values, where)
 end
 

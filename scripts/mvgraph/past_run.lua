@@ -1,7 +1,6 @@
 -- A run that goes on where it was stopped: its configuration, its newest checkpoint, what its log knows.
 local checkpoint = require "mvgraph.checkpoint"
 local config = require "mvgraph.config"
-local named_dataset = require "mvgraph.named_dataset"
 local outside_files = require "mvgraph.outside_files"
 
 local past_run = {}
@@ -14,17 +13,15 @@ local past_run = {}
 ---@return string? preset
 function past_run.configuration(self, run, given)
   local stored, path = run:read_config(), run.path .. "/config.json"
-  named_dataset.adapter(stored.config.dataset, path)
   if stored.experiment ~= self.name then
     error(("%s: is a run of '%s', not of '%s'"):format(run.path, stored.experiment, self.name), 0)
   end
   local asked = { preset = stored.preset, set = given.set, seed = given.seed, data = given.data }
-  local unasked = { preset = stored.preset, set = { "dataset=" .. stored.config.dataset } }
   if given.preset and given.preset ~= stored.preset then
     error(("%s: was started with preset '%s', not '%s'; resume without --preset or start a new run"):format(
       run.path, tostring(stored.preset), given.preset), 0)
   end
-  local values = config.merge(self:resolve(unasked, ""), stored.config, path)
+  local values = self:adopt(stored.config, path, stored.preset)
   local key, was, now = config.difference(values, self:resolve(asked, "", values))
   if key then
     error(("%s: was started with %s = %s, not %s; resume without it or start a new run"):format(run.path, key,

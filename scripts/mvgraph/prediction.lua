@@ -1,7 +1,6 @@
 -- Predictions of a trained model, on the dataset it was trained with or on footage it has never seen: a checkpoint and
 -- its configuration in, a folder like a run's out.
 local checkpoint = require "mvgraph.checkpoint"
-local config = require "mvgraph.config"
 local judgement = require "mvgraph.judgement"
 local mv = require "mvgraph"
 local named_dataset = require "mvgraph.named_dataset"
@@ -30,8 +29,7 @@ local function stored_values(made, saved)
     error(saved.path .. ": its configuration cannot be read; another version of this program wrote it: train again", 0)
   end
   run_files.values(stored, saved.path)
-  named_dataset.keys(stored.dataset, saved.path)
-  return config.merge(made:resolve({ set = { "dataset=" .. stored.dataset } }, ""), stored, saved.path)
+  return made:adopt(stored, saved.path)
 end
 
 -- What the model was trained with, on other footage: keys of the dataset are its defaults, and no view is taken away.
@@ -42,7 +40,7 @@ local function with_footage(made, values, given)
     values.dataset, values.path, values.missing_views = fresh.dataset, fresh.path, fresh.missing_views
     if key then values[key] = fresh[key] end
   end
-  return config.resolve(values, {}, nil, given.set, made.variants)
+  return made:resolve({ set = given.set }, "", values)
 end
 
 local function open_runner(made, saved, values, given)
@@ -68,7 +66,6 @@ function prediction.run(made, given)
   made:check()
   local saved = load_checkpoint(given.checkpoint, function(message) given.progress:line("warning: " .. message) end)
   local values = with_footage(made, stored_values(made, saved), given)
-  made:check_sizes(values, saved.path)
   local index = saved.position.stage
   local stage = made.stages[index]
   if not stage or stage.name ~= saved.metadata.stage_name then
