@@ -209,6 +209,10 @@ end
 ---@return table values
 function Experiment:adopt(values, where, preset)
   named_dataset.adapter(values.dataset, where)
+  if preset and not self.presets[preset] then
+    error(("%s: was started with preset '%s', which '%s' does not have; start a new run"):format(where, preset,
+      self.name), 0)
+  end
   local adopted = config.merge(self:resolve({ preset = preset, set = { "dataset=" .. values.dataset } }, ""), values,
     where)
   check_sizes(self, adopted, where)
