@@ -27,9 +27,9 @@ M.config.hard_attention = true -- whether the worst view's joints do not count, 
 M.config.lambda_heatmaps = 1 -- of the heatmaps' loss in eq. (11), which has none
 M.config.lambda_joints = 0.01 -- lambda and sigma of eq. (11)
 M.config.sigma_attention = 0.1
-M.config.roots = { epochs = 1, steps = 0, lr = 1e-4 } -- epochs 0: as many as `steps` takes
-M.config.people = { epochs = 5, steps = 0, lr = 1e-4 }
-M.config.joints = { epochs = 5, steps = 0, lr = 5e-5 }
+M.config.roots = { epochs = 1, steps = 0, lr = 1e-4, milestones = {} } -- epochs 0: as many as `steps` takes
+M.config.people = { epochs = 5, steps = 0, lr = 1e-4, milestones = {} }
+M.config.joints = { epochs = 5, steps = 0, lr = 5e-5, milestones = {} }
 
 M.presets = {
   paper = {},

@@ -27,10 +27,9 @@ M.config = {
   root_joints = "all", -- joints whose heatmaps tell where people are: "all" (VoxelPose) or "root" alone (SelfPose3d)
   root = { bins = { 80, 20, 80 }, width = 16, sigma = 0.2, threshold = 0.3 }, -- see voxelpose/root_net.lua
   pose = { size = 2, bins = 64, width = 16, beta = 100 }, -- see voxelpose/pose_net.lua
-  schedule = "milestones", -- rates: a tenth after each, or "constant", or "cosine"
-  milestones = { 0.5, 0.75 }, -- shares of a stage
-  heatmaps = { epochs = 20, steps = 0, lr = 1e-4 }, -- epochs 0: as many as `steps` takes
-  people = { epochs = 10, steps = 0, lr = 1e-4 },
+  schedule = "milestones", -- rates: a tenth after each of a stage, shares of its steps; or "constant", or "cosine"
+  heatmaps = { epochs = 20, steps = 0, lr = 1e-4, milestones = { 0.5, 0.75 } }, -- epochs 0: as many as `steps` takes
+  people = { epochs = 10, steps = 0, lr = 1e-4, milestones = {} },
   -- of the first stage's pictures: degrees, share, and strengths 0 to 1
   augment = { rotation = 45, scale = 0.35, colour = 0.5, occlusion = 0.5 },
   clip = 0, -- largest common norm of the gradients; 0: any

@@ -41,7 +41,8 @@ function training.learning_rate(schedule, lr, step, total, milestones)
   return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 end
 
----Epochs and rates of a stage whose part of the configuration is `key`: epochs, steps and lr.
+---Epochs and rates of a stage whose part of the configuration is `key`: epochs, steps and lr, and milestones where they
+---are not those of all stages.
 ---@param key string
 ---@return fun(config: table, steps: integer): integer epochs
 ---@return fun(config: table, step: integer, total: integer): number lr
@@ -50,7 +51,8 @@ function training.schedule(key)
     return training.epochs(config[key], steps)
   end
   local function lr(config, step, total)
-    return training.learning_rate(config.schedule, config[key].lr, step, total, config.milestones)
+    local own = config[key]
+    return training.learning_rate(config.schedule, own.lr, step, total, own.milestones or config.milestones)
   end
   return epochs, lr
 end

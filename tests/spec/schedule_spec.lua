@@ -20,3 +20,11 @@ t.test("a stage lasts its epochs, or as many as its steps take", function()
   config.part.epochs = 7
   t.equal(epochs(config, 10), 7)
 end)
+
+t.test("a stage's own milestones go before those of all", function()
+  local _, lr = training.schedule "part"
+  local config = { schedule = "milestones", milestones = { 0.5 }, part = { lr = 3 } }
+  t.near(lr(config, 20, 30), 0.3, 1e-12)
+  config.part.milestones = {}
+  t.equal(lr(config, 20, 30), 3)
+end)
