@@ -21,9 +21,9 @@ local function find(self, given)
     if not self.config.end_to_end then maps[i] = maps[i]:stop_gradient() end
     volumes[i] = model.root_net(model:root_maps(maps[i]), roots.views(given, i))
   end
-  local centres, scores = model.root_net:propose(volumes[2])
+  local centres, _, is_found = model.root_net:propose(volumes[2])
   for i = 1, 2 do poses[i] = model.pose_net(maps[i], centres, roots.views(given, i)) end
-  return maps, volumes, poses, ops.ge(scores, 0):stop_gradient()
+  return maps, volumes, poses, is_found
 end
 
 local function add(terms, name, value)

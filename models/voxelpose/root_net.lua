@@ -53,18 +53,20 @@ end
 ---The highest peaks of G: non-maximum suppression among 27 neighbours, then a threshold. Where there are fewer than C,
 ---the first stands in for the others, and the middle of the space for it.
 ---@param volume Tensor G, [B, z, y, x]
+---@param threshold number? least value of a proposal; the configured one
 ---@return Tensor centres metres, [B, C, 3]
 ---@return Tensor scores G there, -1 where there is none, [B, C]
-function RootNet:propose(volume)
+---@return Tensor is_found 1, or 0 where there is none, [B, C]
+function RootNet:propose(volume, threshold)
   local bins, b = self.config.bins, volume.shape[1]
-  local indices = ops.local_maxima(volume:stop_gradient(), self.people, self.config.threshold)
+  local indices = ops.local_maxima(volume:stop_gradient(), self.people, threshold or self.config.threshold)
   local found = cameras.voxel_to_world(ops.unravel(indices, { bins[3], bins[2], bins[1] }), self:centre(),
     self.box.size, bins)
   local is_found = ops.ge(indices, 0)
   local spare = ops.where(is_found:slice(1, 0, 1):reshape { b, 1, 1 }, found:slice(1, 0, 1),
     self:centre():reshape { 1, 1, 3 })
   local scores = ops.where(is_found, ops.values_at(volume, indices), -1)
-  return ops.where(is_found:reshape { b, self.people, 1 }, found, spare), scores
+  return ops.where(is_found:reshape { b, self.people, 1 }, found, spare), scores, is_found
 end
 
 return RootNet

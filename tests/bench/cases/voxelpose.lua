@@ -1,8 +1,8 @@
 -- VoxelPose's second stage on given heatmaps of a small studio: root volume, proposals, poses of those. root_net begins
--- with weights that let the root's channel through, and its threshold is between people's peaks and what is around
--- them, so that there are as many proposals as people. What is told of two people is off by so much that one is just
--- within a proposal's reach and the other is not. Adam's first steps amplify rounding: from weights that differ by 1e-6
--- PyTorch's own losses are up to 7e-3 apart after twenty steps at 1e-4, and 2e-5 at the rate here.
+-- with weights that let the root's channel through, so that people's peaks are the highest. What is told of two people
+-- is off by so much that one is just within a proposal's reach and the other is not. Adam's first steps amplify
+-- rounding: from weights that differ by 1e-6 PyTorch's own losses are up to 7e-3 apart after twenty steps at 1e-4, and
+-- 2e-5 at the rate here.
 local PoseNet = require "voxelpose.pose_net"
 local RootNet = require "voxelpose.root_net"
 local VoxelPose = require "voxelpose.model"

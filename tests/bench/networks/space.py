@@ -79,11 +79,11 @@ class RootNet(nn.Module):
         return torch.exp(-squared / (2 * ROOT_SIGMA ** 2)).amax(1)
 
     @torch.no_grad()
-    def propose(self, volume):
+    def propose(self, volume, threshold=THRESHOLD):
         """Centres [b, C, 3] and which of them were found; the others are the first, or the middle of the space."""
         is_peak = F.max_pool3d(volume[:, None], 3, 1, 1)[:, 0] == volume
         scores, at = torch.where(is_peak, volume, torch.full_like(volume, -1e9)).flatten(1).topk(PEOPLE)
-        is_found = scores > THRESHOLD
+        is_found = scores > threshold
         grid = (make_grid(SIZE, ROOT_BINS) + torch.tensor(CENTRE)).reshape(-1, 3)
         spare = torch.where(is_found[:, :1, None], grid[at[:, :1]], torch.tensor(CENTRE))
         return torch.where(is_found[..., None], grid[at], spare), is_found

@@ -25,8 +25,9 @@ class Network(nn.Module):
         maps, people, views = given["images"], given["people"], (given["intrinsics"], given["extrinsics"])
         volume = self.root_net(maps, views)
         root = (volume - self.root_net.target(people[:, :, ROOT, :3])).square().mean()
-        centres, _ = self.root_net.propose(volume)
+        centres, is_found = self.root_net.propose(volume, threshold=-1e8)
         target, weights = match(centres, people)
+        weights = weights * is_found[..., None]
         error = (self.pose_net(maps, centres, views) - target).abs().mean(3)
         return root + (error * weights).sum() / weights.sum().clamp(min=1)
 
