@@ -1,4 +1,5 @@
--- Ablation: pictures are neither turned nor scaled, so that both versions show the same places (table 4).
+-- Ablation: pictures are neither turned nor scaled in any stage, so that both versions show the same places (table 4,
+-- whose rows share a backbone and a root_net that saw such pictures).
 local M = require "selfpose3d"
 M.name = "selfpose3d-no-affine"
 M.changes = "configuration"

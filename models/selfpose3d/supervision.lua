@@ -28,7 +28,7 @@ end
 ---@param keypoints Tensor and whether they count, [B, V, P, K, 3]
 ---@param affine Tensor [B, V, 2, 3] of the augmented pictures
 ---@param size integer[] height and width of heatmaps
----@param leaves_worst boolean whether the worst view of each sample does not count
+---@param leaves_worst boolean whether the worst view of each sample, if there are several, does not count
 ---@return Tensor
 function supervision.joints(places, is_found, keypoints, affine, size, leaves_worst)
   local b, v, p, k = table.unpack(keypoints.shape)
@@ -44,8 +44,8 @@ function supervision.joints(places, is_found, keypoints, affine, size, leaves_wo
     ops.where(may_match, cost, math.huge):stop_gradient():reshape { b * v, c, p })
   local is_match = ops.eq(columns:reshape { b, v, c, 1 }, ops.arange(p):reshape { 1, 1, 1, p })
   local of_view = (cost * is_match):sum { 2, 3 } / ops.maximum(is_match:sum { 2, 3 }, 1) -- [B, V]
-  if not leaves_worst then return of_view:mean() end
-  return ((of_view:sum { 1 } - of_view:max { 1 }) / math.max(v - 1, 1)):mean()
+  if not leaves_worst or v == 1 then return of_view:mean() end
+  return ((of_view:sum { 1 } - of_view:max { 1 }) / (v - 1)):mean()
 end
 
 return supervision
