@@ -20,7 +20,7 @@ M.config = {
   body = "", -- a file in SMPL's format; empty: the generated body
   regressor = "", -- a matrix that gives the joints results are judged by, J_regressor_h36m.npy; empty: the skeleton's
   encoder = { patch_size = 4, embed_dim = 96, depths = { 2, 2, 6, 2 }, num_heads = { 3, 6, 12, 24 }, window_size = 8,
-    mlp_ratio = 4 },
+    mlp_ratio = 4, stochastic_depth_prob = 0.2 },
   encoder_weights = "", -- a file with torchvision's names that the encoder starts from; empty: random weights
   features = "mean", -- how a feature map becomes a vector: "mean" (global average pooling) or "flatten"
   stem = "patch", -- how pixels become tokens: Swin's "patch" or a "convolution" stem
@@ -37,10 +37,15 @@ M.config = {
   lambda = 0.3, -- keypoints of lower confidence do not count, eq. (1)
   confidence_weights = true, -- whether losses weigh keypoints by confidence; false: those that count, count the same
   fits = true, -- whether SMPLify fits supervise; false: keypoints alone
-  weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 }, -- eq. (3) and (6), SPIN's values
+  -- eq. (3) and (6): SPIN's values, of the means that cmanet/losses.lua has; SPIN's are over x and y, too, and over
+  -- samples that have a fit alone
+  weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 },
   fit_threshold = 100, -- SMPLify fits with a larger mean squared error (pixels of a 224 crop) do not supervise
   smplify = {
-    camera = 60, body = 100, inter_view = 100, -- iterations: camera stage, body stage on one view, on all views
+    camera = 100, body = 100, inter_view = 100, -- iterations: camera stage, body stage on one view, on all views
+    lr = 1e-2,
+    ignored = { "neck", "right_hip", "left_hip" }, -- keypoints that do not count in the body stage
+    moves_camera = false, -- whether the body stage on one view moves the camera, too; that on all views does
     batch = 64, every = 1, -- bodies; epochs between rounds
     offsets = 0, -- iterations that learn where a detector's keypoints lie beside the body's own; 0: on them
     prior = "", -- SMPLify's own, gmm_08.pkl; empty: one fitted to generated motions
@@ -72,7 +77,7 @@ M.presets = {
     image = 64,
     batch = 8,
     encoder = { patch_size = 8, embed_dim = 64, depths = { 2, 2 }, num_heads = { 4, 8 }, window_size = 4,
-      mlp_ratio = 2 },
+      mlp_ratio = 2, stochastic_depth_prob = 0 },
     features = "flatten",
     stem = "convolution",
     reduce = 32,
@@ -81,8 +86,8 @@ M.presets = {
     fusion = { window_size = 8, num_heads = 8 },
     augment = { geometry = 0.3, colour = 0.3 },
     weights = { smpl = 10 },
-    smplify = { camera = 30, body = 150, inter_view = 300, batch = 1024, every = 20, offsets = 1000,
-      inter_view_weights = { prior = 1, angle = 5 } },
+    smplify = { camera = 30, body = 150, inter_view = 300, lr = 2e-2, ignored = {}, moves_camera = true, batch = 1024,
+      every = 20, offsets = 1000, inter_view_weights = { prior = 1, angle = 5 } },
     irv = { epochs = 0, steps = 4125, lr = 1e-3 },
     iev = { epochs = 0, steps = 3750, lr = 1e-3 },
     keep_features = true,
@@ -94,10 +99,10 @@ M.presets = {
 }
 
 -- torchvision's networks; heads of the fusion layer are as wide as theirs, 32 channels.
-local function swin(embed_dim, depths, heads)
+local function swin(embed_dim, depths, heads, stochastic_depth_prob)
   return {
     encoder = { patch_size = 4, embed_dim = embed_dim, depths = depths, num_heads = heads, window_size = 7,
-      mlp_ratio = 4 },
+      mlp_ratio = 4, stochastic_depth_prob = stochastic_depth_prob },
     stem = "patch",
     fusion = { num_heads = heads[#heads] },
   }
@@ -105,9 +110,9 @@ end
 
 M.variants = {
   encoder = {
-    swin_t = swin(96, { 2, 2, 6, 2 }, { 3, 6, 12, 24 }),
-    swin_s = swin(96, { 2, 2, 18, 2 }, { 3, 6, 12, 24 }),
-    swin_b = swin(128, { 2, 2, 18, 2 }, { 4, 8, 16, 32 }),
+    swin_t = swin(96, { 2, 2, 6, 2 }, { 3, 6, 12, 24 }, 0.2),
+    swin_s = swin(96, { 2, 2, 18, 2 }, { 3, 6, 12, 24 }, 0.3),
+    swin_b = swin(128, { 2, 2, 18, 2 }, { 4, 8, 16, 32 }, 0.5),
   },
 }
 

@@ -12,14 +12,15 @@ local fits = {}
 ---@field global Array [n, V, 6]
 ---@field beta Array [n, 10]
 ---@field camera Array [n, V, 3]
+---@field reprojection Array SMPLify's robust term of the stored fit, over all views, [n]
 ---@field pixels Array mean squared reprojection error of the stored fit, pixels^2, UNSEEN without one, [n, V]
 local Fits = {}
 Fits.__index = Fits
 
 local PARAMETERS <const> = { "theta", "global", "beta", "camera" } -- of a body and its views
-local FIELDS <const> = { "pixels", "objective", table.unpack(PARAMETERS) }
+local FIELDS <const> = { "pixels", "reprojection", table.unpack(PARAMETERS) }
 local YAWS <const> = 4
-local NO_FIT <const> = 1e30 -- objective where no fit is stored yet
+local NO_FIT <const> = 1e30 -- reprojection where no fit is stored yet
 
 ---Parameters of these samples: a start for fits.
 ---@param from table<string, Array> theta [n, 23, 6], global [n, V, 6], beta [n, 10], camera [n, V, 3]
@@ -39,16 +40,16 @@ function fits.replace(into, from, i)
   for _, name in ipairs(PARAMETERS) do into[name]:row(i):copy_(from[name]:row(i)) end
 end
 
----@param settings table layer, skeleton, prior, views V, count n, mean, iterations, batch, confidence; weights table?
----  of mv.smplify's objective, by name; learned KeypointOffsets?
+---@param settings table layer, skeleton, prior, views V, count n, mean, iterations, batch, confidence, lr, ignored,
+---  moves_camera; weights table? of mv.smplify's objective, by name; learned KeypointOffsets?
 function fits.new(settings)
   local self = setmetatable(settings, Fits)
   local n, v = self.count, self.views
   self.theta, self.global = mv.array { n, 23, 6 }, mv.array { n, v, 6 }
   self.beta, self.camera = mv.array { n, 10 }, mv.array { n, v, 3 }
-  self.pixels, self.objective = mv.array { n, v }, mv.array { n }
+  self.pixels, self.reprojection = mv.array { n, v }, mv.array { n }
   self.pixels:fill(mv.smplify.UNSEEN)
-  self.objective:fill(NO_FIT)
+  self.reprojection:fill(NO_FIT)
   self.bodies = math.min(self.batch, n)
   return self
 end
@@ -63,7 +64,8 @@ function fits.configured(values, shared, count, views, own)
   local wanted, is_single = values.smplify, views == 1
   local settings = {
     layer = shared.layer, skeleton = shared.skeleton, prior = shared.prior, mean = shared.mean,
-    count = count, views = views, batch = wanted.batch, confidence = values.lambda,
+    count = count, views = views, batch = wanted.batch, confidence = values.lambda, lr = wanted.lr,
+    ignored = wanted.ignored, moves_camera = not is_single or wanted.moves_camera,
     iterations = { camera = wanted.camera, body = is_single and wanted.body or wanted.inter_view },
     weights = is_single and wanted.weights or wanted.inter_view_weights,
   }
@@ -82,6 +84,9 @@ function Fits:fitter()
       bodies = self.bodies,
       views = self.views,
       confidence = self.confidence,
+      lr = self.lr,
+      ignored = self.ignored,
+      moves_camera = self.moves_camera,
       learned = self.learned,
     }
     for key, value in pairs(self.weights or {}) do
@@ -117,9 +122,10 @@ function Fits:upright(yaw, count)
   return start
 end
 
----Keeps fit `i` of a batch as sample `index` where it beats what is stored. SPIN drops shapes beyond 3 sigma.
+---Keeps fit `i` of a batch as sample `index` where it reprojects better than what is stored. SPIN drops shapes beyond
+---3 sigma.
 function Fits:offer(fit, i, index)
-  local is_better = fit.objective[i + 1] < self.objective[index + 1] -- false for NaN
+  local is_better = fit.reprojection[i + 1] < self.reprojection[index + 1] -- false for NaN
   if not is_better then
     return false
   end
@@ -238,7 +244,8 @@ function Fits:determinants(data)
     config.format {
       skeleton = self.skeleton, bodies = self.bodies, confidence = self.confidence,
       camera = self.iterations.camera, body = self.iterations.body, device = device.name, driver = device.driver,
-      host = mv.core.getenv "MVGRAPH_HOST" or "", weights = self.weights,
+      host = mv.core.getenv "MVGRAPH_HOST" or "", weights = self.weights, lr = self.lr, ignored = self.ignored,
+      moves_camera = self.moves_camera,
     },
     data.keypoints, data.crop, self.prior.mean or self.prior.means, self.prior.whitening,
     self.prior.offsets or "", self.mean.theta, self.mean.camera,
@@ -265,7 +272,7 @@ function Fits:first_round(data, report)
     array:copy_(found[name])
   end
   for i = 1, self.count do
-    improved = improved + (self.objective[i] < NO_FIT and 1 or 0)
+    improved = improved + (self.reprojection[i] < NO_FIT and 1 or 0)
   end
   return improved
 end

@@ -30,7 +30,9 @@ local Smplify = {}
 Smplify.__index = Smplify
 
 local DEFAULTS <const> = {
-  lr = 0.02,
+  lr = 0.01,
+  ignored = {}, -- names of keypoints that do not count in the body stage
+  moves_camera = true, -- whether the body stage moves cameras, too; SPIN's does not
   depth_weight = 100, -- of (t_z - t_z,init)^2 in the camera stage, SPIN: 100^2
   prior_weight = 4.78, -- squared on use, as the next three
   angle_weight = 15.2,
@@ -82,11 +84,23 @@ function smplify.project(points, rotation, camera, crop)
   return ops.stack({ x, y }, 3), turned
 end
 
+-- 1 for those joints that are named and 0 for others, or the other way round.
+local function flags(joints, names, value)
+  local made = mv.array { #joints }
+  made:fill(1 - value)
+  for i, joint in ipairs(joints) do
+    for _, name in ipairs(names) do
+      if joint == name then made[i] = value end
+    end
+  end
+  return made
+end
+
 ---@param settings table
 ---  layer Smpl body model; skeleton string joint set of the keypoints; prior table of pose_prior.fit
 ---  or pose_mixture.read;
 ---  bodies integer B; views integer V; learned KeypointOffsets?, the layer's, which the body stage learns for all
----  bodies together; and the weights of DEFAULTS
+---  bodies together; and the values of DEFAULTS
 function smplify.new(settings)
   local own = { layer = true, skeleton = true, prior = true, bodies = true, views = true, learned = true }
   local chosen = {}
@@ -113,14 +127,7 @@ function smplify.new(settings)
   self.crop = mv.buffer("smplify.crop", mv.array { b, v, 3 })
   self.scale = mv.buffer("smplify.initial_scale", mv.array { b, v })
   self.prior_term = (self.prior.means and pose_mixture or pose_prior).term(self.prior)
-  self.anchor = mv.array { #joints }
-  for i, name in ipairs(joints) do
-    for _, anchor in ipairs(ANCHORS) do
-      if name == anchor then
-        self.anchor[i] = 1
-      end
-    end
-  end
+  self.anchors, self.counted = flags(joints, ANCHORS, 1), flags(joints, self.ignored, 0)
   self:compile()
   return self
 end
@@ -143,19 +150,22 @@ end
 function Smplify:camera_objective()
   local b, v, k = self.bodies, self.views, self.keypoint_count
   local squared, confidence = self:residuals()
-  local counted = confidence * ops.constant(self.anchor):reshape { 1, 1, k }
+  local counted = confidence * ops.constant(self.anchors):reshape { 1, 1, k }
   local focal = self.crop:tensor():slice(2, 0, 1):reshape { b, v }
   local scale = ops.maximum(self.camera:tensor():slice(2, 0, 1):reshape { b, v }, 1e-3)
   local moved = focal / scale - focal / ops.maximum(self.scale:tensor(), 1e-3)
   return (squared * counted):sum { 1, 2 } + (moved * self.depth_weight):square():sum { 1 }
 end
 
----Stage 2: robust reprojection, pose prior, hinges that bend one way, shape. Per body, [B].
+---Stage 2: robust reprojection, pose prior, hinges that bend one way, shape.
+---@return Tensor objective per body, [B]
+---@return Tensor reprojection its first term, [B]
 function Smplify:body_objective()
-  local b = self.bodies
+  local b, k = self.bodies, self.keypoint_count
   local squared, confidence, body = self:residuals()
   local robust = squared * (SIGMA * SIGMA) / (squared + SIGMA * SIGMA)
-  local data = (confidence:square() * robust):sum { 1, 2 }
+  local counted = #self.ignored > 0 and confidence * ops.constant(self.counted):reshape { 1, 1, k } or confidence
+  local reprojection = (counted:square() * robust):sum { 1, 2 }
   local prior = self.prior_term:penalty(self.theta:tensor(), body) * self.prior_weight ^ 2
   local bending
   for _, hinge in ipairs(HINGES) do
@@ -164,7 +174,8 @@ function Smplify:body_objective()
     bending = bending and bending + penalty or penalty
   end
   local shape = self.beta:tensor():square():sum { 1 }
-  return data + prior + bending * self.angle_weight ^ 2 + shape * self.shape_weight ^ 2
+  local objective = reprojection + prior + bending * self.angle_weight ^ 2 + shape * self.shape_weight ^ 2
+  return objective, reprojection
 end
 
 function Smplify:compile()
@@ -182,10 +193,11 @@ function Smplify:compile()
     step_program("smplify_camera", { self.global, self.camera }, function()
       return self:camera_objective():sum()
     end)
-  local parameters = { self.global, self.camera, self.theta, self.beta }
-  parameters[5] = self.learned and self.learned.parameter
+  local parameters = { self.global, self.theta, self.beta }
+  if self.moves_camera then table.insert(parameters, 2, self.camera) end
+  parameters[#parameters + 1] = self.learned and self.learned.parameter
   self.body_step, self.body_optimizer = step_program("smplify_body", parameters, function()
-    local loss = self:body_objective():sum()
+    local loss = (self:body_objective()):sum()
     return self.learned and loss + self.learned:penalty() * self.bodies or loss
   end)
   self.measure = mv.program("smplify_measure", {}, function()
@@ -193,7 +205,8 @@ function Smplify:compile()
     local weight = confidence:sum { 2 }
     local mean = (squared * confidence):sum { 2 } / ops.maximum(weight, 1e-6)
     local per_view = ops.where(ops.gt(weight, 0), mean, smplify.UNSEEN)
-    return { objective = self:body_objective(), pixels = per_view }
+    local objective, reprojection = self:body_objective()
+    return { objective = objective, reprojection = reprojection, pixels = per_view }
   end)
 end
 
@@ -201,8 +214,8 @@ end
 ---@param start table { theta [B,23,6], global [B,V,6], beta [B,10], camera [B,V,3] }
 ---@param iterations table { camera = integer, body = integer, report = function(done, total)? }
 ---@param given table { keypoints [B,V,K,3], crop [B,V,3] }
----@return table fit the parameter arrays of `start`, objective [B] and pixels [B, V] (mean squared error, pixels^2;
----  UNSEEN where no keypoint counts)
+---@return table fit the parameter arrays of `start`, objective [B], its term of reprojection [B] and pixels [B, V]
+---  (mean squared error, pixels^2; UNSEEN where no keypoint counts)
 function Smplify:fit(start, iterations, given)
   for _, name in ipairs { "theta", "global", "beta", "camera" } do
     self[name]:write(start[name])
@@ -234,6 +247,7 @@ function Smplify:fit(start, iterations, given)
     beta = self.beta:read(),
     camera = self.camera:read(),
     objective = measured.objective,
+    reprojection = measured.reprojection,
     pixels = measured.pixels,
   }
 end

@@ -55,7 +55,8 @@ end
 ---@param trained string "irv" or "iev"
 ---@param draw_targets fun(views: integer): table<string, Array>
 return function(batch, class, trained, draw_targets)
-  local config = experiment:resolve({ preset = "paper", set = { "dropout=0" } }, "paper")
+  local set = { "dropout=0", "encoder.stochastic_depth_prob=0" }
+  local config = experiment:resolve({ preset = "paper", set = set }, "paper")
   local body = mv.body.generate()
   local model = Model(config, body)
   local stage = setmetatable({ model = model, config = config }, class)

@@ -124,9 +124,11 @@ local synthetic = require "datasets.synthetic"
 local data = synthetic.open { seed = 3, image = 16, views = 2, data = { train_count = 2, test_count = 1 } }
 local prior = mv.pose_prior.fit(require("datasets.synthetic.motion").sample_poses(0, 100))
 
-local function new_fits(views)
-  return fits.new { layer = mv.smpl.layer(mv.body.generate()), skeleton = data.skeleton.name, prior = prior,
+local function new_fits(views, own)
+  local settings = { layer = mv.smpl.layer(mv.body.generate()), skeleton = data.skeleton.name, prior = prior,
     mean = mean, count = 2, views = views, iterations = { camera = 5, body = 10 }, batch = 2, confidence = 0.3 }
+  for key, value in pairs(own or {}) do settings[key] = value end
+  return fits.new(settings)
 end
 
 t.test("a missing view leaves SMPLify the fit of the others, and supervises nothing", function()
@@ -156,6 +158,48 @@ t.test("a missing view leaves SMPLify the fit of the others, and supervises noth
     return { none:upright(0, #indices) }
   end)
   t.equal({ none:mean_pixels(0), none:trusted_share(100) }, { mv.smplify.UNSEEN, 0.0 })
+end)
+
+t.test("the store keeps the fit that reprojects best, whatever its pose costs", function()
+  local store = new_fits(1)
+  local function offer(reprojection, objective, pixels)
+    local fit = { reprojection = mv.array.from({ reprojection }, { 1 }),
+      objective = mv.array.from({ objective }, { 1 }),
+      pixels = mv.array.from({ pixels }, { 1, 1 }) }
+    for name, shape in pairs { theta = { 1, 23, 6 }, global = { 1, 1, 6 }, beta = { 1, 10 }, camera = { 1, 1, 3 } } do
+      fit[name] = mv.array(shape)
+    end
+    return store:offer(fit, 0, 1)
+  end
+  t.equal({ offer(9, 50, 3), offer(10, 20, 2), offer(0 / 0, 1, 1), offer(8, 90, 4) }, { true, false, false, true })
+  t.equal({ store.reprojection[2], store.pixels[2] }, { 8.0, 4.0 })
+end)
+
+t.test("the body stage leaves out keypoints and cameras as it is told", function()
+  t.needs_device(mv.core)
+  local keypoints, crop = data.train.keypoints:narrow(0, 1):clone(), data.train.camera:narrow(0, 1)
+  local joints = mv.skeletons.get(data.skeleton.name).index
+  local function fit(own)
+    local store = new_fits(2, own)
+    local given = { keypoints = mv.array { 2, 2, #data.skeleton.joints, 3 }, crop = mv.array { 2, 2, 3 } }
+    for i = 0, 1 do
+      given.keypoints:row(i):copy_(keypoints:row(0))
+      given.crop:row(i):copy_(crop:row(0))
+    end
+    local start = store:upright(0, 2)
+    return start, store:fitter():fit(start, { camera = 0, body = 3 }, given)
+  end
+  local start, still = fit { moves_camera = false }
+  t.equal(still.camera:totable(), start.camera:totable())
+  local _, moved = fit {}
+  t.is_true(moved.camera[1] ~= start.camera[1])
+  for v = 0, 1 do keypoints:put(0.9, 0, v, joints.left_hip, 0) end -- far off
+  local _, pulled = fit {}
+  local _, unmoved = fit { ignored = { "left_hip" } }
+  for v = 0, 1 do keypoints:put(-0.9, 0, v, joints.left_hip, 0) end
+  local _, elsewhere = fit { ignored = { "left_hip" } }
+  t.equal(unmoved.theta:totable(), elsewhere.theta:totable())
+  t.is_true(unmoved.reprojection[1] < pulled.reprojection[1])
 end)
 
 -- ---- rotations ----
