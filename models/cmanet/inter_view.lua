@@ -101,7 +101,8 @@ function InterView:fuse(given)
   return self:aggregate(self:frozen(given), given)
 end
 
----IEV on IRV's outputs, screened by each view's reprojection error; views without keypoints are missing.
+---IEV on IRV's outputs, screened by each view's reprojection error, eq. (1), to which joints that are not seen add
+---nothing; views without keypoints are missing.
 function InterView:aggregate(out, given)
   local own = pose.views(self.model, out, given.crop)
   local errors = self:reprojection(own.projected, given.keypoints)
@@ -112,7 +113,7 @@ function InterView:losses(given)
   return self:losses_of(self:fuse(given), given)
 end
 
----The losses of IEV's outputs.
+---The losses of IEV's outputs, eq. (4) to (6); the body's pose and its orientations in all views weigh the same.
 function InterView:losses_of(out, given)
   local config, weights = self.config, self.config.weights
   local b, n = given.keypoints.shape[1], given.keypoints.shape[2]
@@ -151,8 +152,21 @@ function InterView:estimate(given)
   return self:describe(self:fuse(given), given.crop)
 end
 
----Multi-view fits start from the network; the first time it is IRV's screened estimate.
-function InterView:fit_starts()
+---Starts of multi-view fits that need no network: the body of the single-view fit that reprojects best, every view's
+---own orientation and camera.
+---@param single Fits
+---@param data table what they are fitted to, as of stage.new_fits
+---@return fun(indices: integer[]): table[]
+function InterView:joined_starts(single, data)
+  single:first_round(data, function(done, total)
+    self.ctx:report(self.name .. ": SMPLify on single views", done, total)
+  end)
+  return function(indices) return { single:join(indices, self.data.views) } end
+end
+
+---Multi-view fits start from the network; the first time it is IRV's screened estimate, if that is where IEV starts.
+function InterView:fit_starts(epoch)
+  if epoch == 1 and self.config.start == "mean" then return self:joined_starts(stage.new_fits(self, 1)) end
   local rows = self:estimate_all()
   return function(indices) return { fits.gather(rows, indices) } end
 end
@@ -179,6 +193,7 @@ end
 
 function InterView:make_programs()
   stage.Stage.make_programs(self)
+  if self.config.start == "mean" then stage.new_fits(self, 1):fitter() end
   if self.config.refit then refit.fits(self, self.data.test.count):fitter() end
 end
 

@@ -8,9 +8,9 @@ local training = require "mvgraph.training"
 
 local Joint = stage.class("joint", inter_view.class)
 
--- Single-view fits and IRV's losses, as stage one has them.
+-- Single-view fits, IRV's losses and estimates, as stage one has them.
 local function new_intra(self)
-  local intra = { data = self.data, config = self.config, model = self.model, shared = self.shared }
+  local intra = { ctx = self.ctx, data = self.data, config = self.config, model = self.model, shared = self.shared }
   intra.fits, intra.fit_data = stage.new_fits(intra, 1)
   return setmetatable(intra, intra_view.class)
 end
@@ -51,25 +51,36 @@ function Joint:losses(given)
   return terms
 end
 
----Before the network knows anything, multi-view fits start from single-view ones: the body of the best view, every
----view's own orientation and camera.
+---Before the network knows anything, multi-view fits start from single-view ones.
 function Joint:fit_starts(epoch)
   if epoch > 1 then
-    return inter_view.class.fit_starts(self)
+    return inter_view.class.fit_starts(self, epoch)
   end
-  local intra, n = self:intra(), self.data.views
-  local single = intra.fits
-  single:first_round(intra.fit_data, function(done, total)
-    self.ctx:report(self.name .. ": SMPLify on single views", done, total)
-  end)
-  return function(indices)
-    return { single:join(indices, n) }
+  return self:joined_starts(self:intra().fits, self:intra().fit_data)
+end
+
+-- Stage one's predictions, from which its later fits start.
+local function predicting(self)
+  local intra = self:intra()
+  if not intra.predict_program then
+    intra:compile_prediction(stage.inputs(intra))
   end
+  return intra
+end
+
+---IRV's own fits follow what it learns, as in stage one.
+function Joint:epoch_begin(epoch)
+  local is_refitted = inter_view.class.epoch_begin(self, epoch)
+  if is_refitted and epoch > 1 and self.teaches_irv then
+    predicting(self):epoch_begin(epoch)
+  end
+  return is_refitted
 end
 
 function Joint:make_programs()
   inter_view.class.make_programs(self)
-  self:intra().fits:fitter()
+  local intra = self.teaches_irv and predicting(self) or self:intra()
+  intra.fits:fitter()
 end
 
 function Joint:state()
