@@ -15,6 +15,7 @@ local BODY_JOINTS <const>, SHAPE <const>, CAMERA <const> = 23, 10, 3
 local MISSING_ERROR <const> = 1e9 -- above the reprojection error of any view that is there
 
 local STARTS <const>, KINDS <const> = { "screened", "average", "mean" }, { "attention", "concatenation" }
+local LAYOUTS <const> = { "tiled", "row" }
 
 -- One Swin layer over the views' tokens side by side.
 local function new_layer(self, irv, fusion)
@@ -37,6 +38,7 @@ end
 function IEV:__init(config, irv, mean)
   options.choose("start", config.start, STARTS)
   options.choose("fusion.kind", config.fusion.kind, KINDS)
+  options.choose("fusion.layout", config.fusion.layout, LAYOUTS)
   self.views, self.start, self.rotation = irv.views, config.start, irv.rotation
   if config.fusion.kind == "attention" then
     self.layer = new_layer(self, irv, config.fusion)

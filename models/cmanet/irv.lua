@@ -2,6 +2,7 @@
 
 local mv = require "mvgraph"
 local Regressor = require "cmanet.regressor"
+local options = require "mvgraph.core.options"
 local rotation = require "cmanet.rotation"
 local nn = mv.nn
 
@@ -31,6 +32,8 @@ function ConvStem:forward(images)
   return self.norm(self.layers(images):permute { 0, 2, 3, 1 })
 end
 
+local FEATURES <const>, STEMS <const> = { "mean", "flatten" }, { "patch", "convolution" }
+
 ---@class IRV: Module
 local IRV = nn.class("IRV", nn.Module)
 
@@ -38,6 +41,8 @@ local IRV = nn.class("IRV", nn.Module)
 ---@param views integer N
 ---@param mean table mean parameters: theta [24, 6], beta [10], camera [3]
 function IRV:__init(config, views, mean)
+  options.choose("features", config.features, FEATURES)
+  options.choose("stem", config.stem, STEMS)
   local side = config.image // config.encoder.patch_size
   for _ = 2, #config.encoder.depths do
     side = side // 2

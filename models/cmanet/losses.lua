@@ -1,5 +1,7 @@
 -- The self-supervised losses of section 3.5: confidence-weighted reprojection, eq. (1) and (4), and distance to the
--- SMPLify fits, eq. (2) and (5), on rotation matrices as SPIN measures them.
+-- SMPLify fits, eq. (2) and (5), on rotation matrices as SPIN measures them. The paper sums and names no weights; here
+-- every term is a mean over joints, views and samples, those that do not count included, so that weights do not depend
+-- on how many there are.
 
 local mv = require "mvgraph"
 local ops = mv.ops
@@ -37,7 +39,7 @@ function losses.present(keypoints, lambda)
   return ops.any(losses.filter(keypoints, lambda), { 2 })
 end
 
----Mean squared difference of rotation matrices where a trusted fit exists.
+---Mean squared difference of rotation matrices; where there is no trusted fit, it is 0.
 ---@param rotation Tensor predicted, [B, ..., 3, 3]
 ---@param target Tensor of the fit, same shape
 ---@param trusted Tensor 1 or 0, broadcastable to [B, ..., 1, 1]
