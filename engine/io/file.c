@@ -188,27 +188,43 @@ static bool is_still_ours(int file, const char *aside) {
          opened.st_dev == named.st_dev;
 }
 
-static int write_aside(int file, const char *aside, const char *path, const mvg_file_part *parts,
-                       size_t count) {
+static int write_parts(int file, const mvg_file_part *parts, size_t count) {
   for (size_t i = 0; i < count; i++) {
     int error = write_all(file, parts[i].bytes, parts[i].size_bytes);
     if (error) return error;
   }
+  return 0;
+}
+
+// `earlier` is the mode of the file that is replaced, 0 for none.
+static int keep_mode(int file, mode_t earlier) {
+  struct stat made;
+  if (!earlier) return 0;
+  if (fstat(file, &made) != 0) return errno;
+  if ((made.st_mode & 0777) == (earlier & 0777)) return 0;
+  return fchmod(file, earlier & 0777) == 0 ? 0 : errno;
+}
+
+static int write_aside(int file, const char *aside, const char *path, mode_t earlier,
+                       const mvg_file_part *parts, size_t count) {
+  int error = keep_mode(file, earlier);
+  if (!error) error = write_parts(file, parts, count);
+  if (error) return error;
   if (fsync(file) != 0) return errno;
   if (!is_still_ours(file, aside)) return EBUSY;
   return rename(aside, path) == 0 ? 0 : errno;
 }
 
-mvg_status mvg_file_write_parts(const char *path, const mvg_file_part *parts, size_t count) {
+static mvg_status replace(const char *path, mode_t earlier, const mvg_file_part *parts,
+                          size_t count) {
   char aside[PATH_MAX];
   int length = snprintf(aside, sizeof aside, "%s.partial", path);
   if (length < 0 || (size_t)length >= sizeof aside) {
     return make_failure("write", path, ENAMETOOLONG);
   }
-  if (mvg_file_is_directory(path)) return make_failure("write", path, EISDIR);
   int file = open_aside(aside);
   if (file < 0) return make_failure("write", path, errno);
-  int error = write_aside(file, aside, path, parts, count);
+  int error = write_aside(file, aside, path, earlier, parts, count);
   if (error && is_still_ours(file, aside)) unlink(aside);
   if (close(file) != 0 && !error) error = errno;
   if (error) {
@@ -217,6 +233,38 @@ mvg_status mvg_file_write_parts(const char *path, const mvg_file_part *parts, si
   }
   error = sync_folder_of(path);
   return error ? make_failure("sync the folder of", path, error) : NULL;
+}
+
+// A pipe or a device takes the bytes as they come.
+static mvg_status write_straight(const char *path, const mvg_file_part *parts, size_t count) {
+  int file = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (file < 0) return make_failure("write", path, errno);
+  int error = write_parts(file, parts, count);
+  if (close(file) != 0 && !error) error = errno;
+  return error ? make_failure("write", path, error) : NULL;
+}
+
+static bool is_link(const char *path) {
+  struct stat info;
+  return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+mvg_status mvg_file_write_parts(const char *path, const mvg_file_part *parts, size_t count) {
+  struct stat info;
+  bool is_there = stat(path, &info) == 0;
+  if (is_there && S_ISDIR(info.st_mode)) return make_failure("write", path, EISDIR);
+  if (is_there && !S_ISREG(info.st_mode)) return write_straight(path, parts, count);
+  if (!is_link(path)) return replace(path, is_there ? info.st_mode : 0, parts, count);
+  // The sandbox allows a guest what a link leads to, which it cannot tell of what is not there.
+  if (!is_there) {
+    return MVG_ERROR(MVG_NOT_FOUND,
+                     "cannot write %s: it is a link to what is not there; remove the link or make "
+                     "the file it leads to",
+                     path);
+  }
+  char target[PATH_MAX];
+  if (!realpath(path, target)) return make_failure("write", path, errno);
+  return replace(target, info.st_mode, parts, count);
 }
 
 mvg_status mvg_file_write_atomic(const char *path, const void *bytes, size_t size_bytes) {

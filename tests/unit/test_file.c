@@ -2,6 +2,7 @@
 // place.
 #include "../support/test_support.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -172,6 +173,60 @@ static void test_unwritable_places_are_named(void **state) {
   assert_fails(mvg_file_write_atomic(in_folder("plain/x"), "x", 1), MVG_IO, "not a folder");
 }
 
+static mode_t get_mode(const char *path) {
+  struct stat info;
+  assert_int_equal(lstat(path, &info), 0);
+  return info.st_mode;
+}
+
+static void test_pipes_are_written_into(void **state) {
+  (void)state;
+  char path[PATH_MAX], text[8] = "";
+  strcpy(path, in_folder("sink"));
+  assert_int_equal(mkfifo(path, 0600), 0);
+  int end = open(path, O_RDWR | O_NONBLOCK);
+  const mvg_file_part parts[] = {{"one ", 4}, {"two", 3}};
+  assert_ok(mvg_file_write_parts(path, parts, 2));
+  assert_int_equal(read(end, text, sizeof text), 7);
+  assert_string_equal(text, "one two");
+  arm_fault("1");
+  assert_fails(mvg_file_write_parts(path, parts, 2), MVG_IO, "no space left");
+  disarm_fault();
+  assert_true(S_ISFIFO(get_mode(path)));
+  close(end);
+  assert_no_litter();
+}
+
+static void test_links_stay_and_what_they_lead_to_is_written(void **state) {
+  (void)state;
+  char link[PATH_MAX], outer[PATH_MAX];
+  strcpy(link, in_folder("link"));
+  strcpy(outer, in_folder("outer"));
+  assert_ok(mvg_file_make_directory(in_folder("place")));
+  write_text(in_folder("place/target"), "old");
+  assert_int_equal(symlink("place/target", link), 0);
+  assert_int_equal(symlink("link", outer), 0);
+  write_text(outer, "new");
+  assert_true(S_ISLNK(get_mode(link)) && S_ISLNK(get_mode(outer)));
+  assert_holds(in_folder("place/target"), "new");
+  assert_int_equal(unlink(in_folder("place/target")), 0);
+  assert_fails(mvg_file_write_atomic(link, "x", 1), MVG_NOT_FOUND, "a link to what is not there");
+  assert_true(S_ISLNK(get_mode(link)));
+}
+
+static void test_rewritten_files_keep_their_mode(void **state) {
+  (void)state;
+  const mode_t modes[] = {0600, 0666, 0755, 0444};
+  char path[PATH_MAX];
+  strcpy(path, in_folder("mode"));
+  write_text(path, "old");
+  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+    assert_int_equal(chmod(path, modes[i]), 0);
+    write_text(path, "new");
+    assert_int_equal(get_mode(path) & 0777, modes[i]);
+  }
+}
+
 static void test_folders_are_made_with_parents_and_listed_in_order(void **state) {
   (void)state;
   assert_ok(mvg_file_make_directory(in_folder("tree/b/c")));
@@ -202,6 +257,9 @@ int main(void) {
       cmocka_unit_test(test_failed_append_is_cut_off),
       cmocka_unit_test(test_killed_writer_leaves_a_whole_file),
       cmocka_unit_test(test_unwritable_places_are_named),
+      cmocka_unit_test(test_pipes_are_written_into),
+      cmocka_unit_test(test_links_stay_and_what_they_lead_to_is_written),
+      cmocka_unit_test(test_rewritten_files_keep_their_mode),
       cmocka_unit_test(test_folders_are_made_with_parents_and_listed_in_order),
   };
   return cmocka_run_group_tests(tests, make_test_folder, remove_test_folder);
