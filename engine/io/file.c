@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -173,19 +174,58 @@ static int sync_folder_of(const char *path) {
   return error;
 }
 
-// A file left over by a killed process is taken away first, so that kills leave no litter behind.
-static int open_aside(const char *aside) {
-  int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-  int file = open(aside, flags, 0666);
-  if (file < 0 && errno == EEXIST && unlink(aside) == 0) file = open(aside, flags, 0666);
-  return file;
+// Files being written are path.partial, path.partial.1 and so on: each writer makes one and holds
+// its lock, so that one without is a killed writer's.
+enum { MAX_WRITERS = 1000, LITTER_SPAN = 8 };
+
+static bool name_aside(const char *path, int number, char aside[PATH_MAX]) {
+  int length = number ? snprintf(aside, PATH_MAX, "%s.partial.%d", path, number)
+                      : snprintf(aside, PATH_MAX, "%s.partial", path);
+  return length > 0 && length < PATH_MAX;
 }
 
-// False when another process has put its own file in our place.
-static bool is_still_ours(int file, const char *aside) {
+static bool is_named(int file, const char *name) {
   struct stat opened, named;
-  return fstat(file, &opened) == 0 && stat(aside, &named) == 0 && opened.st_ino == named.st_ino &&
+  return fstat(file, &opened) == 0 && lstat(name, &named) == 0 && opened.st_ino == named.st_ino &&
          opened.st_dev == named.st_dev;
+}
+
+// Where the file system has no locks, nothing is taken away.
+static void remove_litter(const char *aside) {
+  int file = open(aside, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (file < 0) return;
+  if (flock(file, LOCK_EX | LOCK_NB) == 0 && is_named(file, aside)) unlink(aside);
+  close(file);
+}
+
+static int make_aside(const char *aside) {
+  int file = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file < 0) return -1;
+  while (flock(file, LOCK_EX) != 0 && errno == EINTR) {
+  }
+  if (is_named(file, aside)) return file;
+  close(file); // taken for litter before it was locked
+  errno = EEXIST;
+  return -1;
+}
+
+static int open_aside(const char *path, char aside[PATH_MAX]) {
+  char other[PATH_MAX];
+  for (int number = 0; number < MAX_WRITERS; number++) {
+    if (!name_aside(path, number, aside)) {
+      errno = ENAMETOOLONG;
+      return -1;
+    }
+    remove_litter(aside);
+    int file = make_aside(aside);
+    if (file < 0 && errno == EEXIST) continue; // another writer's
+    for (int i = 1; file >= 0 && i <= LITTER_SPAN; i++) {
+      if (name_aside(path, number + i, other)) remove_litter(other);
+    }
+    return file;
+  }
+  errno = EBUSY;
+  return -1;
 }
 
 static int write_parts(int file, const mvg_file_part *parts, size_t count) {
@@ -211,21 +251,16 @@ static int write_aside(int file, const char *aside, const char *path, mode_t ear
   if (!error) error = write_parts(file, parts, count);
   if (error) return error;
   if (fsync(file) != 0) return errno;
-  if (!is_still_ours(file, aside)) return EBUSY;
   return rename(aside, path) == 0 ? 0 : errno;
 }
 
 static mvg_status replace(const char *path, mode_t earlier, const mvg_file_part *parts,
                           size_t count) {
   char aside[PATH_MAX];
-  int length = snprintf(aside, sizeof aside, "%s.partial", path);
-  if (length < 0 || (size_t)length >= sizeof aside) {
-    return make_failure("write", path, ENAMETOOLONG);
-  }
-  int file = open_aside(aside);
+  int file = open_aside(path, aside);
   if (file < 0) return make_failure("write", path, errno);
   int error = write_aside(file, aside, path, earlier, parts, count);
-  if (error && is_still_ours(file, aside)) unlink(aside);
+  if (error) unlink(aside);
   if (close(file) != 0 && !error) error = errno;
   if (error) {
     return mvg_status_annotate(make_failure("write", path, error), "%s",

@@ -24,9 +24,10 @@ typedef struct {
 } mvg_file_part;
 
 // Replaces `path`, or the file that a link there leads to, by the parts one after another; the mode
-// stays. On any failure the file beside it is removed and what was at `path` stays. A pipe or a
-// device is written straight into. MVGRAPH_FAULT_WRITE=n in the environment makes the process's
-// n-th write call fail as on a full disk.
+// stays. Of several writers at once each puts a whole file there. On any failure the file beside it
+// is removed and what was at `path` stays. A pipe or a device is written straight into.
+// MVGRAPH_FAULT_WRITE=n in the environment makes the process's n-th write call fail as on a full
+// disk.
 mvg_status mvg_file_write_parts(const char *path, const mvg_file_part *parts,
                                 size_t count) MVG_MUST_USE;
 mvg_status mvg_file_write_atomic(const char *path, const void *bytes,

@@ -113,7 +113,7 @@ full_disk() {
     MVGRAPH_FAULT_WRITE=$n "$mvgraph" run "$toy" --device null --out full >out.log 2>&1
     [ $? = 1 ] || { echo "write $n: no failure"; return 1; }
     grep -q 'full/.*no space left.*free some space' out.log || { echo "write $n: message"; return 1; }
-    find full -name '*.partial' | grep . && return 1
+    find full -name '*.partial*' | grep . && return 1
     if [ -f full/config.json ]; then
       train --resume --out full || { echo "write $n: resume"; return 1; }
     else

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -165,6 +166,67 @@ static void test_killed_writer_leaves_a_whole_file(void **state) {
   assert_no_litter();
 }
 
+// Exits with the number of writes that failed.
+static void write_often(const char *path, char letter) {
+  static char block[BLOCK_SIZE];
+  int failures = 0;
+  memset(block, letter, sizeof block);
+  for (int i = 0; i < 40; i++) {
+    mvg_status status = mvg_file_write_atomic(path, block, sizeof block);
+    failures += status != NULL;
+    mvg_status_destroy(status);
+  }
+  _exit(failures);
+}
+
+static void assert_one_letter(const char *path) {
+  char *bytes;
+  size_t size;
+  assert_ok(mvg_file_read(path, MVG_FILE_NO_LIMIT, &bytes, &size));
+  assert_int_equal(size, BLOCK_SIZE);
+  for (size_t i = 1; i < size; i++)
+    assert_int_equal(bytes[i], bytes[0]);
+  mvg_free(bytes);
+}
+
+static void test_writers_at_once_each_put_a_whole_file(void **state) {
+  (void)state;
+  enum { WRITERS = 6 };
+  char path[PATH_MAX];
+  strcpy(path, in_folder("shared"));
+  pid_t children[WRITERS];
+  for (int i = 0; i < WRITERS; i++) {
+    children[i] = fork();
+    if (children[i] == 0) write_often(path, (char)('a' + i));
+  }
+  int ended[WRITERS];
+  for (int i = 0; i < WRITERS; i++) {
+    waitpid(children[i], &ended[i], 0);
+    assert_one_letter(path);
+  }
+  for (int i = 0; i < WRITERS; i++)
+    assert_true(WIFEXITED(ended[i]) && WEXITSTATUS(ended[i]) == 0);
+  assert_no_litter();
+}
+
+static void test_only_files_of_dead_writers_are_taken_away(void **state) {
+  (void)state;
+  char living[PATH_MAX];
+  strcpy(living, in_folder("busy.partial"));
+  int lock = open(living, O_WRONLY | O_CREAT, 0666);
+  assert_int_equal(flock(lock, LOCK_EX), 0);
+  close(creat(in_folder("busy.partial.1"), 0666));
+  close(creat(in_folder("busy.partial.3"), 0666));
+  write_text(in_folder("busy"), "new");
+  assert_holds(in_folder("busy"), "new");
+  assert_true(mvg_file_exists(living));
+  assert_false(mvg_file_exists(in_folder("busy.partial.1")));
+  assert_false(mvg_file_exists(in_folder("busy.partial.3")));
+  close(lock);
+  write_text(in_folder("busy"), "newer");
+  assert_no_litter();
+}
+
 static void test_unwritable_places_are_named(void **state) {
   (void)state;
   assert_fails(mvg_file_write_atomic(in_folder("no/such/x"), "x", 1), MVG_NOT_FOUND, "no/such/x");
@@ -256,6 +318,8 @@ int main(void) {
       cmocka_unit_test(test_short_write_keeps_the_earlier_file),
       cmocka_unit_test(test_failed_append_is_cut_off),
       cmocka_unit_test(test_killed_writer_leaves_a_whole_file),
+      cmocka_unit_test(test_writers_at_once_each_put_a_whole_file),
+      cmocka_unit_test(test_only_files_of_dead_writers_are_taken_away),
       cmocka_unit_test(test_unwritable_places_are_named),
       cmocka_unit_test(test_pipes_are_written_into),
       cmocka_unit_test(test_links_stay_and_what_they_lead_to_is_written),
