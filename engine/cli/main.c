@@ -1,5 +1,7 @@
 // Command line: finds the scripts, names the folders that they may touch, and hands the words to
 // mvgraph.cli.
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -125,8 +127,22 @@ static int run(int count, char **words) {
   return EXIT_FAILURE;
 }
 
+// Returns 0 or the error number. print flushes each line and does not keep why that failed; an
+// empty line to the same place tells.
+static int finish_output(void) {
+  if (fflush(stdout) != 0) return errno;
+  if (!ferror(stdout)) return 0;
+  return putchar('\n') == EOF || fflush(stdout) != 0 ? errno : EIO;
+}
+
 int main(int count, char **words) {
   struct sigaction action = {.sa_handler = handle_interrupt, .sa_flags = SA_RESTART};
   sigaction(SIGINT, &action, NULL);
-  return run(count, words);
+  int result = run(count, words);
+  int error = finish_output();
+  if (error == 0 || error == EPIPE) return result; // who reads no further has what he wanted
+  const char *reason = strerror(error);
+  fprintf(stderr, "mvgraph: cannot write the output: %c%s; free some space or write elsewhere\n",
+          tolower((unsigned char)reason[0]), reason + 1);
+  return result == EXIT_SUCCESS ? EXIT_FAILURE : result;
 }

@@ -2,9 +2,12 @@
 #include "tests/support/skip.h"
 #include "tests/support/test_support.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,7 +18,8 @@ typedef struct {
   char output[MAX_OUTPUT];
 } outcome;
 
-static outcome run(const char *const *words) {
+// `place` takes the output; NULL: it is kept with the messages.
+static outcome run_into(const char *place, const char *const *words) {
   const char *program = getenv("MVGRAPH_PROGRAM");
   assert_non_null(program);
   char *arguments[16] = {(char *)program};
@@ -30,6 +34,7 @@ static outcome run(const char *const *words) {
     dup2(ends[1], STDERR_FILENO);
     close(ends[0]);
     close(ends[1]);
+    if (place) dup2(open(place, O_WRONLY), STDOUT_FILENO);
     execv(program, arguments);
     _exit(127);
   }
@@ -46,6 +51,10 @@ static outcome run(const char *const *words) {
   assert_int_equal(waitpid(child, &state, 0), child);
   if (WIFEXITED(state)) result.exit_code = WEXITSTATUS(state);
   return result;
+}
+
+static outcome run(const char *const *words) {
+  return run_into(NULL, words);
 }
 
 static void expect(const char *const *words, int exit_code, const char *part) {
@@ -100,6 +109,46 @@ static void test_usage_mistakes_exit_with_two(void **state) {
   EXPECT(2, "--only needs a value", "test", "--only");
   EXPECT(2, "--trust takes no value", "test", "--trust=1");
   EXPECT(2, "needs at least one spec file", "test");
+}
+
+static void test_output_that_is_not_taken_is_a_failure(void **state) {
+  (void)state;
+  if (access("/dev/full", W_OK) != 0) return;
+  outcome short_one = run_into("/dev/full", (const char *const[]){"--version", NULL});
+  outcome long_one = run_into("/dev/full", (const char *const[]){"ops", NULL});
+  outcome mistake = run_into("/dev/full", (const char *const[]){"tset", NULL});
+  assert_int_equal(short_one.exit_code, 1);
+  assert_string_equal(short_one.output,
+                      "mvgraph: cannot write the output: no space left on device; "
+                      "free some space or write elsewhere\n");
+  assert_int_equal(long_one.exit_code, 1);
+  assert_string_equal(long_one.output, short_one.output);
+  assert_int_equal(mistake.exit_code, 2);
+}
+
+// As `mvgraph ops | head -1`, also where SIGPIPE is ignored.
+static void test_a_reader_that_goes_away_is_no_failure(void **state) {
+  (void)state;
+  char folder[] = "/tmp/mvgraph-cli-XXXXXX", path[96];
+  assert_non_null(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/pipe", folder);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  for (int is_ignored = 0; is_ignored < 2; ++is_ignored) {
+    pid_t reader = fork();
+    if (reader == 0) {
+      char byte;
+      int end = open(path, O_RDONLY);
+      _exit(read(end, &byte, 1) == 1 ? 0 : 1);
+    }
+    void (*handler)(int) = signal(SIGPIPE, is_ignored ? SIG_IGN : SIG_DFL);
+    outcome result = run_into(path, (const char *const[]){"ops", NULL});
+    signal(SIGPIPE, handler);
+    assert_int_equal(waitpid(reader, NULL, 0), reader);
+    assert_string_equal(result.output, "");
+    if (is_ignored) assert_int_equal(result.exit_code, 0);
+  }
+  unlink(path);
+  rmdir(folder);
 }
 
 static void test_null_device_is_always_listed(void **state) {
@@ -163,6 +212,8 @@ int main(void) {
   struct CMUnitTest tests[] = {
       cmocka_unit_test(test_help_exits_with_success),
       cmocka_unit_test(test_usage_mistakes_exit_with_two),
+      cmocka_unit_test(test_output_that_is_not_taken_is_a_failure),
+      cmocka_unit_test(test_a_reader_that_goes_away_is_no_failure),
       cmocka_unit_test(test_null_device_is_always_listed),
       cmocka_unit_test(test_failing_spec_exits_with_one),
       cmocka_unit_test(test_script_mistakes_are_told_with_their_line),
