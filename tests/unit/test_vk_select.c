@@ -79,6 +79,21 @@ static void test_selectors_are_numbers_kinds_and_parts_of_names(void **state) {
   assert_selects(all, 2, "LLVM", 1);
 }
 
+static void test_numbers_beyond_the_list_are_parts_of_names(void **state) {
+  (void)state;
+  const mvg_vk_snapshot all[] = {
+      make("llvmpipe (LLVM 15.0.6, 256 bits)", VK_PHYSICAL_DEVICE_TYPE_CPU),
+      make("NVIDIA GeForce RTX 4090", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU),
+      make("Intel(R) Arc(tm) A770 Graphics", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU),
+  };
+  assert_selects(all, 3, "4090", 1);
+  assert_selects(all, 3, "770", 2);
+  assert_selects(all, 3, "2", 2);
+  assert_finds_nothing(all, 2, "2", "'2'");
+  assert_finds_nothing(all, 3, "90", "'90'");
+  assert_finds_nothing(all, 3, "409", "RTX 4090");
+}
+
 static void test_unknown_selectors_list_the_choices(void **state) {
   (void)state;
   const mvg_vk_snapshot all[] = {make("Card A", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU)};
@@ -196,6 +211,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_auto_prefers_discrete_then_integrated_then_cpu),
       cmocka_unit_test(test_selectors_are_numbers_kinds_and_parts_of_names),
+      cmocka_unit_test(test_numbers_beyond_the_list_are_parts_of_names),
       cmocka_unit_test(test_unknown_selectors_list_the_choices),
       cmocka_unit_test(test_obstacles_are_old_drivers_and_missing_queues),
       cmocka_unit_test(test_compute_only_queues_are_preferred),

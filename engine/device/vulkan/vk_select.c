@@ -66,18 +66,28 @@ static bool is_number(const char *text) {
   return text[0] != '\0';
 }
 
+// A number is only found whole: 2 is no part of "256 bits".
+static bool has_number(const char *name, const char *number) {
+  const size_t length = strlen(number);
+  for (const char *at = name; (at = strstr(at, number)); ++at) {
+    bool is_begin = at == name || !isdigit((unsigned char)at[-1]);
+    if (is_begin && !isdigit((unsigned char)at[length])) return true;
+  }
+  return false;
+}
+
 static bool is_match(const mvg_vk_snapshot *snapshot, const char *selector) {
   if (strcmp(selector, "auto") == 0) return true;
   if (strcmp(selector, "cpu") == 0) return snapshot->type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  if (is_number(selector)) return has_number(snapshot->caps.name, selector);
   return strcasestr(snapshot->caps.name, selector) != NULL;
 }
 
 mvg_status mvg_vk_select_device(const mvg_vk_snapshot *snapshots, size_t count,
                                 const char *selector, size_t *out_index) {
   if (!selector || !*selector) selector = "auto";
-  if (is_number(selector)) {
-    unsigned long index = strtoul(selector, NULL, 10);
-    if (index >= count) return make_not_found(snapshots, count, selector);
+  unsigned long index = is_number(selector) ? strtoul(selector, NULL, 10) : count;
+  if (index < count) {
     *out_index = index;
     return NULL;
   }
