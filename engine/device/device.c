@@ -83,6 +83,26 @@ uint64_t mvg_device_get_held_bytes(const mvg_device *device, mvg_memory memory) 
   return atomic_load_explicit(&device->held_bytes[memory], memory_order_relaxed);
 }
 
+// What a backend returns of buffers passes here, after watch. The null device's memory is the
+// host's.
+static mvg_status explain_shortage(const mvg_device *device, mvg_status status) {
+  const mvg_caps *caps = &device->caps;
+  if (mvg_status_get_code(status) != MVG_OUT_OF_MEMORY || caps->is_null) return status;
+  uint64_t held = mvg_device_get_held_bytes(device, MVG_MEMORY_DEVICE);
+  if (caps->is_cpu) {
+    held += mvg_device_get_held_bytes(device, MVG_MEMORY_UPLOAD) +
+            mvg_device_get_held_bytes(device, MVG_MEMORY_DOWNLOAD);
+  }
+  mvg_status full =
+      MVG_ERROR(MVG_OUT_OF_MEMORY,
+                "%s; the device has %" PRIu64 " bytes, %" PRIu64
+                " of them held here; use a smaller batch, image or model (`mvgraph plan` forecasts "
+                "what it takes) or end what else uses the device",
+                mvg_status_get_message(status), caps->memory_bytes, held);
+  mvg_status_destroy(status);
+  return full;
+}
+
 mvg_status mvg_buffer_create(mvg_device *device, mvg_memory memory, uint64_t size_bytes,
                              mvg_buffer **out_buffer) {
   *out_buffer = NULL;
@@ -98,8 +118,8 @@ mvg_status mvg_buffer_create(mvg_device *device, mvg_memory memory, uint64_t siz
                      size_bytes, device->caps.name, device->caps.max_allocation_bytes);
   }
   mvg_buffer *buffer = NULL;
-  MVG_RETURN_IF_ERROR(
-      watch(device, device->vtable->buffer_create(device, memory, size_bytes, &buffer)));
+  MVG_RETURN_IF_ERROR(explain_shortage(
+      device, watch(device, device->vtable->buffer_create(device, memory, size_bytes, &buffer))));
   mvg_device_retain(device);
   buffer->device = device;
   buffer->memory = memory;
@@ -150,7 +170,8 @@ mvg_status mvg_buffer_write(mvg_buffer *buffer, uint64_t offset, const void *dat
   MVG_RETURN_IF_ERROR(mvg_device_wait(buffer->device, 0));
   if (!buffer->mapped) {
     mvg_device *device = buffer->device;
-    return watch(device, device->vtable->buffer_write(buffer, offset, data, size_bytes));
+    return explain_shortage(
+        device, watch(device, device->vtable->buffer_write(buffer, offset, data, size_bytes)));
   }
   memcpy((char *)buffer->mapped + offset, data, (size_t)size_bytes);
   return NULL;
@@ -162,7 +183,8 @@ mvg_status mvg_buffer_read(mvg_buffer *buffer, uint64_t offset, void *data, uint
   MVG_RETURN_IF_ERROR(mvg_device_wait(buffer->device, 0));
   if (!buffer->mapped) {
     mvg_device *device = buffer->device;
-    return watch(device, device->vtable->buffer_read(buffer, offset, data, size_bytes));
+    return explain_shortage(
+        device, watch(device, device->vtable->buffer_read(buffer, offset, data, size_bytes)));
   }
   memcpy(data, (const char *)buffer->mapped + offset, (size_t)size_bytes);
   return NULL;

@@ -170,6 +170,27 @@ static void test_programs_survive_a_device_without_memory(void **state) {
   close_vm(vm);
 }
 
+static void test_a_device_without_memory_says_what_helps(void **state) {
+  (void)state;
+  mvg_device *device = NULL;
+  mvg_buffer *held = NULL, *buffer = NULL;
+  assert_ok(mvg_device_create("auto", &device));
+  assert_ok(mvg_buffer_create(device, MVG_MEMORY_DEVICE, 1 << 20, &held));
+  char expected[160];
+  snprintf(expected, sizeof expected,
+           "MEMORY; the device has %" PRIu64 " bytes, %" PRIu64
+           " of them held here; use a smaller batch, image or model (`mvgraph plan`",
+           mvg_device_get_caps(device)->memory_bytes,
+           mvg_device_get_held_bytes(device, MVG_MEMORY_DEVICE));
+  make_vulkan_faulty(device);
+  atomic_store(&vulkan_fail_countdown, 1);
+  assert_fails(mvg_buffer_create(device, MVG_MEMORY_DEVICE, 4096, &buffer), MVG_OUT_OF_MEMORY,
+               expected);
+  assert_null(buffer);
+  mvg_buffer_release(held);
+  mvg_device_release(device);
+}
+
 // A save that fails leaves the checkpoint before it.
 static void check_checkpoint(uint64_t n, bool has_failed) {
   static uint64_t saved;
@@ -238,9 +259,10 @@ int main(void) {
       cmocka_unit_test(test_a_training_step_survives_any_failing_allocation),
       cmocka_unit_test(test_steps_on_a_device_survive_any_failing_allocation),
       cmocka_unit_test(test_programs_survive_a_device_without_memory),
+      cmocka_unit_test(test_a_device_without_memory_says_what_helps),
   };
-  char names[2][SKIPPED_NAME_SIZE];
-  for (size_t i = 0; i < 2 && !has_real_device(); ++i)
+  char names[3][SKIPPED_NAME_SIZE];
+  for (size_t i = 0; i < 3 && !has_real_device(); ++i)
     mark_skipped(&tests[sizeof tests / sizeof *tests - 1 - i], names[i], "no Vulkan device");
   return cmocka_run_group_tests(tests, make_test_folder, remove_test_folder);
 }
