@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -78,6 +77,6 @@ mvg_status mvg_augment_batch(mvg_ndarray *images, const mvg_augmentation *change
   memcpy(before, images->data, images->size_bytes);
   augment_job job = {changes, before, images->data, dims[1]};
   mvg_threads_run(dims[0], augment_picture, &job);
-  free(before);
+  mvg_free(before);
   return NULL;
 }

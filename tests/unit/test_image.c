@@ -8,6 +8,7 @@
 #include "../support/test_folder.h"
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "data/augment.h"
 #include "data/crop.h"
 #include "data/draw.h"
 #include "io/file.h"
@@ -294,6 +295,23 @@ static void test_normalize_puts_channels_first(void **state) {
   mvg_ndarray_release(images);
 }
 
+static void test_augmenting_changes_in_place_and_holds_nothing(void **state) {
+  (void)state;
+  const mvg_shape shape = {.rank = 4, .dims = {1, 2, 2, 3}};
+  const mvg_augmentation change = {
+      .box = {1, 1, 2, 0}, .is_mirrored = true, .gains = {1, 2, 1}, .offsets = {0, 0, 5}};
+  mvg_alloc_watch();
+  mvg_ndarray *images;
+  assert_ok(mvg_ndarray_create(MVG_DTYPE_U8, &shape, &images));
+  for (int i = 0; i < 12; i++)
+    ((uint8_t *)images->data)[i] = (uint8_t)i;
+  assert_ok(mvg_augment_batch(images, &change));
+  const uint8_t expected[] = {3, 8, 10, 0, 2, 7, 9, 20, 16, 6, 14, 13};
+  assert_memory_equal(images->data, expected, sizeof expected);
+  mvg_ndarray_release(images);
+  assert_int_equal(mvg_alloc_unwatch(), 0);
+}
+
 static void test_shapes_cover_their_area(void **state) {
   (void)state;
   const mvg_color white = {255, 255, 255};
@@ -384,6 +402,7 @@ int main(void) {
       cmocka_unit_test(test_crop_at_full_scale_copies_pixels),
       cmocka_unit_test(test_crop_outside_is_black),
       cmocka_unit_test(test_normalize_puts_channels_first),
+      cmocka_unit_test(test_augmenting_changes_in_place_and_holds_nothing),
       cmocka_unit_test(test_shapes_cover_their_area),
       cmocka_unit_test(test_drawing_outside_is_cut),
       cmocka_unit_test(test_letters_are_legible_dots),
