@@ -45,18 +45,66 @@ void *mvg_sandbox_alloc(void *context, void *block, size_t old_size, size_t new_
 
 // ---- standard libraries ----
 
-// load(chunk, name, mode, env) and loadfile(path, mode, env) with the mode forced to text.
-// Upvalues: the original function, the position of its mode argument.
+// What load and loadfile return. `env` is the position of the chunk's environment, 0 for none.
+static int return_chunk(lua_State *L, int status, int env) {
+  if (status != LUA_OK) {
+    luaL_pushfail(L);
+    lua_insert(L, -2);
+    return 2;
+  }
+  if (env == 0) return 1;
+  lua_pushvalue(L, env);
+  if (!lua_setupvalue(L, -2, 1)) lua_pop(L, 1);
+  return 1;
+}
+
+// Pushes all that the reader, argument 1, gives; or the error that it raised.
+static int gather_pieces(lua_State *L) {
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  for (;;) {
+    lua_pushvalue(L, 1);
+    int status = lua_pcall(L, 0, 1, 0);
+    if (status != LUA_OK) return status;
+    if (lua_isnil(L, -1)) break;
+    size_t size;
+    if (!lua_tolstring(L, -1, &size)) {
+      lua_pushliteral(L, "reader function must return a string");
+      return LUA_ERRRUN;
+    }
+    if (size == 0) break;
+    luaL_addvalue(&text);
+  }
+  lua_pop(L, 1);
+  luaL_pushresult(&text);
+  return LUA_OK;
+}
+
+// load(chunk, name, mode, env): text, whatever the mode. Lua's own load, which takes bytecode too,
+// must not be on the stack while a reader runs: debug.getinfo sees who called it.
 static int load_text(lua_State *L) {
-  int mode = (int)lua_tointeger(L, lua_upvalueindex(2));
-  if (mode == 2) mvg_arg_path(L, 1, false);
-  if (lua_gettop(L) < mode) lua_settop(L, mode);
-  lua_pushliteral(L, "t");
-  lua_replace(L, mode);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
+  int status = LUA_OK, env = lua_isnone(L, 4) ? 0 : 4;
+  bool is_string = lua_isstring(L, 1);
+  const char *name = luaL_optstring(L, 2, is_string ? lua_tostring(L, 1) : "=(load)");
+  if (is_string) {
+    lua_pushvalue(L, 1);
+  } else {
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    status = gather_pieces(L);
+  }
+  if (status == LUA_OK) {
+    size_t size;
+    const char *text = lua_tolstring(L, -1, &size);
+    status = luaL_loadbufferx(L, text, size, name, "t");
+  }
+  return return_chunk(L, status, env);
+}
+
+// loadfile(path, mode, env): likewise.
+static int load_file(lua_State *L) {
+  const char *path = mvg_arg_path(L, 1, false);
+  int env = lua_isnone(L, 3) ? 0 : 3;
+  return return_chunk(L, luaL_loadfilex(L, path, "t"), env);
 }
 
 static int do_file(lua_State *L) {
@@ -67,11 +115,21 @@ static int do_file(lua_State *L) {
   return lua_gettop(L) - 1;
 }
 
-static void force_text(lua_State *L, const char *name, int mode_position) {
-  lua_getglobal(L, name);
-  lua_pushinteger(L, mode_position);
-  lua_pushcclosure(L, load_text, 2);
-  lua_setglobal(L, name);
+// Lua's own debug.getinfo, the upvalue, in the same frame, so that levels mean the same; but it
+// hands out no function: among callers are those that the walls are made of.
+static int get_info(lua_State *L) {
+  int count = lua_tocfunction(L, lua_upvalueindex(1))(L);
+  if (!lua_istable(L, -1)) return count;
+  lua_pushnil(L);
+  lua_setfield(L, -2, "func");
+  return count;
+}
+
+// The library on top of the stack.
+static void hide_functions(lua_State *L) {
+  lua_getfield(L, -1, "getinfo");
+  lua_pushcclosure(L, get_info, 1);
+  lua_setfield(L, -2, "getinfo");
 }
 
 // Replaces the library on top of the stack, known as `name`, by a table of the fields listed.
@@ -114,8 +172,8 @@ void mvg_sandbox_open_libraries(lua_State *L, const mvg_sandbox *sandbox) {
     luaL_requiref(L, library->name, library->func, 1);
     lua_pop(L, 1);
   }
-  force_text(L, "load", 3);
-  force_text(L, "loadfile", 2);
+  lua_register(L, "load", load_text);
+  lua_register(L, "loadfile", load_file);
   lua_register(L, "dofile", do_file);
   lua_getglobal(L, LUA_STRLIBNAME);
   lua_pushnil(L);
@@ -124,6 +182,7 @@ void mvg_sandbox_open_libraries(lua_State *L, const mvg_sandbox *sandbox) {
   luaL_requiref(L, LUA_OSLIBNAME, luaopen_os, 0);
   keep_fields(L, LUA_OSLIBNAME, (const char *const[]){"clock", "time", "date", "difftime", NULL});
   luaL_requiref(L, LUA_DBLIBNAME, luaopen_debug, 0);
+  hide_functions(L);
   keep_fields(L, LUA_DBLIBNAME, (const char *const[]){"traceback", "getinfo", NULL});
   luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
   close_package(L);

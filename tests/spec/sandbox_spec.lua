@@ -16,6 +16,43 @@ t.test("chunks are text only", function()
   local chunk, message = load("\27Lua", "chunk", "b")
   t.equal(chunk, nil)
   t.is_true(message:find("attempt to load a binary chunk"))
+  local reader = coroutine.wrap(function() for _, piece in ipairs { "\27", "Lua" } do coroutine.yield(piece) end end)
+  t.is_true(select(2, load(reader, "chunk", "b")):find("attempt to load a binary chunk"))
+end)
+
+t.test("load reads the pieces that a function gives", function()
+  local function read(...) -- a reader of these
+    local pieces, next_piece = { ... }, 0
+    return function()
+      next_piece = next_piece + 1
+      return pieces[next_piece]
+    end
+  end
+  t.equal(load(read("return ", 4, "2"))(), 42)
+  t.equal(load(read("return 1", "", " + "))(), 1)
+  t.equal(load(read("return x"), "chunk", "t", { x = 3 })(), 3)
+  t.equal({ load(read("return +"), "=piece") }, { [2] = "piece:1: unexpected symbol near '+'" })
+  t.equal({ load(read {}) }, { [2] = "reader function must return a string" })
+  t.equal({ load(function() error("broken", 0) end) }, { [2] = "broken" })
+  t.error_matches(function() load(true) end, "bad argument #1 to 'load' %(function expected, got boolean%)")
+end)
+
+t.test("no caller is handed out as a function", function()
+  local seen = {}
+  load(function()
+    for level = 0, 4 do
+      local info = debug.getinfo(level)
+      seen[#seen + 1] = info.what
+      t.equal({ info.func, debug.getinfo(level, "f").func }, {})
+    end
+  end)
+  t.equal(seen, { "C", "Lua", "C", "Lua", "C" })
+  t.equal(debug.getinfo(print).func, nil)
+  local thread = coroutine.create(coroutine.yield)
+  coroutine.resume(thread)
+  t.equal(debug.getinfo(thread, 0, "f").func, nil)
+  t.equal(debug.getinfo(1, "l").currentline, debug.getinfo(function() end, "S").linedefined)
+  t.equal(debug.getinfo(1000), nil)
 end)
 
 t.test("files outside the named folders are refused", function()
