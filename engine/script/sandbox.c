@@ -190,36 +190,51 @@ void mvg_sandbox_open_libraries(lua_State *L, const mvg_sandbox *sandbox) {
 
 // ---- folders ----
 
+// Cuts the last name off the first `length` bytes of `path`, with slashes after and before it, but
+// for that of the root; false where it may not be cut, as it would climb or is too long.
+static bool cut_name(const char *path, size_t *length) {
+  size_t end = *length;
+  while (end > 1 && path[end - 1] == '/')
+    --end;
+  size_t begin = end;
+  while (begin > 0 && path[begin - 1] != '/')
+    --begin;
+  size_t size = end - begin;
+  bool climbs = size == 2 && memcmp(path + begin, "..", 2) == 0;
+  if (size == 0 || size > NAME_MAX || climbs) return false;
+  *length = begin > 1 ? begin - 1 : begin;
+  return true;
+}
+
+// Appends the names in `rest`, which may repeat slashes and hold ".", to a resolved path.
+static bool append_names(char out[PATH_MAX], const char *rest) {
+  size_t used = strlen(out);
+  for (size_t size; *rest; rest += size) {
+    rest += strspn(rest, "/");
+    size = strcspn(rest, "/");
+    if (size == 0 || (size == 1 && rest[0] == '.')) continue;
+    if (used + size + 2 > PATH_MAX) return false;
+    if (used > 1) out[used++] = '/';
+    memcpy(out + used, rest, size);
+    used += size;
+    out[used] = '\0';
+  }
+  return true;
+}
+
 // Resolves the longest existing part of `path`; what does not exist yet may not climb.
 static bool resolve(const char *path, char out[PATH_MAX]) {
   if (realpath(path, out)) return true;
-  if (errno != ENOENT && errno != ENOTDIR) return false;
   size_t length = strlen(path);
   if (length >= PATH_MAX) return false;
-  char parent[PATH_MAX];
-  memcpy(parent, path, length + 1);
-  while (length > 1 && parent[length - 1] == '/')
-    parent[--length] = '\0';
-  char *slash = strrchr(parent, '/');
-  const char *name = slash ? slash + 1 : parent;
-  if (strcmp(name, "..") == 0 || name[0] == '\0') return false;
-  char last[NAME_MAX + 1];
-  if (strlen(name) > NAME_MAX) return false;
-  strcpy(last, name);
-  if (slash == parent) {
-    strcpy(parent, "/");
-  } else if (slash) {
-    *slash = '\0';
-  } else {
-    strcpy(parent, ".");
-  }
-  if (!resolve(parent, out)) return false;
-  if (strcmp(last, ".") == 0) return true;
-  size_t used = strlen(out);
-  if (used + strlen(last) + 2 > PATH_MAX) return false;
-  if (used > 1) out[used++] = '/';
-  strcpy(out + used, last);
-  return true;
+  char part[PATH_MAX];
+  memcpy(part, path, length + 1);
+  do {
+    if (length == 0 || (errno != ENOENT && errno != ENOTDIR)) return false;
+    if (!cut_name(path, &length)) return false;
+    part[length] = '\0';
+  } while (!realpath(length ? part : ".", out));
+  return append_names(out, path + length);
 }
 
 mvg_status mvg_sandbox_allow(mvg_sandbox *sandbox, const char *path, bool is_writable) {

@@ -68,6 +68,26 @@ t.test("files outside the named folders are refused", function()
   t.error_matches(function() core.file.read("") end, "empty")
 end)
 
+t.test("paths of things that do not exist are resolved, however deep they lie", function()
+  local folder = core.temporary_directory()
+  local deep = folder .. "/" .. ("a/"):rep((4095 - #folder) // 2 - 1) .. "a"
+  t.is_true(#deep > 4090)
+  t.equal(core.file.exists(deep), false)
+  t.error_matches(function() core.file.read(deep) end, "a/a: ") -- allowed, and not there
+  t.equal(core.file.exists(("a/"):rep(2040) .. "a"), false)
+  t.error_matches(function() core.file.read(("a/"):rep(2048)) end, "not a usable path")
+  core.file.write(folder .. "//./one.txt", "1")
+  t.equal(core.file.read(folder .. "/./one.txt"), "1")
+  t.error_matches(function() core.file.read(folder .. "/one.txt/.//two//") end, "one.txt/.//two//: ")
+  local long = "/" .. ("a"):rep(256)
+  for _, path in ipairs { "/no/../one.txt", "/one.txt/..", "/no/..", long, "/no" .. long } do
+    t.error_matches(function() core.file.read(folder .. path) end, "not a usable path")
+  end
+  t.error_matches(function() core.file.read("/no_such_folder/of/guests") end, "only below folders named")
+  t.error_matches(function() core.file.read("no_such_folder/../../..") end, "not a usable path")
+  core.file.remove(folder .. "/one.txt")
+end)
+
 t.test("only the project's environment variables are seen", function()
   t.equal(core.getenv("PATH"), nil)
 end)
