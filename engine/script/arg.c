@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #define BOX_CLASS "mvg.box"
+#define PRIVATE "a handle's metatable is private"
 
 static int push_message(lua_State *L) {
   mvg_status status = lua_touserdata(L, 1);
@@ -146,6 +147,50 @@ void **mvg_lua_push_box(lua_State *L) {
   return box;
 }
 
+// ---- classes of handles ----
+
+const char *mvg_arg_get_typename(lua_State *L, int index) {
+  bool has_name = luaL_getmetafield(L, index, "__name") == LUA_TSTRING;
+  return has_name ? lua_tostring(L, -1) : luaL_typename(L, index);
+}
+
+static int refuse_closed(lua_State *L) {
+  const char *name = mvg_arg_get_typename(L, 1); // "closed graph"
+  return luaL_error(L, "a %s cannot be used; close it after its last use", name);
+}
+
+static int closed_tostring(lua_State *L) {
+  mvg_arg_get_typename(L, 1);
+  return 1;
+}
+
+static int close_again(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+// Upvalue: the metatable of closed ones.
+static int close_handle(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, 1);
+  return 0;
+}
+
+// Pushes what makes a closed handle of a class: it refuses all use, and is collected like others.
+static void push_closed_metatable(lua_State *L, const char *name, lua_CFunction closer) {
+  static const luaL_Reg methods[] = {{"__index", refuse_closed},      {"__newindex", refuse_closed},
+                                     {"__len", refuse_closed},        {"__close", close_again},
+                                     {"__tostring", closed_tostring}, {NULL, NULL}};
+  const char *dot = strrchr(name, '.');
+  luaL_newlib(L, methods);
+  lua_pushfstring(L, "closed %s", dot ? dot + 1 : name);
+  lua_setfield(L, -2, "__name");
+  lua_pushcfunction(L, closer);
+  lua_setfield(L, -2, "__gc");
+  lua_pushliteral(L, PRIVATE);
+  lua_setfield(L, -2, "__metatable");
+}
+
 void mvg_lua_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                        lua_CFunction closer) {
   luaL_newmetatable(L, name);
@@ -158,10 +203,14 @@ void mvg_lua_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
   if (closer) {
     lua_pushcfunction(L, closer);
     lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, closer);
-    lua_setfield(L, -2, "__close");
   }
-  lua_pushliteral(L, "a handle's metatable is private");
+  if (closer && lua_getfield(L, -1, "__close") == LUA_TNIL) {
+    push_closed_metatable(L, name, closer);
+    lua_pushcclosure(L, close_handle, 1);
+    lua_setfield(L, -3, "__close");
+  }
+  if (closer) lua_pop(L, 1);
+  lua_pushliteral(L, PRIVATE);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
 }

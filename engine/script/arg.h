@@ -29,6 +29,9 @@ const char *mvg_arg_string_field(lua_State *L, int index, const char *name);
 int64_t mvg_arg_integer_field(lua_State *L, int index, const char *name, int64_t fallback);
 bool mvg_arg_boolean_field(lua_State *L, int index, const char *name, bool fallback);
 
+// The type of a value for messages: "nil", "mvg.graph", "closed graph". May push; for errors only.
+const char *mvg_arg_get_typename(lua_State *L, int index);
+
 void mvg_lua_push_shape(lua_State *L, const mvg_shape *shape);
 
 // Arrays. A pushed array's reference moves to Lua; the pushed value is a userdata "mvg.array".
@@ -43,7 +46,10 @@ mvg_ndarray *mvg_lua_new_array(lua_State *L, mvg_dtype dtype, const mvg_shape *s
 void **mvg_lua_push_box(lua_State *L);
 void mvg_lua_open_box(lua_State *L); // before the first of them
 
-// Makes the metatable `name` with methods and metamethods; a `closer` becomes __gc and __close.
+// Makes the metatable `name` with methods and metamethods. A `closer` becomes __gc. Unless a
+// __close is among the methods, one is made that ends the use of a handle, not what it holds: a
+// running program, a graph's walker or a binding may be at work on that, and it goes when nothing
+// can reach the handle.
 void mvg_lua_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                        lua_CFunction closer);
 

@@ -146,8 +146,11 @@ static int write_base64(lua_State *L) {
 }
 
 int mvg_lua_open_archive(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"names", zip_names}, {"read", zip_read}, {"close", zip_close_file}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"names", zip_names},
+                                     {"read", zip_read},
+                                     {"close", zip_close_file},
+                                     {"__close", zip_close_file},
+                                     {NULL, NULL}};
   static const luaL_Reg functions[] = {{"zip_open", zip_open_file}, {"zip_write", zip_write_file},
                                        {"elements", read_elements}, {"text", read_text},
                                        {"base64", write_base64},    {NULL, NULL}};

@@ -14,7 +14,7 @@
 mvg_graph *mvg_arg_graph(lua_State *L, int index) {
   mvg_lua_graph *handle = luaL_testudata(L, index, GRAPH_CLASS);
   if (!handle || !handle->graph)
-    luaL_error(L, "a graph is needed, got %s", luaL_typename(L, index));
+    luaL_error(L, "a graph is needed, got %s", mvg_arg_get_typename(L, index));
   return handle->graph;
 }
 

@@ -340,7 +340,8 @@ int mvg_lua_open_image(lua_State *L) {
   };
   static const luaL_Reg video_methods[] = {
       {"read", video_read},   {"rewind", video_rewind}, {"frame_count", video_frame_count},
-      {"close", video_close}, {"__index", video_index}, {NULL, NULL},
+      {"close", video_close}, {"__close", video_close}, {"__index", video_index},
+      {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
   mvg_lua_new_class(L, VIDEO_CLASS, video_methods, video_close);

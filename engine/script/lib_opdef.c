@@ -12,7 +12,7 @@ enum { USER_VJP = 1, USER_RUN };
 
 mvg_lua_opdef *mvg_arg_opdef(lua_State *L, int index, mvg_kind kind) {
   mvg_lua_opdef *op = luaL_testudata(L, index, OPDEF_CLASS);
-  if (!op) luaL_error(L, "an operator is needed, got %s", luaL_typename(L, index));
+  if (!op) luaL_error(L, "an operator is needed, got %s", mvg_arg_get_typename(L, index));
   if (op->def.kind != kind) {
     luaL_error(L, "operator '%s' is of kind %s, not %s", op->def.name,
                mvg_kind_get_name(op->def.kind), mvg_kind_get_name(kind));
@@ -20,9 +20,13 @@ mvg_lua_opdef *mvg_arg_opdef(lua_State *L, int index, mvg_kind kind) {
   return op;
 }
 
+// A finalizer may still meet it, be it through a graph: then it is no operator any more.
 static int opdef_close(lua_State *L) {
   mvg_lua_opdef *op = lua_touserdata(L, 1);
+  op->def.name = "(collected)";
   mvg_arena_deinit(&op->arena);
+  lua_pushnil(L);
+  lua_setmetatable(L, 1);
   return 0;
 }
 

@@ -13,7 +13,8 @@
 
 static mvg_state *get_state(lua_State *L, int index) {
   mvg_state **handle = luaL_testudata(L, index, STATE_CLASS);
-  if (!handle || !*handle) luaL_error(L, "a state is needed, got %s", luaL_typename(L, index));
+  if (!handle || !*handle)
+    luaL_error(L, "a state is needed, got %s", mvg_arg_get_typename(L, index));
   return *handle;
 }
 
@@ -85,7 +86,7 @@ typedef struct {
 static program_handle *get_program(lua_State *L) {
   program_handle *handle = luaL_testudata(L, 1, PROGRAM_CLASS);
   if (!handle || !handle->program)
-    luaL_error(L, "a program is needed, got %s", luaL_typename(L, 1));
+    luaL_error(L, "a program is needed, got %s", mvg_arg_get_typename(L, 1));
   return handle;
 }
 
@@ -117,7 +118,8 @@ static mvg_products get_products(lua_State *L, int index) {
 }
 
 // compile(graph, states by slot + 1, {host_bindings, is_timed, is_checked, is_guarded = bool,
-// products = "f32", "half" or "split", recompute, halves = patterns of module paths, precision = dtype} or nil)
+// products = "f32", "half" or "split", recompute, halves = patterns of module paths, precision =
+// dtype} or nil)
 static int program_compile(lua_State *L) {
   const mvg_graph *graph = mvg_arg_graph(L, 1);
   size_t count = (size_t)mvg_arg_list(L, 2, MAX_LIST, "the states");

@@ -26,6 +26,22 @@ t.test("every product is timed once, and programs are as before", function()
   t.equal(program_settings.is_in_shaders, false)
 end)
 
+t.test("a tuner outlives the handle of its program", function()
+  t.needs_device(core)
+  local mv = require "mvgraph"
+  local made = mv.program("product", { x = { shape = { 40, 36 } } }, function(given)
+    return { y = mv.ops.matmul(given.x, given.x, { transpose_b = true }) }
+  end, { host_bindings = false })
+  local program = made:compile().compiled
+  local tuner = program:tuner()
+  do local _ <close> = program end
+  collectgarbage()
+  t.error_matches(function() program:stats() end, "closed program")
+  t.equal(tuner:measure(1).shape, { 1, 40, 40, 36 })
+  do local _ <close> = tuner end
+  t.error_matches(function() tuner:count() end, "closed tuner")
+end)
+
 t.test("programs without products have nothing to tune", function()
   local text = command.run("tune", script, "--program", "none")
   t.is_true(text:find("no matrix products", 1, true), text)

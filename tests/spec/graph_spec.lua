@@ -177,3 +177,47 @@ t.test("wrong arguments are told, never a crash", function()
   t.error_matches(function() core.opdef { name = "bad", kind = "mpa" } end, "not 'mpa'")
   t.error_matches(function() core.opdef { name = "bad", kind = "host" } end, "needs a function `run`")
 end)
+
+local function close(handle)
+  do local _ <close> = handle end
+end
+
+t.test("a closed operator makes no more nodes; those made stay", function()
+  local g = core.graph("test")
+  local x, double, total = leaf(g, 0, { 2 }), map("double", { "x" }, "x * 2"), core.opdef {
+    name = "total", kind = "reduce", inputs = { "x" }, init = "0", combine = "acc + x", finish = "acc" }
+  local y = g:map(double, { x })
+  close(double)
+  close(total)
+  t.error_matches(function() g:map(double, { x }) end, "an operator is needed, got closed opdef")
+  t.error_matches(function() g:reduce(total, x, { 0 }) end, "an operator is needed, got closed opdef")
+  collectgarbage()
+  t.equal(eval(g, { array.from { 1, 2 } }, y), { 2, 4 })
+end)
+
+t.test("a graph that its own hooks close is walked to the end", function()
+  local g, kept = core.graph("test"), nil
+  local function run(_, inputs, outputs)
+    outputs[1]:copy_(inputs[1])
+    close(g)
+    collectgarbage()
+  end
+  local host = core.opdef { name = "closing", kind = "host", differentiable = false, run = run }
+  local x = leaf(g, 0, { 2 })
+  local y = g:map(square, { g:host(host, { x }, { { shape = { 2 } } }, {}) })
+  t.equal(eval(g, { array.from { 1, 2 } }, y), { 1, 4 })
+  t.error_matches(function() g:type(y) end, "closed graph")
+
+  local function vjp(given, _, dys)
+    kept = given
+    close(given)
+    collectgarbage()
+    return dys
+  end
+  local through = map("through", { "x" }, "x", { vjp = vjp })
+  g = core.graph("test")
+  x = leaf(g, 0, {})
+  y = g:map(square, { g:map(through, { g:map(square, { x }) }) })
+  t.equal(#g:backward(y, { x }), 1)
+  t.error_matches(function() kept:name() end, "closed graph")
+end)

@@ -89,6 +89,51 @@ t.test("an error in a host operator reaches the caller", function()
   t.error_matches(function() program:run { array({ 2 }) } end, "host operator 'picky': no idea")
 end)
 
+local function close(handle)
+  do local _ <close> = handle end
+end
+
+t.test("a program that its own operator closes runs to the end, and is closed then", function()
+  if is_null then t.skip("the null device runs no host operators") end
+  local g, program = core.graph("closing"), nil
+  local x = g:leaf("input", "x", 0, "f32", { 2 })
+  local function run(_, inputs, outputs)
+    outputs[1]:copy_(inputs[1])
+    close(program)
+    collectgarbage()
+  end
+  local op = core.opdef { name = "closing", kind = "host", differentiable = false, run = run }
+  local state = core.state("kept", array.from { 0, 0 })
+  local y = g:host(op, { x }, { { shape = { 2 } } }, {})
+  g:target("kept", g:map(add, { y, y }), true, 0)
+  program = core.compile(g, { state })
+  local start = program.start
+  program:start { array.from { 1, 2 } }
+  t.error_matches(function() program:finish() end, "a closed program cannot be used")
+  t.error_matches(function() start(program, {}) end, "a program is needed, got closed program")
+  near(state:read(), { 2, 4 })
+  close(state)
+  t.error_matches(function() state:read() end, "closed state")
+  t.error_matches(function() core.compile(g, { state }) end, "a state is needed, got closed state")
+end)
+
+t.test("what closed handles held goes when they are collected", function()
+  collectgarbage()
+  local before = core.device_memory()
+  do
+    local g = core.graph("collected")
+    local x, s = g:leaf("input", "x", 0, "f32", { 4096 }), g:leaf("state", "s", 0, "f32", { 4096 })
+    g:target("y", g:map(add, { x, s }), false, 0)
+    local state <close> = core.state("s", { 4096 })
+    local program <close> = core.compile(g, { state })
+    program:run { array { 4096 } }
+    t.is_true(is_null or core.device_memory() > before)
+  end
+  collectgarbage()
+  collectgarbage()
+  t.equal(core.device_memory(), before)
+end)
+
 t.test("inputs that do not fit are told", function()
   local g = core.graph("picky")
   local x = g:leaf("input", "x", 0, "f32", { 3 })

@@ -126,8 +126,23 @@ t.test("endless recursion ends in an error", function()
   t.error_matches(f, "stack overflow")
 end)
 
+local function close(handle)
+  do local _ <close> = handle end
+end
+
 t.test("a handle that was closed says so", function()
   local a = core.array({ 1 })
-  do local _ <close> = a end
-  t.error_matches(function() return a[1] end, "closed array")
+  local g, op = core.graph("g"), core.opdef { name = "double", kind = "map", inputs = { "x" }, expr = "x * 2" }
+  for _ = 1, 2 do
+    for _, handle in ipairs { a, g, op } do close(handle) end
+  end
+  t.error_matches(function() return a[1] end, "a closed array cannot be used; close it after its last use")
+  t.error_matches(function() a[1] = 2 end, "closed array")
+  t.error_matches(function() return #a end, "closed array")
+  t.error_matches(function() core.array.new({ 1 }):copy_(a) end, "an array is needed, got closed array")
+  t.error_matches(function() g:name() end, "a closed graph cannot be used")
+  t.equal({ tostring(a), tostring(g), tostring(op), getmetatable(a) },
+    { "closed array", "closed graph", "closed opdef", getmetatable(core.array({ 1 })) })
+  collectgarbage()
+  t.error_matches(function() return a.shape end, "closed array")
 end)
