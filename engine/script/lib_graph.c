@@ -227,13 +227,15 @@ void mvg_arg_pass_options(lua_State *L, int index, mvg_pass_options *out_options
 
 // ---- evaluation ----
 
+// Pushes a list of its own, too: host operators may empty the one that was given.
 static const mvg_ndarray **get_arrays(lua_State *L, int index, const char *what) {
   size_t count = (size_t)mvg_arg_list(L, index, MAX_LIST, what);
   const mvg_ndarray **arrays = new_scratch(L, count + 1, sizeof *arrays);
+  lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; ++i) {
     lua_rawgeti(L, index, (lua_Integer)i + 1);
     arrays[i] = mvg_arg_array(L, -1);
-    lua_pop(L, 1);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return arrays;
 }

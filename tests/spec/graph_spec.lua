@@ -221,3 +221,17 @@ t.test("a graph that its own hooks close is walked to the end", function()
   t.equal(#g:backward(y, { x }), 1)
   t.error_matches(function() kept:name() end, "closed graph")
 end)
+
+t.test("the arrays that eval reads stay until it is done", function()
+  local g, inputs = core.graph("test"), { array.from { 1, 2 }, array({ 1 << 20 }):fill(3) }
+  local function run(_, given, outputs)
+    inputs[2] = nil
+    collectgarbage()
+    outputs[1]:copy_(given[1])
+  end
+  local host = core.opdef { name = "emptying", kind = "host", differentiable = false, run = run }
+  local first = g:host(host, { leaf(g, 0, { 2 }) }, { { shape = { 2 } } }, {})
+  local second = leaf(g, 1, { 1 << 20 })
+  local results = g:eval(inputs, {}, { first, second })
+  t.equal({ results[1][2], results[2][1 << 20] }, { 2, 3 })
+end)
