@@ -48,20 +48,28 @@ static bool is_comparison(mvg_expr_op op) {
   return op >= MVG_EXPR_LT && op <= MVG_EXPR_OR;
 }
 
-static void print_number(mvg_str *out, double value, bool is_integer) {
-  if (is_integer) {
-    mvg_str_appendf(out, value < 0 ? "(%" PRId64 ")" : "%" PRId64, (int64_t)value);
-  } else if (isnan(value)) {
+// Rounded to single precision first, where doubles may become infinite.
+static void print_real(mvg_str *out, double value) {
+  float rounded = (float)value;
+  if (isnan(rounded)) {
     mvg_str_append(out, "NAN_");
-  } else if (isinf(value)) {
-    mvg_str_append(out, value < 0 ? "(-INF_)" : "INF_");
+  } else if (isinf(rounded)) {
+    mvg_str_append(out, rounded < 0 ? "(-INF_)" : "INF_");
   } else {
     char text[40];
-    snprintf(text, sizeof text, "%.9g", (double)(float)value);
+    snprintf(text, sizeof text, "%.9g", (double)rounded);
     bool is_bare = true;
     for (const char *c = text; *c; ++c)
       is_bare = is_bare && *c != '.' && *c != 'e';
     mvg_str_appendf(out, value < 0 ? "(%s%s)" : "%s%s", text, is_bare ? ".0" : "");
+  }
+}
+
+static void print_number(mvg_str *out, double value, bool is_integer) {
+  if (is_integer) {
+    mvg_str_appendf(out, value < 0 ? "(%" PRId64 ")" : "%" PRId64, (int64_t)value);
+  } else {
+    print_real(out, value);
   }
 }
 

@@ -86,6 +86,18 @@ static void test_text_form_parses_back_to_the_same_tree(void **state) {
   mvg_arena_deinit(&arena);
 }
 
+static void test_glsl_has_constants_in_single_precision(void **state) {
+  (void)state;
+  mvg_arena arena = {0};
+  const char *const vars[] = {"a", "b"};
+  mvg_str text = {0};
+  const mvg_expr *expr = parse(&arena, "max(min(x, 1e39), -1e300) - 1e38 + 3 - 1e-60");
+  mvg_expr_print_glsl(&text, expr, vars, false);
+  assert_string_equal(text.text, "(((max_(min_(a, INF_), (-INF_)) - 9.99999968e+37) + 3.0) - 0.0)");
+  mvg_str_deinit(&text);
+  mvg_arena_deinit(&arena);
+}
+
 static void test_integer_division_floors(void **state) {
   (void)state;
   mvg_arena arena = {0};
@@ -137,6 +149,7 @@ int main(void) {
       cmocka_unit_test(test_constants_fold_and_neutral_elements_vanish),
       cmocka_unit_test(test_derivatives_match_central_differences),
       cmocka_unit_test(test_text_form_parses_back_to_the_same_tree),
+      cmocka_unit_test(test_glsl_has_constants_in_single_precision),
       cmocka_unit_test(test_integer_division_floors),
       cmocka_unit_test(test_whole_numbers_have_bounds),
       cmocka_unit_test(test_errors_name_place_and_nearest_name),

@@ -211,6 +211,21 @@ static void test_nan_and_infinity_pass_through(void **state) {
   fixture_close(&f);
 }
 
+static void test_constants_beyond_single_precision(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(5));
+  const double strange[] = {NAN, 3e38, -3e38, 0, -1};
+  for (int64_t i = 0; i < 5; ++i)
+    mvg_ndarray_set(f.inputs[0], i, strange[i]);
+  add_output(&f, "min", MAP(&f, "min(a, 1e39)", x));
+  add_output(&f, "clamp", MAP(&f, "a < -1e300 ? -1e300 : a > 1e300 ? 1e300 : a", x));
+  add_output(&f, "small", MAP(&f, "a * 0 + 1e-300", x));
+  expect_like_reference(&f, 1e-6);
+  fixture_close(&f);
+}
+
 static void test_random_numbers_are_the_hosts(void **state) {
   (void)state;
   fixture f;
@@ -316,6 +331,7 @@ int main(void) {
       cmocka_unit_test(test_state_updated_from_its_neighbours),
       cmocka_unit_test(test_empty_and_single_elements),
       cmocka_unit_test(test_nan_and_infinity_pass_through),
+      cmocka_unit_test(test_constants_beyond_single_precision),
       cmocka_unit_test(test_random_numbers_are_the_hosts),
       cmocka_unit_test(test_large_maps_run_four_elements_at_a_time),
       cmocka_unit_test(test_same_bits_run_after_run),
