@@ -258,7 +258,8 @@ mvg_status mvg_shader_choose_grid(const mvg_caps *caps, uint64_t total, uint32_t
   uint64_t rows = (needed + limit - 1) / limit;
   uint64_t most = caps->max_group_count[1] ? caps->max_group_count[1] : 65535;
   if (rows > most) {
-    return MVG_ERROR(MVG_UNSUPPORTED, "%" PRIu64 " workgroups are more than the device takes",
+    return MVG_ERROR(MVG_UNSUPPORTED,
+                     "%" PRIu64 " workgroups are more than the device takes; use a smaller batch",
                      needed);
   }
   out_groups[0] = (uint32_t)(rows > 1 ? limit : needed);

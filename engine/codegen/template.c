@@ -15,7 +15,8 @@ typedef struct {
   mvg_kernel_body kernel;
   const mvg_matmul_tile *tile; // of products, else NULL
   uint32_t local_size;
-  uint32_t lanes; // of a row, in kernels by rows; else 0
+  uint32_t lanes;     // of a row, in kernels by rows; else 0
+  uint32_t folded[3]; // the grid that the kernel sees, where the device's is another; else 0
 } kernel_launch;
 
 // `float load_NAME(uint element)`: what computes `input` at `element`.
@@ -167,26 +168,43 @@ static mvg_status print_accessors(const mvg_fusion *fusion, const mvg_group *gro
   return NULL;
 }
 
+// Takes a workgroup's number in the device's grid apart; those beyond the last leave.
+static void print_unfolding(const uint32_t grid[3], mvg_str *out) {
+  mvg_str_appendf(out,
+                  "if (group_ >= %uu) return;\n"
+                  "folded_ = uvec3(group_ %% %uu, group_ / %uu %% %uu, group_ / %uu);\n",
+                  grid[0] * grid[1] * grid[2], grid[0], grid[0], grid[1], grid[0] * grid[1]);
+}
+
+static void print_entry(const kernel_launch *launch, mvg_str *out) {
+  if (launch->lanes > 1) {
+    mvg_str_append(out, "void main() {\nuint row_ = (gl_WorkGroupID.x + gl_NumWorkGroups.x * "
+                        "gl_WorkGroupID.y) * (LOCAL_SIZE / LANES) + gl_SubgroupID;\n"
+                        "if (row_ < push_.n[0]) kernel_main(row_, gl_SubgroupInvocationID);\n}\n");
+    return;
+  }
+  if (launch->kernel.invocations > 0) {
+    mvg_shader_print_main(out, launch->local_size);
+    mvg_str_appendf(out, "if (flat_ < push_.n[0]) kernel_main(flat_%s);\n}\n",
+                    launch->lanes ? ", 0u" : "");
+    return;
+  }
+  if (launch->folded[0]) mvg_str_append(out, "#undef gl_WorkGroupID\n");
+  mvg_str_append(out, "void main() {\nuint group_ = gl_WorkGroupID.x + gl_NumWorkGroups.x * "
+                      "(gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);\n");
+  if (launch->folded[0]) print_unfolding(launch->folded, out);
+  mvg_str_append(out, "kernel_main(group_ * LOCAL_SIZE + gl_LocalInvocationIndex);\n}\n");
+}
+
 static mvg_status print_body(const mvg_fusion *fusion, const mvg_group *group, const mvg_node *node,
                              const kernel_launch *launch, const mvg_caps *caps, const char *source,
                              mvg_str *out) {
   print_constants(&launch->kernel, launch->local_size, caps->is_cpu, out);
   if (launch->tile) mvg_matmul_tile_print_constants(launch->tile, caps, &launch->kernel, out);
   MVG_RETURN_IF_ERROR(print_accessors(fusion, group, caps, node, source, out));
+  if (launch->folded[0]) mvg_str_append(out, "uvec3 folded_;\n#define gl_WorkGroupID folded_\n");
   mvg_str_append(out, source);
-  if (launch->lanes > 1) {
-    mvg_str_append(out, "void main() {\nuint row_ = (gl_WorkGroupID.x + gl_NumWorkGroups.x * "
-                        "gl_WorkGroupID.y) * (LOCAL_SIZE / LANES) + gl_SubgroupID;\n"
-                        "if (row_ < push_.n[0]) kernel_main(row_, gl_SubgroupInvocationID);\n}\n");
-  } else if (launch->kernel.invocations > 0) {
-    mvg_shader_print_main(out, launch->local_size);
-    mvg_str_appendf(out, "if (flat_ < push_.n[0]) kernel_main(flat_%s);\n}\n",
-                    launch->lanes ? ", 0u" : "");
-  } else {
-    mvg_str_append(out, "void main() {\nuint group_ = gl_WorkGroupID.x + gl_NumWorkGroups.x * "
-                        "(gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);\n"
-                        "kernel_main(group_ * LOCAL_SIZE + gl_LocalInvocationIndex);\n}\n");
-  }
+  print_entry(launch, out);
   return NULL;
 }
 
@@ -237,6 +255,34 @@ static void choose_lanes(const char *source, const mvg_caps *caps, kernel_launch
     launch->lanes = caps->subgroup_size;
 }
 
+static mvg_status count_groups(const uint32_t groups[3], uint64_t *out_count) {
+  *out_count = (uint64_t)groups[0] * groups[1];
+  if (*out_count <= UINT32_MAX) *out_count *= groups[2];
+  if (*out_count <= UINT32_MAX) return NULL;
+  return MVG_ERROR(MVG_UNSUPPORTED,
+                   "%u x %u x %u workgroups are more than can be numbered; use a smaller batch",
+                   groups[0], groups[1], groups[2]);
+}
+
+// A grid with an axis too long for the device becomes one of as many workgroups or few more. What
+// asks for the grid's extents has to have it as it is.
+static mvg_status fold_grid(const char *source, const mvg_caps *caps, kernel_launch *launch) {
+  uint32_t *groups = launch->kernel.groups;
+  bool fits = true;
+  for (int axis = 0; axis < 3; ++axis) {
+    uint32_t limit = caps->max_group_count[axis] ? caps->max_group_count[axis] : 65535;
+    fits = fits && groups[axis] <= limit;
+  }
+  if (fits || strstr(source, "gl_NumWorkGroups")) return NULL;
+  uint64_t count;
+  MVG_RETURN_IF_ERROR(count_groups(groups, &count));
+  if (count == 0) return NULL;
+  memcpy(launch->folded, groups, sizeof launch->folded);
+  MVG_RETURN_IF_ERROR(mvg_shader_choose_grid(caps, count, 1, groups));
+  groups[0] = (uint32_t)((count + groups[1] - 1) / groups[1]);
+  return NULL;
+}
+
 mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, const mvg_caps *caps,
                              const mvg_matmul_tile *tile, mvg_shader *shader) {
   const mvg_node *node = mvg_graph_get_node(fusion->graph, group->node);
@@ -247,6 +293,7 @@ mvg_status mvg_template_fill(const mvg_fusion *fusion, const mvg_group *group, c
   mvg_status status = mvg_kernel_file_append(kernel->source, &source);
   const char *source_text = source.text ? source.text : "";
   choose_lanes(source_text, caps, &launch);
+  if (!status) status = fold_grid(source_text, caps, &launch);
   if (!status) status = print_shader(fusion, group, node, &launch, caps, source_text, &text);
   mvg_str_deinit_part(&source, &text);
   bool has_matrices = launch.tile && mvg_matmul_tile_is_native(launch.tile, caps);

@@ -10,7 +10,8 @@
 //   const uint NAME = 8u; / const float NAME = 0.5;   for each constant; LOCAL_SIZE
 //   #define MVG_IS_CPU 0 or 1               CPU devices want no shared memory and no barriers
 //   #define MVG_HAS_GROUPS 0 or 1           1: the node asked for workgroups, kernel_main may use
-//                                           gl_WorkGroupID
+//                                           gl_WorkGroupID (but not gl_NumWorkGroups where an
+//                                           axis may be longer than devices take)
 // and the helpers of kernels/include/math.glsl, erf.glsl and random.glsl. With a flat grid
 // kernel_main is called for ids below the node's invocations only; with workgroups, by every
 // invocation. Matrix products take the source, grid and constants of their tile, see matmul_tile.h.

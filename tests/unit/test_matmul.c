@@ -322,6 +322,38 @@ static void test_sliced_products_add_up(void **state) {
   unsetenv("MVGRAPH_TILE");
 }
 
+// Grids with an axis longer than devices take: of the least limits, and of tiny ones.
+static void test_long_batches_and_many_rows_fit_the_grid(void **state) {
+  (void)state;
+  static const product batch = {.batch = 65553, .m = 3, .n = 3, .k = 3},
+                       rows = {.batch = 1, .m = 65535 * 32 + 1, .n = 1, .k = 1};
+  expect_product(&batch, false);
+  expect_product(&rows, false);
+}
+
+static void test_tiles_go_without_a_third_axis(void **state) {
+  (void)state;
+  product shapes[] = {
+      {.batch = 3, .m = 132, .n = 100, .k = 36, .ta = true, .is_fused = true},
+      {.batch = 2, .m = 40, .n = 50, .k = 2500}, // in slices
+  };
+  mvg_caps *caps = (mvg_caps *)mvg_device_get_caps(device);
+  const mvg_caps own = *caps;
+  memcpy(caps->max_group_count, (const uint32_t[3]){7, 72, 1}, sizeof caps->max_group_count);
+  for (uint32_t i = 0; i < mvg_matmul_tile_count; ++i) {
+    const mvg_matmul_tile *tile = &mvg_matmul_tiles[i];
+    bool is_native = mvg_matmul_tile_is_native(tile, caps) && mvg_matmul_tile_fits(tile, caps);
+    if (!is_native || (tile->operands == MVG_OPERANDS_F32 && tile->columns > 32)) continue;
+    setenv("MVGRAPH_TILE", tile->name, 1);
+    for (uint32_t k = 0; k < 2; ++k) {
+      shapes[k].operands = tile->operands;
+      expect_product(&shapes[k], false);
+    }
+  }
+  unsetenv("MVGRAPH_TILE");
+  *caps = own;
+}
+
 int main(void) {
   unsetenv("MVGRAPH_TILE");
   if (skips_without_layers()) return 0;
@@ -338,10 +370,12 @@ int main(void) {
       cmocka_unit_test_teardown(test_programs_fall_back_without_matrix_units, expect_silence),
       cmocka_unit_test_teardown(test_tuning_is_kept_and_taken, expect_silence),
       cmocka_unit_test_teardown(test_sliced_products_add_up, expect_silence),
+      cmocka_unit_test_teardown(test_long_batches_and_many_rows_fit_the_grid, expect_silence),
+      cmocka_unit_test_teardown(test_tiles_go_without_a_third_axis, expect_silence),
   };
   device = open_device();
   size_t count = sizeof tests / sizeof tests[0];
-  int failed = _cmocka_run_group_tests("matmul", tests, device ? count : count - 7, NULL, NULL);
+  int failed = _cmocka_run_group_tests("matmul", tests, device ? count : count - 9, NULL, NULL);
   if (device) mvg_device_release(device);
   return failed;
 }
