@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codegen/index_word.h"
 #include "codegen/shader_text.h"
 
 #define MAX_UNROLLED 4
@@ -57,6 +58,7 @@ void mvg_emitter_deinit(mvg_emitter *e) {
     destroy_scope(e->open_scopes);
     e->open_scopes = next;
   }
+  mvg_array_deinit(&e->views);
   mvg_index_pool_deinit(&e->pool);
 }
 
@@ -150,6 +152,20 @@ static mvg_status print_op(mvg_emitter *e, const mvg_index *index, mvg_str *text
   return NULL;
 }
 
+// Names the view that made the operands.
+static mvg_status check_operands(const mvg_emitter *e, const mvg_index *index) {
+  mvg_status status = mvg_index_check_operands(index, UINT32_MAX);
+  if (!status) return NULL;
+  const mvg_node *node = NULL;
+  for (size_t i = 0; i < e->views.count; ++i) {
+    for (uint32_t k = 0; k < 3 && index->args[k]; ++k) {
+      if (e->views.items[i].first_index <= index->args[k]->id) node = e->views.items[i].node;
+    }
+  }
+  char origin[MVG_ORIGIN_TEXT_SIZE];
+  return node ? mvg_status_annotate(status, "%s", mvg_node_format_origin(node, origin)) : status;
+}
+
 mvg_status mvg_emitter_print_index(mvg_emitter *e, const mvg_index *index, mvg_name *out) {
   if (index->kind == MVG_INDEX_ASSUME) return mvg_emitter_print_index(e, index->args[0], out);
   if (index->kind == MVG_INDEX_SUM && index->term_count == 0) {
@@ -165,6 +181,7 @@ mvg_status mvg_emitter_print_index(mvg_emitter *e, const mvg_index *index, mvg_n
   if (index->kind == MVG_INDEX_SUM) status = print_sum(e, index, &text);
   if (index->kind == MVG_INDEX_DIGIT) status = print_digit(e, index, &text);
   if (index->kind == MVG_INDEX_OP) status = print_op(e, index, &text);
+  status = mvg_status_join(status, check_operands(e, index));
   if (index->kind == MVG_INDEX_VAR)
     status = MVG_ERROR(MVG_INTERNAL, "an index variable has no name");
   *out = make_name(e, "i");
@@ -278,6 +295,8 @@ static mvg_status print_view(mvg_emitter *e, const mvg_node *node, const mvg_pla
   const char *zero = node->outputs[0].dtype == MVG_DTYPE_I32 ? "0" : "0.0";
   mvg_place inner;
   const mvg_index *valid;
+  mvg_visited_view visited = {node, (uint32_t)e->pool.nodes.count};
+  MVG_RETURN_IF_ERROR(mvg_array_push(&e->views, visited));
   mvg_place_through_view(&e->pool, e->graph, node, place, &inner, &valid);
   if (!valid) return print_at(e, node->inputs[0], &inner, false, out);
   if (mvg_index_is_const(valid, 0)) {

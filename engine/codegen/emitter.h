@@ -32,13 +32,19 @@ typedef struct mvg_scope {
 } mvg_scope;
 
 typedef struct {
+  const mvg_node *node;
+  uint32_t first_index; // in the pool, of those made since
+} mvg_visited_view;
+
+typedef struct {
   const mvg_fusion *fusion;
   const mvg_graph *graph;
   const mvg_group *group;
   const mvg_caps *caps;
   mvg_index_pool pool;
-  mvg_scope *scope;       // where statements go
-  mvg_scope *open_scopes; // all that are not closed yet
+  MVG_ARRAY(mvg_visited_view) views; // for messages
+  mvg_scope *scope;                  // where statements go
+  mvg_scope *open_scopes;            // all that are not closed yet
   uint32_t next_name;
   // Text added to the bounds of loops, 0 in value but unknown to the driver's compiler: llvmpipe
   // unrolls what it can count, and compiling a thousand copies of a body takes it seconds. NULL:

@@ -1,5 +1,6 @@
 // Indices of a tape: which run together with the lanes, and the integer steps that compute the
 // rest.
+#include "codegen/index_word.h"
 #include "program/host_emit.h"
 #include "program/host_math.h"
 
@@ -250,6 +251,8 @@ static uint16_t emit_expanded(mvg_tape_emitter *e, const mvg_index *index, int64
 }
 
 static uint16_t emit_new_index(mvg_tape_emitter *e, const mvg_index *index, uint16_t width) {
+  mvg_status status = mvg_index_check_operands(index, INT32_MAX);
+  if (status) return mvg_emit_give_up(e, status);
   mvg_index_motion motion = mvg_emit_get_motion(e, index);
   if (width == MVG_TAPE_LANES && motion.run >= MIN_EXPANDED_RUN) {
     uint16_t reg = emit_expanded(e, index, motion.run, motion.slope);

@@ -97,6 +97,25 @@ static void test_views_change_indices_only(void **state) {
   fixture_close(&f);
 }
 
+static void test_indices_are_right_in_32_bits_or_refused(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(4000)), y = make_input(&f, DIMS(7000));
+  add_output(&f, "x", VIEW(&f, x, DIMS(1000), NULL, "i * 4000001 / 1000003")); // below 2^32
+  expect_like_reference(&f, 0);
+  y = VIEW(&f, y, DIMS(1000), NULL, "i * 7000001 / 1000003");
+  add_output(&f, "y", MAP(&f, "a * 2", y));
+  mvg_program *program;
+  mvg_status status = mvg_compile(f.graph, device, NULL, 0, &options, &program);
+  assert_int_equal(mvg_status_get_code(status), MVG_UNSUPPORTED);
+  assert_non_null(
+      strstr(mvg_status_get_message(status),
+             "(engine):0 view: an index is divided or compared where it reaches 6993000999"));
+  mvg_status_destroy(status);
+  fixture_close(&f);
+}
+
 static void test_reductions_with_prologue_and_epilogue(void **state) {
   (void)state;
   fixture f;
@@ -323,6 +342,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_maps_broadcast),
       cmocka_unit_test(test_views_change_indices_only),
+      cmocka_unit_test(test_indices_are_right_in_32_bits_or_refused),
       cmocka_unit_test(test_reductions_with_prologue_and_epilogue),
       cmocka_unit_test(test_softmax_over_rows),
       cmocka_unit_test(test_long_reductions_are_split),
