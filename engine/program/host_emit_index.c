@@ -167,15 +167,26 @@ static int32_t get_power(int64_t value) {
 
 #define SMALL (1 << 21) // x * (1 / d) in single precision is off by less than half of 1 / d
 
+// How many divisors make dividends positive.
+static int64_t get_shift(int64_t low, int64_t divisor) {
+  return low < 0 ? (-low + divisor - 1) / divisor : 0;
+}
+
+static bool has_room_for_shift(int64_t low, int64_t high, int64_t divisor) {
+  if (low >= 0) return true;
+  return low >= INT32_MIN && high <= INT32_MAX - get_shift(low, divisor) * divisor;
+}
+
 static uint16_t emit_division(mvg_tape_emitter *e, uint16_t a, int64_t divisor, int64_t low,
                               int64_t high) {
   mvg_tape_step step = {.args = {a}, .width = e->tape->registers.items[a].width};
-  int64_t shift = low < 0 ? (-low + divisor - 1) / divisor : 0; // makes dividends positive
+  int64_t shift = get_shift(low, divisor);
   if (get_power(divisor) >= 0) {
     step.op = MVG_TAPE_SHIFT; // rounds downwards whatever the sign
     step.factor = get_power(divisor);
     return mvg_emit(e, &step);
   }
+  if (!has_room_for_shift(low, high, divisor)) return mvg_emit_unsupported(e, "so wide an index");
   step.op = MVG_TAPE_DIVIDE;
   step.divisor = (int32_t)divisor;
   step.inverse = 1.0 / (double)divisor;
@@ -193,7 +204,8 @@ static uint16_t emit_modulo(mvg_tape_emitter *e, uint16_t a, int64_t divisor, in
     step.factor = (int32_t)(divisor - 1);
     return mvg_emit(e, &step);
   }
-  int64_t shift = low < 0 ? (-low + divisor - 1) / divisor : 0;
+  if (!has_room_for_shift(low, high, divisor)) return mvg_emit_unsupported(e, "so wide an index");
+  int64_t shift = get_shift(low, divisor);
   step.op = MVG_TAPE_MODULO;
   step.divisor = (int32_t)divisor;
   step.inverse = 1.0 / (double)divisor;

@@ -116,6 +116,18 @@ static void test_indices_are_right_in_32_bits_or_refused(void **state) {
   fixture_close(&f);
 }
 
+static void test_remainders_of_what_has_no_known_bounds(void **state) {
+  (void)state;
+  fixture f;
+  fixture_open(&f);
+  mvg_value x = make_input(&f, DIMS(7));
+  mvg_shape shape = DIMS(50, 60);
+  add_output(&f, "remainder", VIEW(&f, x, shape, NULL, "i * j % 7"));
+  add_output(&f, "quotient", VIEW(&f, x, shape, NULL, "i * j / 500"));
+  expect_like_reference(&f, 0);
+  fixture_close(&f);
+}
+
 static void test_reductions_with_prologue_and_epilogue(void **state) {
   (void)state;
   fixture f;
@@ -343,6 +355,7 @@ int main(void) {
       cmocka_unit_test(test_maps_broadcast),
       cmocka_unit_test(test_views_change_indices_only),
       cmocka_unit_test(test_indices_are_right_in_32_bits_or_refused),
+      cmocka_unit_test(test_remainders_of_what_has_no_known_bounds),
       cmocka_unit_test(test_reductions_with_prologue_and_epilogue),
       cmocka_unit_test(test_softmax_over_rows),
       cmocka_unit_test(test_long_reductions_are_split),
