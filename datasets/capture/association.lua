@@ -15,8 +15,9 @@ local OUTLIER <const> = 0.02 -- Sampson distance from which a match is doubtful,
 local DISAGREEMENT <const> = 0.015 -- mean distance at which two tracks are as likely two people as one, in body extents
 local UNKNOWN_COST <const> = 0.8 -- cost of frames that a pair of tracks does not share; 0 agrees, 1 disagrees
 
--- Joints of two tracks seen in the same frames; `limit` thins out the frames.
-local function match_tracks(a, b, limit)
+-- Joints of two tracks seen in the same frames; `limit` thins out the frames. With `flip` those of the second have the
+-- names of the other side.
+local function match_tracks(a, b, limit, flip)
   local shared = {}
   for frame = math.max(a.first, b.first), math.min(a.last, b.last) do
     if a.people[frame] and b.people[frame] then
@@ -30,10 +31,11 @@ local function match_tracks(a, b, limit)
   for i = 1, #shared, stride do
     local p, q = a.people[shared[i]], b.people[shared[i]]
     for j = 1, joints do
-      if p.c[j] >= MIN_CONFIDENCE and q.c[j] >= MIN_CONFIDENCE then
+      local k = flip and flip[j] + 1 or j
+      if p.c[j] >= MIN_CONFIDENCE and q.c[k] >= MIN_CONFIDENCE then
         n = n + 1
-        matches.xa[n], matches.ya[n], matches.xb[n], matches.yb[n] = p.x[j], p.y[j], q.x[j], q.y[j]
-        matches.w[n] = p.c[j] * q.c[j]
+        matches.xa[n], matches.ya[n], matches.xb[n], matches.yb[n] = p.x[j], p.y[j], q.x[k], q.y[k]
+        matches.w[n] = p.c[j] * q.c[k]
       end
     end
   end
@@ -42,8 +44,8 @@ end
 
 -- Cost of two tracks being one person, 0 to 1: how far they disagree with epipolar geometry over the frames they share,
 -- UNKNOWN_COST over the others.
-local function pair_cost(a, b, frame_count)
-  local matches, shared = match_tracks(a, b, MAX_POINTS)
+local function pair_cost(a, b, frame_count, flip)
+  local matches, shared = match_tracks(a, b, MAX_POINTS, flip)
   if #matches.xa < 3 * MIN_MATCHES then
     return { cost = UNKNOWN_COST }
   end
@@ -68,8 +70,9 @@ local function candidates(tracks)
   return { table.unpack(list, 1, MAX_CANDIDATES) }
 end
 
--- costs[a][i][b][j] between candidate i of camera a and candidate j of camera b.
-local function all_costs(cameras, frame_count)
+-- costs[a][i][b][j] between candidate i of camera a and candidate j of camera b; with `flip` the lower one of names as
+-- they are and of sides swapped.
+local function all_costs(cameras, frame_count, flip)
   local costs = {}
   for a = 1, #cameras do
     costs[a] = {}
@@ -85,6 +88,8 @@ local function all_costs(cameras, frame_count)
       for i, first in ipairs(cameras[a]) do
         for j, second in ipairs(cameras[b]) do
           local pair = pair_cost(first, second, frame_count)
+          local swapped = flip and pair_cost(first, second, frame_count, flip)
+          if swapped and swapped.cost < pair.cost then pair = swapped end
           costs[a][i][b][j], costs[b][j][a][i] = pair, pair
         end
       end
@@ -202,9 +207,10 @@ end
 
 --- Chooses the subject.
 ---@param frames Person[][][] people by camera and frame
+---@param flip integer[]? of the skeleton, where a camera may have left and right swapped and be found out later
 ---@return Association? nil where a camera sees nobody
 ---@return integer? camera that one
-function association.find_subject(frames)
+function association.find_subject(frames, flip)
   local tracks, cameras = {}, {}
   for a, camera_frames in ipairs(frames) do
     tracks[a] = tracking.link(camera_frames)
@@ -213,7 +219,7 @@ function association.find_subject(frames)
       return nil, a
     end
   end
-  local costs = all_costs(cameras, #frames[1])
+  local costs = all_costs(cameras, #frames[1], flip)
   local choice, cost, next_cost = best_choice(costs, cameras)
   local chosen, subject, geometry = {}, {}, {}
   local residual, pairs_known, counts = 0, 0, {}

@@ -49,14 +49,26 @@ local function read_cameras(path, keys)
   return cameras, count
 end
 
--- Numbers of every camera as frames of the capture.
-local function number_frames(cameras, count, numbers_of)
-  local lowest, frames_by = math.huge, {}
+-- All numbers of cameras, ascending, and the rank of each from 0.
+local function rank_numbers(cameras, numbers_of)
+  local all, rank = {}, {}
   for _, camera in ipairs(cameras) do
-    lowest = math.min(lowest, numbers_of(camera)[1])
+    for _, number in ipairs(numbers_of(camera)) do
+      if not rank[number] then rank[number], all[#all + 1] = 0, number end
+    end
   end
+  table.sort(all)
+  for i, number in ipairs(all) do rank[number] = i - 1 end
+  return all, rank
+end
+
+-- Numbers of every camera as frames of the capture; numbers that all cameras leave out are no frames of it.
+local function number_frames(cameras, count, numbers_of)
+  local frames_by, all, rank = {}, rank_numbers(cameras, numbers_of)
   for c, camera in ipairs(cameras) do
-    frames_by[c] = completeness.frames_of(numbers_of(camera), count, lowest)
+    local numbers, ranks = numbers_of(camera), {}
+    for i, number in ipairs(numbers) do ranks[i] = rank[number] end
+    frames_by[c] = #all == count and ranks or completeness.frames_of(numbers, count, all[1])
   end
   return frames_by
 end
@@ -110,7 +122,7 @@ local function find_subject(cameras, count, skeleton, findings)
     people[c] = {}
     for frame = 1, count do people[c][frame] = camera.people[frame] or {} end
   end
-  local found, empty = association.find_subject(people)
+  local found, empty = association.find_subject(people, skeleton.flip)
   if not found then
     fail(cameras[empty].read.source, nil, ("nobody is detected in the %d frames of the capture"):format(count),
       "check the detector on this camera's video, or take the camera out of the capture")

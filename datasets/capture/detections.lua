@@ -61,7 +61,7 @@ end
 local function read_folder(result, folder)
   local files = {}
   for _, name in ipairs(mv.file.list(folder)) do
-    if name:lower():match("%.json$") then
+    if name:lower():match("^[^.].*%.json$") then
       files[#files + 1] = name
     end
   end
@@ -105,17 +105,20 @@ end
 
 --- Puts detections on the frames of a video.
 --- One file a frame: the k-th file is the k-th frame when there are as many files as frames; otherwise the numbers
---- count from the first one, and a number that is left out is a frame without people. Lists leave out frames without
+--- count from the first one of all cameras, if that leaves this one's frames in the video, or else from its own first
+--- one, and a number that is left out is a frame without people. Lists leave out frames without
 --- people: their numbers count from 0, or from 1 when the last equals the frame count.
 ---@param result CameraDetections
 ---@param count integer frames of the video
+---@param lowest integer? number of the first file of all cameras
 ---@return Person[][] frames lists of people by frame, 1-based
 ---@return integer span how many frames the detector covers; equals #frames
-function detections.align(result, count)
+function detections.align(result, count, lowest)
   local numbers = result.numbers
   local last, base = numbers[#numbers], numbers[1]
   local span
   if result.is_complete then
+    if #numbers < count and lowest and last - lowest < count then base = lowest end
     span = #numbers == count and count or last - base + 1
   else
     base = (base > 0 and last == count) and 1 or 0

@@ -49,9 +49,12 @@ end
 
 -- People by camera and frame, for as many frames as all cameras have.
 local function align(path, sources, people, rule)
-  local aligned, spans, shortest, is_equal = {}, {}, math.huge, true
+  local aligned, spans, shortest, is_equal, lowest = {}, {}, math.huge, true, math.huge
+  for _, read in ipairs(people) do
+    if read.is_complete then lowest = math.min(lowest, read.numbers[1]) end
+  end
   for i, source in ipairs(sources) do
-    aligned[i], spans[i] = detections.align(people[i], source.count)
+    aligned[i], spans[i] = detections.align(people[i], source.count, lowest)
     shortest = math.min(shortest, source.count, spans[i])
   end
   for i, source in ipairs(sources) do
@@ -73,7 +76,10 @@ local function check_views(views, cameras, path)
   if views > #cameras then
     fail(path, nil, ("it has %d camera%s, the configuration asks for views=%d"):format(#cameras,
       #cameras > 1 and "s" or "", views),
-      ("run with --set views=%d"):format(#cameras))
+      ("train with --set views=%d; what was trained with %d views needs as many cameras"):format(#cameras, views))
+  end
+  if views < #cameras then
+    footage.log("the first %d of %d cameras are used; --set views=%d takes all", views, #cameras, #cameras)
   end
   return views
 end

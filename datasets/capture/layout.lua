@@ -9,6 +9,8 @@ local layout = {}
 local VIDEO <const> = { mp4 = true, mov = true, avi = true, mkv = true, webm = true, m4v = true, mpg = true }
 local IMAGE <const> = { png = true, jpg = true, jpeg = true }
 
+local NO_CAMERAS <const> = { runs = true, calibration = true, calib = true } -- folders that may hold pictures
+
 ---@class CaptureCamera
 ---@field name string the stem of its video or image folder
 ---@field video string? path
@@ -21,9 +23,18 @@ local function split_name(name)
   return stem or name, extension and extension:lower() or ""
 end
 
+-- Names in a folder but for hidden ones, such as those that systems leave beside files.
+local function list_names(folder)
+  local shown = {}
+  for _, name in ipairs(mv.file.list(folder)) do
+    shown[#shown + 1] = name:sub(1, 1) ~= "." and name or nil
+  end
+  return shown
+end
+
 local function list_images(folder)
   local found = {}
-  for _, name in ipairs(mv.file.list(folder)) do
+  for _, name in ipairs(list_names(folder)) do
     local _, extension = split_name(name)
     if IMAGE[extension] then
       found[#found + 1] = folder .. "/" .. name
@@ -36,11 +47,11 @@ local function find_cameras(path)
   local cameras = {}
   for _, folder in ipairs { path, path .. "/videos", path .. "/images" } do
     if mv.file.is_directory(folder) and #cameras == 0 then
-      for _, name in ipairs(mv.file.list(folder)) do
+      for _, name in ipairs(list_names(folder)) do
         local full = folder .. "/" .. name
         local stem, extension = split_name(name)
         if mv.file.is_directory(full) then
-          local images = list_images(full)
+          local images = NO_CAMERAS[name] and {} or list_images(full)
           if #images > 0 then
             cameras[#cameras + 1] = { name = name, images = images, source = full }
           end
@@ -55,7 +66,7 @@ local function find_cameras(path)
 end
 
 local function has_json(folder)
-  for _, name in ipairs(mv.file.list(folder)) do
+  for _, name in ipairs(list_names(folder)) do
     if name:lower():match("%.json$") then
       return true
     end
@@ -66,7 +77,7 @@ end
 -- The entries of a folder that can hold one camera's detections: name without endings -> path.
 local function detection_entries(folder)
   local entries = {}
-  for _, name in ipairs(mv.file.list(folder)) do
+  for _, name in ipairs(list_names(folder)) do
     local full = folder .. "/" .. name
     local stem, extension = split_name(name)
     if mv.file.is_directory(full) then
@@ -136,12 +147,13 @@ local function detector_folders(path, chosen)
   if chosen and chosen ~= "" then
     local folder = path .. "/" .. chosen
     if not mv.file.is_directory(folder) then
-      fail(folder, nil, "there is no such folder of detections", "name a folder of the capture in --set detections=")
+      fail(folder, nil, "there is no such folder of detections",
+        "name a folder of the capture in --set capture.detections=")
     end
     return { folder }
   end
   local folders = {}
-  for _, name in ipairs(mv.file.list(path)) do
+  for _, name in ipairs(list_names(path)) do
     local full = path .. "/" .. name
     if mv.file.is_directory(full) then
       folders[#folders + 1] = full
@@ -160,7 +172,7 @@ end
 function layout.find(path, options)
   if not mv.file.is_directory(path) then
     fail(path, nil, "there is no such folder, or it was not named on this command line",
-      "give the capture with --data FOLDER, to resume too")
+      "name the capture's folder, with --data FOLDER where a verb takes that, to resume too")
   end
   local cameras = find_cameras(path)
   if #cameras == 0 then

@@ -323,7 +323,34 @@ t.test("one camera is a capture, but not for several views", function()
     end
     t.equal(open(folder).train.keypoints.shape, { 4, 1, 25, 3 })
     t.error_matches(function() capture.open { path = folder, image = 16, views = 4 } end,
-      "it has 1 camera, the configuration asks for views=4; run with %-%-set views=1")
+      "it has 1 camera, the configuration asks for views=4; train with %-%-set views=1; .* as many cameras")
+  end)
+end)
+
+t.test("what systems and programs leave in a folder is no camera and no detection", function()
+  with_capture(SMALL, function(folder)
+    local picture = mv.file.read(folder .. "/cam01/0000.png")
+    for _, name in ipairs { "runs/.-check.png", "calibration/board.png", ".thumbs/0.png", "cam01/._0000.png",
+      "openpose/cam01/._0000_keypoints.json", "._cam04.mp4" } do
+      mv.file.make_directory((folder .. "/" .. name):match "^(.*)/")
+      mv.file.write(folder .. "/" .. name, picture)
+    end
+    t.equal(open(folder).train.keypoints.shape, { 4, 3, 25, 3 })
+  end)
+end)
+
+t.test("a camera whose first files of detections are missing keeps its frames", function()
+  with_capture(SMALL, function(folder)
+    local whole = open(folder).train.keypoints:clone()
+    local listed = mv.file.list(folder .. "/openpose/cam02")
+    table.sort(listed)
+    mv.file.remove(folder .. "/openpose/cam02/" .. listed[1])
+    local left = open(folder).train.keypoints
+    t.equal(left:row(0):row(1):row(5):totable(), { 0, 0, 0 })
+    t.near(left:row(3):row(0), whole:row(3):row(0):totable(), 1e-5)
+    for j = 0, 24 do -- windows of the camera differ, confidences do not
+      t.equal(left:at(3, 1, j, 2), whole:at(3, 1, j, 2))
+    end
   end)
 end)
 

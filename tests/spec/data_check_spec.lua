@@ -166,6 +166,15 @@ t.test("the subject is checked, not bystanders", function()
   end)
 end)
 
+t.test("a fault in a camera that sees a bystander does not make him the subject", function()
+  for edit, line in pairs { [swap] = "left and right are swapped", [mirror_picture] = "the picture is mirrored" } do
+    local people = sample { cameras = 4, frames = 24, bystander = { true, true } }
+    with_people(change(people, 1, 1, 24, edit), function(folder)
+      t.equal(lines_of(folder), { "cam01 0-23 " .. line })
+    end)
+  end
+end)
+
 for _, case in ipairs {
   { "files of detections are missing", function(folder)
     for _, frame in ipairs { 0, 11, 12, 15 } do mv.file.remove(detections_of(folder, 2, frame)) end
@@ -177,6 +186,12 @@ for _, case in ipairs {
     mv.file.remove(folder .. "/cam03/0009.png")
     mv.file.remove(detections_of(folder, 3, 9))
   end, { "cam03 9-9 there is no such picture" } },
+  { "a frame is taken out of every camera", function(folder)
+    for camera = 1, 3 do
+      mv.file.remove(("%s/cam%02d/0009.png"):format(folder, camera))
+      mv.file.remove(detections_of(folder, camera, 9))
+    end
+  end, {} },
   { "a camera ends early", function(folder)
     for frame = 13, 15 do
       mv.file.remove(("%s/cam01/%04d.png"):format(folder, frame))

@@ -136,7 +136,7 @@ t.test("keypoints are those of a lens without distortion, pictures' edges say ho
     straight[j] = { 120 * point[1] / (point[3] + 3) / 64, 120 * (point[2] - 0.9) / (point[3] + 3) / 64 }
   end
   local window = crowd.window { 96, 128 }
-  local keypoints = crowd.keypoints({ { { person } } }, { camera }, { crowd.lens(camera, window) }, 1, 2)
+  local keypoints = crowd.keypoints({ { { person } } }, { camera }, { crowd.lens(camera, window) }, 1, 2, 25)
   t.equal(keypoints.shape, { 1, 1, 2, 25, 3 })
   for j, place in ipairs(straight) do
     local found = keypoints:row(0):row(0):row(0):row(j - 1):totable()

@@ -59,9 +59,11 @@ function data.run(options)
   local keys = config.resolve({ capture = capture.defaults }, {}, nil, options.set).capture
   local checked = check.run(path, keys)
   print_capture(path, checked)
-  local picture = require("datasets.capture.check.sheet").draw(path:match "[^/]*$", checked)
+  local name = path:match "[^/]*$"
+  name = name:find "^%.*$" and "capture" or name
+  local picture = require("datasets.capture.check.sheet").draw(name, checked)
   if picture then
-    local out = options.out or ("runs/%s-check.png"):format(path:match "[^/]*$")
+    local out = options.out or ("runs/%s-check.png"):format(name)
     if not options.out then mv.file.make_directory "runs" end
     mv.image.write_png(out, picture)
     print("a picture: " .. out)
