@@ -29,7 +29,7 @@ M.config = {
   pose = { size = 2, bins = 64, width = 16, beta = 100 }, -- see voxelpose/pose_net.lua
   schedule = "milestones", -- rates: a tenth after each of a stage, shares of its steps; or "constant", or "cosine"
   heatmaps = { epochs = 20, steps = 0, lr = 1e-4, milestones = { 0.5, 0.75 } }, -- epochs 0: as many as `steps` takes
-  people = { epochs = 10, steps = 0, lr = 1e-4, milestones = {} },
+  people = { epochs = 10, steps = 0, lr = 1e-4, milestones = {}, threshold = 0 }, -- of proposals that teach poses
   -- of the first stage's pictures: degrees, share, and strengths 0 to 1
   augment = { rotation = 45, scale = 0.35, colour = 0.5, occlusion = 0.5 },
   clip = 0, -- largest common norm of the gradients; 0: any

@@ -35,7 +35,8 @@ return function(batch)
   move(scene.people, batch - 1, 0, 0.35)
   move(scene.people, batch - 1, 1, -0.8)
   local stage = setmetatable({
-    model = model, root = model.root, config = {}, heatmaps = function(_, maps) return maps end,
+    model = model, root = model.root, config = { people = { threshold = 0 } },
+    heatmaps = function(_, maps) return maps end,
   }, people.class)
   return {
     inputs = scene,

@@ -25,7 +25,7 @@ class Network(nn.Module):
         maps, people, views = given["images"], given["people"], (given["intrinsics"], given["extrinsics"])
         volume = self.root_net(maps, views)
         root = (volume - self.root_net.target(people[:, :, ROOT, :3])).square().mean()
-        centres, is_found = self.root_net.propose(volume, threshold=-1e8)
+        centres, is_found = self.root_net.propose(volume, threshold=0)
         target, weights = match(centres, people)
         weights = weights * is_found[..., None]
         error = (self.pose_net(maps, centres, views) - target).abs().mean(3)
