@@ -136,8 +136,9 @@ static int finish_output(void) {
 }
 
 int main(int count, char **words) {
+  // A run saves what it has learnt; nothing else has anything to save.
   struct sigaction action = {.sa_handler = handle_interrupt, .sa_flags = SA_RESTART};
-  sigaction(SIGINT, &action, NULL);
+  if (count > 1 && strcmp(words[1], "run") == 0) sigaction(SIGINT, &action, NULL);
   int result = run(count, words);
   int error = finish_output();
   if (error == 0 || error == EPIPE) return result; // who reads no further has what he wanted

@@ -373,6 +373,14 @@ mvg_status mvg_file_list(const char *path, mvg_file_names *out_names) {
   return NULL;
 }
 
+// 0 where the folder is there now, or the error number.
+static int make_one_directory(const char *path) {
+  if (mkdir(path, 0777) == 0) return 0;
+  int error = errno;
+  if (mvg_file_is_directory(path)) return 0;
+  return error == EEXIST ? ENOTDIR : error;
+}
+
 mvg_status mvg_file_make_directory(const char *path) {
   char copy[PATH_MAX];
   size_t length = strlen(path);
@@ -381,15 +389,12 @@ mvg_status mvg_file_make_directory(const char *path) {
   strcpy(copy, path);
   for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
     *slash = '\0';
-    if (mkdir(copy, 0777) != 0 && !mvg_file_is_directory(copy)) {
-      return make_failure("make folder", path, errno == EEXIST ? ENOTDIR : errno);
-    }
+    int error = make_one_directory(copy);
+    if (error) return make_failure("make folder", path, error);
     *slash = '/';
   }
-  if (mkdir(copy, 0777) != 0 && !mvg_file_is_directory(copy)) {
-    return make_failure("make folder", path, errno == EEXIST ? ENOTDIR : errno);
-  }
-  return NULL;
+  int error = make_one_directory(copy);
+  return error ? make_failure("make folder", path, error) : NULL;
 }
 
 mvg_status mvg_file_remove(const char *path) {

@@ -32,7 +32,8 @@ local function of_one(predictions, joints, split, names)
     joints = predictions.joints, joint_names = joints, reference = split.reference,
     reference_names = split.reference_joints, keypoints = split.keypoints, keypoint_names = names,
     reprojection = predictions.reprojection, reprojection_names = names, images = split.images,
-    error_name = split.reference and "PA-MPJPE" or "reprojection error", error_unit = split.reference and "mm" or "px",
+    error_name = split.reference and "PA-MPJPE" or "reprojection error",
+    error_unit = split.reference and "mm" or "px of the crop",
   }
 end
 

@@ -218,13 +218,15 @@ end
 ---@param rows table[]
 ---@return string[] lines
 function evaluation.legend(rows)
-  local seen, lines = {}, {}
+  local seen, lines, in_crops = {}, {}, false
   for _, row in ipairs(rows) do
     if row.identifier and not seen[row.identifier] then
       seen[row.identifier] = true
       for line in row.identifier:gsub("%] ", "]\n"):gmatch "[^\n]+" do lines[#lines + 1] = line end
     end
+    in_crops = in_crops or row.reprojection_px ~= nil
   end
+  lines[#lines + 1] = in_crops and "reprojection[keypoints that are sure; pixels of the network's crop]" or nil
   return lines
 end
 

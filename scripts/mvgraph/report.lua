@@ -84,7 +84,7 @@ end
 local function name_runs(runs)
   local count = {}
   for _, results in ipairs(runs) do
-    results.name = results.run.path:match "[^/]*$"
+    results.name = results.run:name()
     count[results.name] = (count[results.name] or 0) + 1
   end
   for _, results in ipairs(runs) do

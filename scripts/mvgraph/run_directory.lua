@@ -20,8 +20,10 @@ local function open(path)
   return setmetatable({ path = path, checkpoints = path .. "/checkpoints" }, RunDirectory)
 end
 
-local function has_results(path)
-  return mv.file.exists(path .. "/metrics.json") or #checkpoint.list(path .. "/checkpoints") > 0
+-- Whether a run has begun there: another program may be at work on it.
+local function is_taken(path)
+  return mv.file.exists(path .. "/config.json") or mv.file.exists(path .. "/metrics.json")
+    or #checkpoint.list(path .. "/checkpoints") > 0
 end
 
 -- runs/NAME, runs/NAME-2, runs/NAME-3 ...
@@ -39,7 +41,7 @@ function run_directory.unused(root, name)
   return numbered(root, name, number)
 end
 
----A folder for a new run. Results of an earlier run are never overwritten: runs/NAME-2 follows runs/NAME.
+---A folder for a new run. No earlier run is ever overwritten: runs/NAME-2 follows runs/NAME.
 ---@param root string "runs"
 ---@param name string the experiment's
 ---@param out string? the folder itself, instead of a numbered one
@@ -47,15 +49,15 @@ end
 function run_directory.create(root, name, out)
   local path = out
   if out then
-    if has_results(out) then
-      error(("%s: holds the results of an earlier run; continue it with --resume or name another --out"):format(out), 0)
+    if is_taken(out) then
+      error(("%s: holds an earlier run; continue it with --resume, remove it or name another --out"):format(out), 0)
     end
   else
     local number = 1
     repeat
       path = numbered(root, name, number)
       number = number + 1
-    until not has_results(path)
+    until not is_taken(path)
   end
   local run = open(path)
   mv.file.make_directory(run.checkpoints)
@@ -100,14 +102,26 @@ function run_directory.open(path)
   return open(path)
 end
 
+-- A path as a shell takes it for one word.
+local function quote(path)
+  return path:find "[^%w%._/:,=@%%+~\x80-\xff-]" and "'" .. path:gsub("'", "'\\''") .. "'" or path
+end
+
 ---What shows the run's samples; data outside of the folders that scripts may read must be named again.
 ---@param verb string "show" or "report"
 ---@param values table its configuration
 ---@return string command
 function RunDirectory:command(verb, values)
   local body = verb == "report" and values.body or ""
-  return ("mvgraph %s %s%s%s"):format(verb, self.path, values.path ~= "" and " --data " .. values.path or "",
-    body ~= "" and " --body " .. body or "")
+  return ("mvgraph %s %s%s%s"):format(verb, quote(self.path), values.path ~= "" and " --data " .. quote(values.path)
+    or "", body ~= "" and " --body " .. quote(body) or "")
+end
+
+---What the run is called by: the folder's name.
+---@return string
+function RunDirectory:name()
+  local name = self.path:match "[^/]*$"
+  return name:find "^%.*$" and "run" or name
 end
 
 function RunDirectory:write_json(name, value)
@@ -144,8 +158,9 @@ end
 function RunDirectory:load_predictions()
   local path = self.path .. "/predictions.safetensors"
   if not mv.file.exists(path) then
-    error(("%s: there are no predictions yet; let the run finish a stage: mvgraph run ... --resume --out %s"):format(
-      path, self.path), 0)
+    local is_prediction = self:read_config().checkpoint
+    error(("%s: there are no predictions yet; %s"):format(path, is_prediction and "predict again"
+      or "let the run finish a stage: mvgraph run ... --resume --out " .. quote(self.path)), 0)
   end
   local arrays, metadata = mv.safetensors.load(path)
   local ids, joints, metrics = run_files.predictions(arrays, metadata, path)

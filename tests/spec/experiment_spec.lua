@@ -217,8 +217,17 @@ t.test("results of an earlier run are never overwritten", function()
   local before = mv.file.read(root .. "/mine/metrics.json")
   t.error_matches(function()
     run { runs = root, out = root .. "/mine" }
-  end, "mine: holds the results of an earlier run")
+  end, "mine: holds an earlier run; continue it with %-%-resume")
   t.equal(mv.file.read(root .. "/mine/metrics.json"), before)
+end)
+
+t.test("a folder in which another program has begun is left alone", function()
+  local root = folder()
+  mv.file.make_directory(root .. "/toy")
+  mv.file.write(root .. "/toy/config.json", "{}")
+  t.equal(run({ runs = root }).run.path, root .. "/toy-2")
+  t.error_matches(function() run { runs = root, out = root .. "/toy" } end, "toy: holds an earlier run")
+  t.equal(mv.file.read(root .. "/toy/config.json"), "{}")
 end)
 
 t.test("a loss that is not finite stops with place, batch and remedy; the checkpoint before is intact", function()

@@ -181,4 +181,8 @@ t.test("mvgraph import writes safetensors", function()
   t.is_true(said[1]:find("12 of 12 tensors of a PyTorch archive", 1, true) ~= nil)
   t.error_matches(function() import.run { files = { FOLDER .. "archive.pth" }, out = out, strip = "net." } end,
     "no tensor's name begins with 'net.'; its first is 'state_dict.plain'")
+  local mine = out:gsub("[^/]*$", "mine.pth")
+  mv.file.write(mine, mv.file.read(FOLDER .. "archive.pth"))
+  mv.file.write(mine:gsub("pth$", "safetensors"), "another file")
+  t.error_matches(function() import.run { files = { mine } } end, "mine.safetensors: is there already; .* %-%-force")
 end)

@@ -8,6 +8,7 @@ local import = {
   usage = "FILE (.pth, .pkl, .npy, .npz, .safetensors)",
   options = {
     { "out", "FILE.safetensors", "what is written; default: beside the file, with this ending" },
+    { "force", false, "write over what is there" },
     { "strip", "PREFIX", "only tensors whose names begin so, without it: --strip state_dict." },
   },
 }
@@ -33,6 +34,9 @@ function import.run(options)
   local chosen, count = choose(file, options.strip or "", path)
   local target = options.out or path:gsub("%.[%w]+$", "") .. ".safetensors"
   if target == path then cli.usage_error("%s is safetensors already; --out says where a copy goes", path) end
+  if not options.out and not options.force and mv.file.exists(target) then
+    error(target .. ": is there already; remove it, name another --out, or say --force", 0)
+  end
   mv.safetensors.save(target, chosen, { source = path:match "([^/]*)$" })
   print(("%s: %d of %d tensors of a %s"):format(target, count, #file.names, file.kind))
   for _, unread in ipairs(file.unread) do

@@ -29,7 +29,7 @@ function show.run(options)
     row.sample = contact_sheet.sample(drawn, row.index)
     row.label = ("%s  %s%s"):format(row.kind, told, results.frame_ids[row.index + 1])
   end
-  local picture = contact_sheet.draw(("%s, %s"):format(run.path:match "[^/]*$", results.stage), rows)
+  local picture = contact_sheet.draw(("%s, %s"):format(run:name(), results.stage), rows)
   local out = options.out or run.path .. "/sheet.png"
   mv.image.write_png(out, picture)
   print(out)

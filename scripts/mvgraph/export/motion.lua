@@ -69,7 +69,7 @@ function motion.read(run, given)
   local rows = choose(ids, given.only or "", given.frame, run.path)
   local known = given.rate or loaded.rate
   local self = setmetatable({
-    name = run.path:match "[^/]*$", run = run, body_path = given.body, predictions = predictions,
+    name = run:name(), run = run, body_path = given.body, predictions = predictions,
     joint_names = names_of_people(loaded.joints, people), people = people,
     view = is_seen and (given.view or 1) - 1 or nil, rows = rows, count = #rows, ids = {},
     is_single = given.frame ~= nil, rate = known or DEFAULT_RATE, is_rate_known = known ~= nil,
