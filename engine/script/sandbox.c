@@ -8,6 +8,7 @@
 #include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "script/arg.h"
 #include "script/vm.h"
@@ -253,6 +254,17 @@ static bool is_below(const char *path, const char *root) {
   return strncmp(path, root, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
+static mvg_status refuse(const char *path, const char *resolved, bool is_write, bool is_readable) {
+  struct stat info;
+  bool is_link = lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+  return MVG_ERROR(MVG_INVALID_ARGUMENT,
+                   "%s%s%s: scripts may %s only below folders named on the command line%s, and "
+                   "what is named must be there; check the path, name the folder (--data, --body, "
+                   "--out) or run with --trust",
+                   path, is_link ? ", a link to " : "", is_link ? resolved : "",
+                   is_write ? "write" : "read", is_readable ? " for output" : "");
+}
+
 mvg_status mvg_sandbox_check(const mvg_sandbox *sandbox, const char *path, bool is_write) {
   if (sandbox->is_trusted) return NULL;
   char resolved[PATH_MAX];
@@ -266,10 +278,7 @@ mvg_status mvg_sandbox_check(const mvg_sandbox *sandbox, const char *path, bool 
     if (root->is_writable || !is_write) return NULL;
     is_readable = true;
   }
-  return MVG_ERROR(MVG_INVALID_ARGUMENT,
-                   "%s: scripts may %s only below folders named on the command line%s; name the "
-                   "folder there (--data, --body, --out) or run with --trust",
-                   path, is_write ? "write" : "read", is_readable ? " for output" : "");
+  return refuse(path, resolved, is_write, is_readable);
 }
 
 const char *mvg_arg_path(lua_State *L, int index, bool is_write) {
