@@ -40,6 +40,7 @@ M.config = {
   -- eq. (3) and (6): SPIN's values, of the means that cmanet/losses.lua has; SPIN's are over x and y, too, and over
   -- samples that have a fit alone
   weights = { keypoints = 5, smpl = 1, beta = 0.001, scale = 1, total = 60 },
+  view_reduction = "sum", -- of stage two's losses over views, eq. (4) and (5): "sum", or "mean", however many there are
   fit_threshold = 100, -- SMPLify fits with a larger mean squared error (pixels of a 224 crop) do not supervise
   smplify = {
     camera = 100, body = 100, inter_view = 100, -- iterations: camera stage, body stage on one view, on all views
@@ -86,6 +87,7 @@ M.presets = {
     fusion = { window_size = 8, num_heads = 8 },
     augment = { geometry = 0.3, colour = 0.3 },
     weights = { smpl = 10 },
+    view_reduction = "mean",
     smplify = { camera = 30, body = 150, inter_view = 300, lr = 2e-2, ignored = {}, moves_camera = true, batch = 1024,
       every = 20, offsets = 1000, inter_view_weights = { prior = 1, angle = 5 } },
     irv = { epochs = 0, steps = 4125, lr = 1e-3 },

@@ -3,11 +3,15 @@
 local mv = require "mvgraph"
 local fits = require "cmanet.fits"
 local losses = require "cmanet.losses"
+local options = require "mvgraph.core.options"
 local pose = require "cmanet.pose"
 local refit = require "cmanet.refit"
 local stage = require "cmanet.stage"
 local training = require "mvgraph.training"
 local ops = mv.ops
+
+local JOINTS <const> = 24
+local REDUCTIONS <const> = { "sum", "mean" }
 
 local InterView = stage.class "inter-view"
 
@@ -113,7 +117,15 @@ function InterView:losses(given)
   return self:losses_of(self:fuse(given), given)
 end
 
----The losses of IEV's outputs, eq. (4) to (6); the body's pose and its orientations in all views weigh the same.
+-- What the means over views, body joints and orientations count. As sums over views, eq. (4) and (5), an orientation
+-- counts as a joint does; as means, all orientations count as the body.
+local function shares(reduction, n)
+  options.choose("view_reduction", reduction, REDUCTIONS)
+  if reduction == "mean" then return 1, 1, 1 end
+  return n, (JOINTS - 1) / JOINTS, n / JOINTS
+end
+
+---The losses of IEV's outputs, eq. (4) to (6).
 function InterView:losses_of(out, given)
   local config, weights = self.config, self.config.weights
   local b, n = given.keypoints.shape[1], given.keypoints.shape[2]
@@ -123,11 +135,13 @@ function InterView:losses_of(out, given)
   local global_opt = mv.rotations.rotation_6d_to_matrix(given.global_opt)
   local trusted = given.trusted:reshape { b, 1, 1, 1 }
   local present = losses.present(given.keypoints, config.lambda):reshape { b, n, 1, 1 }
-  local smpl = losses.pose(posed.body, body_opt, trusted) + losses.pose(posed.global, global_opt, trusted * present)
+  local of_views, of_body, of_orientations = shares(config.view_reduction, n)
+  local smpl = losses.pose(posed.body, body_opt, trusted) * of_body
+    + losses.pose(posed.global, global_opt, trusted * present) * of_orientations
   local beta = ((out.beta - given.beta_opt):square() * given.trusted:reshape { b, 1 }):mean()
   local scale = losses.positive_scale(out.camera)
-  local loss = (keypoints * weights.keypoints + smpl * weights.smpl + beta * weights.beta + scale * weights.scale)
-    * weights.total
+  local loss = (keypoints * (weights.keypoints * of_views) + smpl * weights.smpl + beta * weights.beta
+    + scale * (weights.scale * of_views)) * weights.total
   return { loss = loss, keypoints = keypoints, smpl = smpl }
 end
 

@@ -100,7 +100,7 @@ return {
   stage = {
     name = IntraView.name,
     reuse = { modules = { "irv", "keypoint_offsets" },
-      unread = { "start", "fusion", "iev", "keep_features", "refit", "smplify.inter_view" } },
+      unread = { "start", "fusion", "iev", "view_reduction", "keep_features", "refit", "smplify.inter_view" } },
     epochs = epochs,
     lr = lr,
     setup = function(ctx)

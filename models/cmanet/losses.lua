@@ -1,7 +1,6 @@
 -- The self-supervised losses of section 3.5: confidence-weighted reprojection, eq. (1) and (4), and distance to the
--- SMPLify fits, eq. (2) and (5), on rotation matrices as SPIN measures them. The paper sums and names no weights; here
--- every term is a mean over joints, views and samples, those that do not count included, so that weights do not depend
--- on how many there are.
+-- SMPLify fits, eq. (2) and (5), on rotation matrices as SPIN measures them. The paper names no weights; here every
+-- term is a mean over joints and samples, those that do not count included, and stage two sums over views.
 
 local mv = require "mvgraph"
 local ops = mv.ops

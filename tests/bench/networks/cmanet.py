@@ -108,8 +108,9 @@ def reprojection(projected, keypoints):
     return (confidence * (projected - keypoints[..., :2]).square().sum(3)).mean(2)
 
 
-def total(keypoints, smpl, beta, camera):
-    scale = (-10 * camera[..., 0]).exp().square().mean()
+def total(keypoints, smpl, beta, camera, views=1):
+    """`views`: how many of them the losses sum over."""
+    scale = (-10 * camera[..., 0]).exp().square().mean() * views
     return (keypoints * KEYPOINTS + smpl * SMPL + beta * BETA + scale * SCALE) * TOTAL
 
 
@@ -156,12 +157,12 @@ class StageTwo(Model):
         out = self.iev(irv, errors)
         body, turned = rotation_6d_to_matrix(out["theta"]), rotation_6d_to_matrix(out["global"])
         projected = project(self.keypoints(out["beta"], body), turned, out["camera"], given["crop"])
-        keypoints = reprojection(projected, given["keypoints"]).mean()
-        trusted = given["trusted"].view(-1, 1, 1, 1)
-        smpl = ((body - rotation_6d_to_matrix(given["theta_opt"])).square() * trusted).mean()
-        smpl = smpl + ((turned - rotation_6d_to_matrix(given["global_opt"])).square() * trusted).mean()
+        keypoints = reprojection(projected, given["keypoints"]).sum(1).mean()
+        off = [(body - rotation_6d_to_matrix(given["theta_opt"])).square().sum((1, 2, 3)),
+               (turned - rotation_6d_to_matrix(given["global_opt"])).square().sum((1, 2, 3))]
+        smpl = ((off[0] + off[1]) * given["trusted"]).mean() / (24 * 9)
         beta = ((out["beta"] - given["beta_opt"]).square() * given["trusted"][:, None]).mean()
-        return total(keypoints, smpl, beta, out["camera"])
+        return total(keypoints, smpl, beta, out["camera"], turned.shape[1])
 
 
 def make_optimizer(parameters, **options):
